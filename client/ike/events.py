@@ -1,0 +1,277 @@
+"""What a `Session` lets out, and the plain values that it speaks in.
+
+The shell performs outputs in order: a `ChildUp` stands before the message that makes the peer send on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+
+from .keys import Secret
+
+Address = IPv4Address | IPv6Address
+Interface = IPv4Interface | IPv6Interface
+Network = IPv4Network | IPv6Network
+
+Rng = Callable[[int], bytes]
+"""`rng(n)` returns n unpredictable octets; the only source of randomness of the pure core."""
+
+
+class Channel(Enum):
+    """Which of the two sockets of a path a datagram uses (DESIGN 2)."""
+
+    INIT = "init"  # towards port 500, never a non-ESP marker
+    NATT = "natt"  # towards port 4500 (or the profile's own port), always a non-ESP marker
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A UDP address and port."""
+
+    address: Address
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """One pair of outer addresses with the ports of both channels.
+
+    `init` is None where the gateway has a port of its own: then everything goes over `natt` from the start.
+    """
+
+    interface: str
+    local_natt: Endpoint
+    remote_natt: Endpoint
+    local_init: Endpoint | None = None
+    remote_init: Endpoint | None = None
+
+    @property
+    def local(self) -> Address:
+        """Our outer address."""
+        return self.local_natt.address
+
+    @property
+    def remote(self) -> Address:
+        """The gateway's outer address."""
+        return self.remote_natt.address
+
+    def ends(self, channel: Channel) -> tuple[Endpoint, Endpoint]:
+        """Local and remote end of a channel."""
+        if channel is Channel.INIT:
+            if self.local_init is None or self.remote_init is None:
+                raise AssertionError("this path has no init channel")
+            return self.local_init, self.remote_init
+        return self.local_natt, self.remote_natt
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """One traffic selector: an address range, a protocol and a port range (RFC 7296 section 3.13.1).
+
+    `protocol` 0 is any.  Ports 0-65535 are any; 65535-0 is OPAQUE.
+    """
+
+    first: Address
+    last: Address
+    protocol: int = 0
+    first_port: int = 0
+    last_port: int = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class ChildKeys:
+    """KEYMAT of one Child SA, already by direction; `*_salt` stands at the end of the AEAD keys."""
+
+    encr_out: Secret
+    integ_out: Secret
+    encr_in: Secret
+    integ_in: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class EspAlgorithms:
+    """What a data path needs to know to build the transform: rows of `client.ike.transforms` by their IDs."""
+
+    encr: int
+    encr_key_bits: int  # without salt
+    integ: int  # Integ.NONE for an AEAD
+    esn: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSa:
+    """Everything that a data path installs for one pair of ESP SAs."""
+
+    spi_in: int
+    spi_out: int
+    algorithms: EspAlgorithms
+    keys: ChildKeys
+    local_selectors: tuple[Selector, ...]
+    remote_selectors: tuple[Selector, ...]
+    encapsulate: bool  # ESP in UDP towards the peer
+
+
+class Kind(StrEnum):
+    """Closed list of causes that a user can meet; the control protocol's `data.kind` (DESIGN 4)."""
+
+    AUTH_REJECTED = "auth.rejected"
+    AUTH_NEEDS_SECRET = "auth.needs_secret"  # noqa: S105 - the name of a condition
+    AUTH_METHOD = "auth.method"
+    CRYPTO_NO_PROPOSAL = "crypto.no_proposal"
+    NET_NO_RESPONSE = "net.no_response"
+    NET_NO_PATH = "net.no_path"
+    NET_NAME = "net.name_not_resolved"
+    PEER_DELETED = "peer.deleted"
+    PEER_PROTOCOL = "peer.protocol"
+    TRUST_EXPIRED = "trust.expired"
+    TRUST_NAME = "trust.name_mismatch"
+    TRUST_NO_PROOF = "trust.no_proof"
+    TRUST_UNKNOWN_CA = "trust.unknown_ca"
+    TRUST_WEAK = "trust.weak"
+    TS_UNACCEPTABLE = "ts.unacceptable"
+    ADDRESS_NONE = "address.none"
+    CONFLICT_FULL_TUNNEL = "conflict.full_tunnel"
+    LOCAL_FAULT = "local.fault"
+    PROFILE_INVALID = "profile.invalid"
+    USER_DOWN = "user.down"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why something did not work: the cause and the evidence, in words without secrets."""
+
+    kind: Kind
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transmit:
+    """Send `data` (an IKE message without marker) from and to the ends of `channel` on `path`."""
+
+    data: bytes = field(repr=False)
+    channel: Channel
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Keepalive:
+    """Send the one octet 0xFF on the natt channel (RFC 3948 section 2.3)."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """What the gateway's configuration payload said, or the profile's static values."""
+
+    addresses: tuple[Interface, ...] = ()
+    dns: tuple[Address, ...] = ()
+    domains: tuple[str, ...] = ()
+    subnets: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Established:
+    """The IKE SA stands: both ends have proven who they are."""
+
+    spi_i: bytes
+    spi_r: bytes
+    peer_identity: str
+    suite: str
+    mobike: bool
+    assigned: Assigned
+    nat_local: bool  # a NAT stands in front of us
+    nat_remote: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChildUp:
+    """Install this Child SA, inbound before outbound; `replaces` is the old inbound SPI after a rekey."""
+
+    child: ChildSa
+    replaces: int | None = None
+    outbound: bool = True  # False: inbound only for now (responder of a rekey), `ChildOutbound` follows
+
+
+@dataclass(frozen=True, slots=True)
+class ChildOutbound:
+    """Start to send on the Child SA with this inbound SPI."""
+
+    spi_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChildDown:
+    """Remove the Child SA with this inbound SPI."""
+
+    spi_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class IkeRekeyed:
+    """The IKE SA has a successor with these SPIs."""
+
+    spi_i: bytes
+    spi_r: bytes
+    suite: str
+
+
+@dataclass(frozen=True, slots=True)
+class PathMoved:
+    """The gateway has confirmed the new addresses (RFC 4555 section 3.5)."""
+
+    path: Path
+    encapsulate: bool
+    nat_local: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MoveRefused:
+    """UNACCEPTABLE_ADDRESSES: choose another path."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAddresses:
+    """Addresses at which the gateway can be reached too (RFC 4555 section 3.4): advice for path choice."""
+
+    addresses: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Probing:
+    """Liveness is in question since `since`; False again at the next authentic packet."""
+
+    active: bool
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The session is over: nothing more will come out of it."""
+
+    failure: Failure
+
+
+Output = (
+    Transmit
+    | Keepalive
+    | Established
+    | ChildUp
+    | ChildOutbound
+    | ChildDown
+    | IkeRekeyed
+    | PathMoved
+    | MoveRefused
+    | PeerAddresses
+    | Probing
+    | Closed
+)

@@ -1,0 +1,109 @@
+"""What a `Session` is told: typed values that `client.config` makes of a profile, never profile text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .events import Interface, Selector
+from .keys import Secret
+from .registry import EapType
+
+if TYPE_CHECKING:
+    from .authentication import Signer
+    from .identity import Identity
+    from .proposals import Offer
+    from .trust import Trust
+
+
+@dataclass(frozen=True, slots=True)
+class PskLogin:
+    """We prove ourselves with a pre-shared key."""
+
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class CertLogin:
+    """We prove ourselves with a certificate: DER certificates, ours first, and the signer of its key."""
+
+    chain: tuple[bytes, ...]
+    signer: Signer
+
+
+@dataclass(frozen=True, slots=True)
+class EapLogin:
+    """The gateway asks us by EAP: `methods` in order of preference."""
+
+    identity: str
+    password: Secret
+    methods: tuple[EapType, ...] = (EapType.MSCHAPV2,)
+
+
+Login = PskLogin | CertLogin | EapLogin
+
+
+@dataclass(frozen=True, slots=True)
+class PskProof:
+    """The gateway proves itself with the pre-shared key."""
+
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class CertProof:
+    """The gateway proves itself with a certificate that `trust` accepts."""
+
+    trust: Trust
+
+
+Proof = PskProof | CertProof
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """Seconds after which we start to replace an SA, less up to `jitter` of it (RFC 7296 section 2.8)."""
+
+    ike: float = 4 * 3600.0
+    child: float = 3600.0
+    jitter: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Timing of requests and liveness, in seconds (DESIGN 8)."""
+
+    first: float = 1.0  # until the first retransmission
+    factor: float = 1.5
+    cap: float = 5.0
+    give_up: float = 60.0
+    idle_liveness: float = 120.0
+    unanswered: float = 2.0  # outbound traffic without an inbound packet
+    probe_give_up: float = 60.0
+    keepalive: float = 20.0
+    old_inbound: float = 5.0  # an old inbound SA is kept so long after its successor stands
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfig:
+    """Everything a session needs to know about one gateway."""
+
+    local_id: Identity
+    remote_id: Identity | None  # expected identity; None with a certificate: the trust's name alone decides
+    send_idr: bool
+    strict_idr: bool  # IDr must equal remote_id; else the certificate must confirm the expected name
+    login: Login
+    proof: Proof
+    ike_offer: Offer
+    esp_offer: Offer
+    request_ipv4: bool = True
+    request_ipv6: bool = True
+    static_addresses: tuple[Interface, ...] = ()
+    local_selectors: tuple[Selector, ...] = ()
+    remote_selectors: tuple[Selector, ...] = ()
+    mobike: bool = True
+    force_encapsulation: bool = False
+    initial_contact: bool = True
+    fragment_size: int = 1232  # of an IKE message in octets: fits an IPv6 packet of 1280
+    lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    patience: Patience = field(default_factory=Patience)

@@ -1,0 +1,155 @@
+"""Frozen values of the tunnel layer: the network as it is, and the system as it should be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..ike.events import Address, Assigned, Interface, Network, Selector
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A network interface."""
+
+    index: int
+    name: str
+    up: bool  # administratively up and with a carrier
+    mtu: int = 1500
+    kind: str = ""  # "wifi", "ethernet", "wwan", "tun", "loopback", … as far as known
+
+
+@dataclass(frozen=True, slots=True)
+class LinkAddress:
+    """An address on an interface; tentative and deprecated ones are left out of a snapshot."""
+
+    link: int
+    interface: Interface
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route of the main table."""
+
+    destination: Network
+    link: int
+    gateway: Address | None = None
+    metric: int = 0
+    source: Address | None = None
+    protocol: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkState:
+    """One snapshot of links, addresses and main-table routes, without Roam's own."""
+
+    links: tuple[Link, ...] = ()
+    addresses: tuple[LinkAddress, ...] = ()
+    routes: tuple[Route, ...] = ()
+
+    def link(self, index: int) -> Link | None:
+        """The link with this index."""
+        return next((link for link in self.links if link.index == index), None)
+
+    def has_address(self, address: Address) -> bool:
+        """Whether `address` is on a link that is up."""
+        return any(
+            entry.interface.ip == address and (link := self.link(entry.link)) is not None and link.up
+            for entry in self.addresses
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkChange:
+    """Two successive snapshots."""
+
+    old: NetworkState
+    new: NetworkState
+
+    def address_gone(self, address: Address) -> bool:
+        """Whether `address` was usable before and is not now."""
+        return not self.new.has_address(address)
+
+
+@dataclass(frozen=True, slots=True)
+class Underlay:
+    """A choice of outer addresses: what a `Path` is opened from."""
+
+    interface: str
+    local: Address
+    remote: Address
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelConfig:
+    """What the user wants of one tunnel, apart from IKE itself (made by `client.config`)."""
+
+    name: str
+    gateways: tuple[str, ...]  # names or literals, in order of preference
+    port: int = 500
+    full: bool = True
+    include: tuple[Network, ...] = ()  # split: these and what the gateway assigns
+    exclude: tuple[Network, ...] = ()
+    use_ts_from_gateway: bool = True
+    allow_lan: bool = True
+    block_other_families: bool = True
+    guard: bool = True
+    mtu: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteEntry:
+    """A route that should exist in Roam's own table. `link` None makes it a blackhole."""
+
+    destination: Network
+    link: str | None
+    metric: int = 0
+    gateway: Address | None = None
+    source: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleEntry:
+    """A routing policy rule that should exist, `protocol kernel`."""
+
+    family: int  # 4 or 6
+    priority: int
+    table: int
+    mark: int | None = None  # the rule is for packets that do *not* carry this mark, where `unmarked`
+    mark_mask: int = 0
+    unmarked: bool = False
+    suppress_prefixlength: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkEntry:
+    """Roam's own link of one tunnel with its inside addresses."""
+
+    name: str
+    mtu: int
+    addresses: tuple[Interface, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SystemConfig:
+    """What the machine should look like: the input of `client.system.reconcile`."""
+
+    links: tuple[LinkEntry, ...] = ()
+    rules: tuple[RuleEntry, ...] = ()
+    routes: tuple[RouteEntry, ...] = ()
+    table: int = 29440
+    sysctls: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelUp:
+    """What a running tunnel contributes to the machine's configuration."""
+
+    link: str
+    assigned: Assigned
+    remote_selectors: tuple[Selector, ...] = field(default=())
+
+
+MARK = 0x7300
+MARK_MASK = 0xFF00
+TABLE = 29440
+RULE_PRIORITY = 7300
