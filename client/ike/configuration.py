@@ -1,0 +1,137 @@
+"""The configuration payload from the client's side, RFC 7296 sections 2.19 and 3.15.
+
+A reply may hold anything: unknown and unasked attributes, odd lengths, thousands of values.  What does not parse
+is left out, what repeats is capped; nothing of it can fail an IKE SA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address, IPv6Address, IPv6Interface, ip_interface, ip_network
+from typing import TypeVar
+
+from .events import Address, Assigned, Interface, Network
+from .payloads import Attribute, Configuration
+from .registry import CfgAttribute, CfgType
+
+MAX_VALUES = 64  # of one kind in one reply: more is a fault or an attack
+
+Value = TypeVar("Value")
+
+
+def build_request(*, ipv4: bool, ipv6: bool, wish: Iterable[Interface] = ()) -> Configuration:
+    """CFG_REQUEST for the families wanted, with earlier addresses as a wish (C2)."""
+    attributes = [_wish(interface) for interface in wish if (ipv4 if interface.version == 4 else ipv6)]
+    asked = {attribute.type for attribute in attributes}
+    names = []
+    if ipv4:
+        names += [
+            CfgAttribute.INTERNAL_IP4_ADDRESS,
+            CfgAttribute.INTERNAL_IP4_NETMASK,
+            CfgAttribute.INTERNAL_IP4_DNS,
+            CfgAttribute.INTERNAL_IP4_SUBNET,
+        ]
+    if ipv6:
+        names += [
+            CfgAttribute.INTERNAL_IP6_ADDRESS,
+            CfgAttribute.INTERNAL_IP6_DNS,
+            CfgAttribute.INTERNAL_IP6_SUBNET,
+        ]
+    names.append(CfgAttribute.INTERNAL_DNS_DOMAIN)
+    attributes += [Attribute(name, b"") for name in names if name not in asked]
+    return Configuration(CfgType.REQUEST, tuple(attributes))
+
+
+def parse_reply(configuration: Configuration | None) -> Assigned:
+    """The usable content of a CFG_REPLY; nothing where there is none."""
+    if configuration is None or configuration.cfg_type != CfgType.REPLY:
+        return Assigned()
+    attributes = configuration.attributes
+    return Assigned(
+        addresses=(
+            *_values(attributes, CfgAttribute.INTERNAL_IP4_ADDRESS, _ipv4_host)[:1],
+            *_values(attributes, CfgAttribute.INTERNAL_IP6_ADDRESS, _ipv6_interface)[:1],
+        ),
+        dns=(
+            *_values(attributes, CfgAttribute.INTERNAL_IP4_DNS, _ipv4),
+            *_values(attributes, CfgAttribute.INTERNAL_IP6_DNS, _ipv6),
+        ),
+        domains=_values(attributes, CfgAttribute.INTERNAL_DNS_DOMAIN, _domain),
+        subnets=(
+            *_values(attributes, CfgAttribute.INTERNAL_IP4_SUBNET, _ipv4_subnet),
+            *_values(attributes, CfgAttribute.INTERNAL_IP6_SUBNET, _ipv6_subnet),
+        ),
+    )
+
+
+def _wish(interface: Interface) -> Attribute:
+    if isinstance(interface, IPv6Interface):
+        value = interface.ip.packed + bytes([interface.network.prefixlen])
+        return Attribute(CfgAttribute.INTERNAL_IP6_ADDRESS, value)
+    return Attribute(CfgAttribute.INTERNAL_IP4_ADDRESS, interface.ip.packed)
+
+
+def _values(
+    attributes: Iterable[Attribute], name: CfgAttribute, parse: Callable[[bytes], Value]
+) -> tuple[Value, ...]:
+    values: list[Value] = []
+    for attribute in attributes:
+        if attribute.type == name and len(values) < MAX_VALUES:
+            try:
+                values.append(parse(attribute.value))
+            except ValueError:
+                continue  # an odd value is no reason to refuse the others (C3)
+    return tuple(dict.fromkeys(values))
+
+
+def _sized(value: bytes, size: int) -> bytes:
+    if len(value) != size:
+        raise ValueError(f"{size} octets expected")
+    return value
+
+
+def _usable(address: Address) -> Address:
+    if address.is_unspecified or address.is_multicast or address.is_loopback:
+        raise ValueError("not an address of a host")
+    return address
+
+
+def _ipv4(value: bytes) -> Address:
+    return _usable(IPv4Address(_sized(value, 4)))
+
+
+def _ipv6(value: bytes) -> Address:
+    # Some gateways append a prefix length to the DNS server's address.
+    return _usable(IPv6Address(_sized(value[:16], 16)))
+
+
+def _ipv4_host(value: bytes) -> Interface:
+    return ip_interface(_ipv4(value))
+
+
+def _ipv6_interface(value: bytes) -> Interface:
+    address = _ipv6(value)
+    prefix = _sized(value, 17)[16] if len(value) > 16 else 128
+    return ip_interface((address.packed, prefix))
+
+
+def _ipv4_subnet(value: bytes) -> Network:
+    _sized(value, 8)
+    return ip_network(f"{IPv4Address(value[:4])}/{IPv4Address(value[4:])}", strict=False)
+
+
+def _ipv6_subnet(value: bytes) -> Network:
+    _sized(value, 17)
+    return ip_network((value[:16], value[16]), strict=False)
+
+
+def _domain(value: bytes) -> str:
+    name = value.decode("ascii").rstrip(".").lower()
+    labels = name.split(".")
+    if len(name) > 253 or not all(_is_label(label) for label in labels):
+        raise ValueError("not a domain name")
+    return name
+
+
+def _is_label(label: str) -> bool:
+    return 0 < len(label) < 64 and all(letter.isalnum() or letter in "-_" for letter in label)
