@@ -6,15 +6,22 @@ error found in a *response* is never reported back (section 2.21).
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from .registry import NotifyType
 
+if TYPE_CHECKING:
+    from .events import Failure
+
 
 class ProtocolError(Exception):
-    """The peer broke the protocol, or cannot have what it asks for."""
+    """The peer broke the protocol, or cannot have what it asks for.
+
+    `failure` is set where the error has a cause that a user can do something about.
+    """
 
     notify: ClassVar[NotifyType] = NotifyType.INVALID_SYNTAX
+    failure: Failure | None = None
 
     @property
     def data(self) -> bytes:

@@ -248,10 +248,14 @@ class PeerAddresses:
 
 @dataclass(frozen=True, slots=True)
 class Probing:
-    """Liveness is in question since `since`; False again at the next authentic packet."""
+    """Liveness is in question since `since`; False again at the next authentic packet.
+
+    `hinted`: an unauthenticated message says that the gateway does not know us any more.
+    """
 
     active: bool
     since: float
+    hinted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
