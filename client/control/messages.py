@@ -1,0 +1,286 @@
+"""What goes over the control socket: one NamedTuple per message (DESIGN 4).
+
+The protocol only grows: a reader ignores fields that it does not know, and new ones have defaults.  Times are
+Unix seconds of the daemon's clock; `StatusReport.time` is "now", so that a renderer needs no clock.  Counters are
+JSON integers.  Secrets are `SecretText` and travel towards the daemon only.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .kinds import EXIT_CODES as EXIT_CODES
+from .kinds import HINTS as HINTS
+from .kinds import exit_code as exit_code
+from .wire import CLIENT_LIMIT as CLIENT_LIMIT
+from .wire import LINE_LIMIT as LINE_LIMIT
+from .wire import PROTOCOL as PROTOCOL
+from .wire import RING_SIZE as RING_SIZE
+from .wire import ControlError as ControlError
+from .wire import SecretText as SecretText
+
+STATES = ("off", "connecting", "up", "moving", "waiting", "blocked", "closing")
+"""States of a tunnel.  `waiting`: no network, or before the next attempt; `blocked`: it needs the user."""
+
+TOPICS = ("tunnel", "secret", "daemon")
+"""`tunnel`: a TunnelStatus after each change.  `secret`: a SecretNeeded.  `daemon`: a Notice."""
+
+SECRET_KINDS = ("password", "otp", "pin", "passphrase", "confirm-fingerprint", "choose-certificate")
+
+DEFAULT_SOCKET = "/run/roam/control.sock"
+
+
+class Hello(NamedTuple):
+    """`hello`: who calls; not required before other methods."""
+
+    protocol: int = PROTOCOL
+    program: str = ""
+
+
+class Welcome(NamedTuple):
+    """Answer to `hello`: who answers, and as whom we are seen."""
+
+    protocol: int
+    version: str
+    boot: str  # of this daemon process: another value means that sequence numbers start anew
+    uid: int
+    access: str  # "read", "control" or "admin"
+
+
+class Up(NamedTuple):
+    """`tunnel.up`: a profile's text with the files and secrets it refers to, or the name of a system profile.
+
+    `files` and `secrets` are keyed by the reference as the profile writes it ("file:office-ca.pem",
+    "keyring:office/eap", "ask:").
+    """
+
+    name: str | None = None
+    profile: str | None = None
+    files: dict[str, bytes] = {}  # noqa: RUF012 - a NamedTuple's default, never changed
+    secrets: dict[str, SecretText] = {}  # noqa: RUF012
+
+
+class Named(NamedTuple):
+    """Parameters of a method about one tunnel; None: the only one, or all (`tunnel.status`)."""
+
+    name: str | None = None
+
+
+class Down(NamedTuple):
+    """`tunnel.down`: end the wish for a tunnel; `force` does not wait for the gateway's answer."""
+
+    name: str | None = None
+    force: bool = False
+
+
+class Rekey(NamedTuple):
+    """`tunnel.rekey`: replace the keys of the Child SA, or (`ike`) of the IKE SA."""
+
+    name: str | None = None
+    ike: bool = False
+
+
+class Fault(NamedTuple):
+    """Why a tunnel does not work: a stable name, what was seen, and the next step."""
+
+    kind: str
+    evidence: str
+    hint: str = ""
+
+
+class OuterPath(NamedTuple):
+    """The way to the gateway: interface and both UDP ends ("192.0.2.7:51312")."""
+
+    interface: str
+    local: str
+    remote: str
+    nat_local: bool = False
+    nat_remote: bool = False
+    encapsulated: bool = True
+
+
+class Traffic(NamedTuple):
+    """Counters since the tunnel came up, over all its Child SAs."""
+
+    packets_in: int = 0
+    octets_in: int = 0
+    packets_out: int = 0
+    octets_out: int = 0
+    dropped: int = 0
+
+
+class Handover(NamedTuple):
+    """The last move to another path; `gap_ms` None: no traffic from which a gap could be told."""
+
+    trigger: str
+    old: str
+    new: str
+    at: float
+    gap_ms: int | None = None
+
+
+class TunnelStatus(NamedTuple):
+    """One tunnel as the daemon sees it.
+
+    `serial` counts the user's `up`s of this tunnel: a status with a smaller one says nothing about
+    the latest wish.
+    """
+
+    name: str
+    state: str
+    since: float = 0.0
+    serial: int = 0
+    owner: int = 0
+    shared: bool = False  # from a system profile: every member of the group controls it
+    title: str = ""
+    detail: str = ""  # the step under way, in words: "waiting for an answer from 192.0.2.1"
+    gateway: str = ""  # as the profile names it
+    identity: str = ""  # as the gateway has proven it
+    path: OuterPath | None = None
+    link: str = ""
+    addresses: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+    dns: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    ike_suite: str = ""
+    esp_suite: str = ""
+    ike_rekey_at: float | None = None
+    child_rekey_at: float | None = None
+    data_path: str = ""  # "xfrm" or "userspace"
+    data_path_reason: str = ""
+    mobike: bool | None = None  # None: not known yet
+    probing: bool = False  # the gateway's liveness is in question
+    guard: bool = False  # selected traffic leaves through the tunnel or not at all
+    retry_at: float | None = None
+    traffic: Traffic | None = None
+    handover: Handover | None = None
+    failure: Fault | None = None
+
+
+class StatusReport(NamedTuple):
+    """Answer to `tunnel.status`."""
+
+    time: float
+    boot: str = ""
+    version: str = ""
+    tunnels: tuple[TunnelStatus, ...] = ()
+
+
+class Accepted(NamedTuple):
+    """Answer to `tunnel.up` and `tunnel.rekey`: it is under way; what becomes of it, events tell."""
+
+    tunnel: TunnelStatus
+
+
+class Ended(NamedTuple):
+    """Answer to `tunnel.down`: the names of the tunnels that are gone."""
+
+    names: tuple[str, ...] = ()
+
+
+class Cleaned(NamedTuple):
+    """Answer to `daemon.cleanup`: one line for each thing that was removed or restored."""
+
+    removed: tuple[str, ...] = ()
+
+
+class ProfileEntry(NamedTuple):
+    """A profile that can be brought up by its name."""
+
+    name: str
+    title: str = ""
+    gateway: str = ""
+    problem: str = ""  # why it cannot be read
+
+
+class ProfileList(NamedTuple):
+    """Answer to `profile.list`: the system's profiles."""
+
+    profiles: tuple[ProfileEntry, ...] = ()
+
+
+class SecretNeeded(NamedTuple):
+    """Topic `secret`, to the tunnel's owner and root only: the daemon asks a person (DESIGN 3)."""
+
+    id: str
+    tunnel: str
+    kind: str  # one of SECRET_KINDS
+    prompt: str
+    expires: float  # Unix seconds
+    owner: int = 0
+
+
+class SecretAnswer(NamedTuple):
+    """`secret.answer`."""
+
+    id: str
+    value: SecretText
+
+
+class SecretCancel(NamedTuple):
+    """`secret.cancel`: the person does not want to answer."""
+
+    id: str
+
+
+class Notice(NamedTuple):
+    """Topic `daemon`: something about the whole machine, in words."""
+
+    text: str
+    level: str = "info"  # "info" or "warning"
+
+
+class Subscribe(NamedTuple):
+    """`events.subscribe`: no topics means all; `since` (an event of `boot`) replays what followed it."""
+
+    topics: tuple[str, ...] = ()
+    since: int | None = None
+    boot: str = ""
+
+
+class Snapshot(NamedTuple):
+    """Answer to `events.subscribe`: how things stood after event `seq`; later events follow without a gap.
+
+    `replayed` says that the events after `since` follow from the ring; else the snapshot stands for them.
+    """
+
+    seq: int
+    report: StatusReport
+    secrets: tuple[SecretNeeded, ...] = ()
+    replayed: bool = False
+
+
+EventData = TunnelStatus | SecretNeeded | Notice
+
+
+class Event(NamedTuple):
+    """Notification `event`: `data` is a TunnelStatus, SecretNeeded or Notice as the topic says."""
+
+    seq: int
+    time: float
+    topic: str
+    data: EventData
+
+
+class Empty(NamedTuple):
+    """Parameters or an answer without any content."""
+
+
+EVENT_SHAPES: dict[str, type[TunnelStatus | SecretNeeded | Notice]] = {
+    "tunnel": TunnelStatus,
+    "secret": SecretNeeded,
+    "daemon": Notice,
+}
+
+
+def redacted(status: TunnelStatus) -> TunnelStatus:
+    """What others than the owner may know of a tunnel: that it is there, and its state."""
+    return TunnelStatus(
+        status.name,
+        status.state,
+        since=status.since,
+        serial=status.serial,
+        owner=status.owner,
+        shared=status.shared,
+        guard=status.guard,
+    )
