@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
-from .keys import Secret
+from .keys import ChildKeys as ChildKeys
 
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
@@ -83,16 +83,6 @@ class Selector:
     protocol: int = 0
     first_port: int = 0
     last_port: int = 65535
-
-
-@dataclass(frozen=True, slots=True)
-class ChildKeys:
-    """KEYMAT of one Child SA, already by direction; `*_salt` stands at the end of the AEAD keys."""
-
-    encr_out: Secret
-    integ_out: Secret
-    encr_in: Secret
-    integ_in: Secret
 
 
 @dataclass(frozen=True, slots=True)
