@@ -1,0 +1,151 @@
+"""The working state of a session: what exchanges may read and change.
+
+`Session` schedules, `exchanges/` behave, and this is what they share.  Everything that leaves goes through `emit`
+in the order in which it must be performed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from .events import Assigned, ChildDown, Closed, Failure, Output, Path, Rng
+from .exchanges.base import Exchange
+from .natd import NatVerdict
+from .options import Patience, SessionConfig
+from .sa import Child, IkeSa, IkeSaState
+from .states import TRANSITIONS, SessionState
+from .timers import Timer, Timers
+from .window import RoundTrip, Schedule
+
+FIRST_ESP_SPI = 256  # 1 to 255 are reserved (RFC 4303 section 2.1)
+CLOSE_WITHIN = 3.0  # seconds that a Delete may take before the session ends without an answer
+RETRY_AFTER = 2.0  # seconds before an exchange is tried again after TEMPORARY_FAILURE, at least
+
+
+@dataclass(slots=True)
+class Core:
+    """Everything that changes in one session."""
+
+    config: SessionConfig
+    rng: Rng
+    initiator: bool = True  # of the first IKE SA: who may move the session (RFC 4555 section 1.3)
+    state: SessionState = SessionState.IDLE
+    path: Path | None = None
+    path_number: int = 0  # counts moves, so that a late answer is known to speak of an earlier path
+    wall: datetime = datetime.min.replace(tzinfo=UTC)
+    timers: Timers = field(default_factory=Timers)
+    pending: deque[Output] = field(default_factory=deque)
+    round_trip: RoundTrip = field(default_factory=RoundTrip)
+    sas: dict[bytes, IkeSa] = field(default_factory=dict)
+    current: IkeSa | None = None
+    children: dict[int, Child] = field(default_factory=dict)
+    nat: NatVerdict = field(default_factory=NatVerdict)
+    mobike: bool = False
+    assigned: Assigned = field(default_factory=Assigned)
+    peer_identity: str = ""
+    farewell: Failure | None = None  # why the session is CLOSING
+    inbound_at: float = 0.0  # last authentic packet, IKE or ESP
+    sent_at: float = 0.0  # last packet that keeps a NAT mapping alive
+    probing: bool = False
+
+    @property
+    def encapsulate(self) -> bool:
+        """Whether ESP goes in UDP."""
+        return self.config.force_encapsulation or self.nat.any
+
+    @property
+    def patience(self) -> Patience:
+        """Timing of requests and liveness."""
+        return self.config.patience
+
+    def emit(self, output: Output) -> None:
+        """Let something out, after all that was let out before."""
+        self.pending.append(output)
+
+    def enter(self, state: SessionState) -> None:
+        """Change the state, along the table."""
+        if state not in TRANSITIONS[self.state]:
+            raise AssertionError(f"no way from {self.state} to {state}")
+        self.state = state
+
+    def begin(self, exchange: Exchange, sa: IkeSa | None = None, *, first: bool = False) -> None:
+        """Queue an exchange on an IKE SA (the current one where none is named)."""
+        target = sa or self.current
+        if target is None:
+            raise AssertionError("no IKE SA for an exchange")
+        if first:
+            target.queue.appendleft(exchange)
+        else:
+            target.queue.append(exchange)
+
+    def is_queued(self, kind: type) -> bool:
+        """Whether the current IKE SA has such an exchange waiting or outstanding."""
+        sa = self.current
+        if sa is None:
+            return False
+        waiting = any(isinstance(exchange, kind) for exchange in sa.queue)
+        return waiting or (sa.window.outstanding is not None and isinstance(sa.window.outstanding[1], kind))
+
+    def schedule(self) -> Schedule:
+        """Retransmission of an ordinary request (DESIGN 8)."""
+        patience = self.patience
+        first = self.round_trip.first_interval(patience.first)
+        return Schedule(first, patience.factor, patience.cap, patience.give_up)
+
+    def new_esp_spi(self) -> int:
+        """A random SPI for inbound ESP that no Child SA of this session has."""
+        while True:
+            spi = int.from_bytes(self.rng(4))
+            if spi >= FIRST_ESP_SPI and spi not in self.children:
+                return spi
+
+    def new_ike_spi(self) -> bytes:
+        """A random SPI for an IKE SA: never zero, never in use."""
+        while True:
+            spi = self.rng(8)
+            if any(spi) and spi not in self.sas:
+                return spi
+
+    def jittered(self, seconds: float) -> float:
+        """`seconds` less up to the configured share, so that both ends rarely rekey at once (RFC 7296 2.8)."""
+        share = int.from_bytes(self.rng(2)) / 65535
+        return seconds * (1.0 - self.config.lifetimes.jitter * share)
+
+    def retry(self, timer: Timer, now: float, of: Hashable = None) -> None:
+        """Let a rekey be tried again after a while (RFC 7296 section 2.25)."""
+        self.timers.set(timer, now + RETRY_AFTER + 4 * int.from_bytes(self.rng(2)) / 65535, of)
+
+    def adopt(self, sa: IkeSa, now: float) -> None:
+        """Make an IKE SA the one that new exchanges use, and let it age."""
+        sa.state = IkeSaState.LIVE
+        self.sas[sa.local_spi] = sa
+        self.current = sa
+        self.timers.set(Timer.REKEY_IKE, now + self.jittered(self.config.lifetimes.ike))
+
+    def forget_child(self, spi_in: int) -> None:
+        """Remove a Child SA and its timers."""
+        if self.children.pop(spi_in, None) is not None:
+            self.timers.stop(Timer.REKEY_CHILD, spi_in)
+            self.timers.stop(Timer.DROP_CHILD, spi_in)
+            self.emit(ChildDown(spi_in))
+
+    def forget_ike(self, sa: IkeSa) -> None:
+        """Remove an IKE SA that has a successor."""
+        self.sas.pop(sa.local_spi, None)
+        self.timers.stop(Timer.RETRANSMIT, sa.local_spi)
+        self.timers.stop(Timer.DROP_IKE, sa.local_spi)
+
+    def close(self, failure: Failure) -> None:
+        """End the session at once, without a word to the peer."""
+        if self.state is SessionState.CLOSED:
+            return
+        for spi_in in list(self.children):
+            self.forget_child(spi_in)
+        self.sas.clear()
+        self.current = None
+        self.timers.clear()
+        self.enter(SessionState.CLOSED)
+        self.emit(Closed(failure))
