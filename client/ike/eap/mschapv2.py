@@ -1,0 +1,270 @@
+"""EAP-MSCHAPv2 (type 26): draft-kamath-pppext-eap-mschapv2-02, RFC 2759, key export of RFC 3079.
+
+    server                              peer
+    Challenge(16 octets, name)     -->
+                                   <--  Response(peer challenge, NT-Response, name)
+    Success("S=…")                 -->
+                                   <--  Success             afterwards EAP-Success
+or  Failure("E=… R=… C=…")         -->                      nothing: we stop here
+
+The pure functions serve both ends.  A password is a `Secret` in UTF-8, as keyrings and prompts deliver it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+from typing import ClassVar, Self
+
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
+
+from ..buffer import Reader, Writer
+from ..errors import InvalidSyntax
+from ..events import Kind, Rng
+from ..keys import Secret
+from ..refusal import printable
+from ..registry import EapType
+from .md4 import md4
+from .method import EapFailed
+
+CHALLENGE_SIZE = 16
+NT_RESPONSE_SIZE = 24
+MSK_SIZE = 64  # RFC 7296 section 2.16 takes the first 64 octets of an MSK
+_RESPONSE_VALUE_SIZE = CHALLENGE_SIZE + 8 + NT_RESPONSE_SIZE + 1
+
+
+class OpCode(IntEnum):
+    """Kinds of EAP-MSCHAPv2 packets."""
+
+    CHALLENGE = 1
+    RESPONSE = 2
+    SUCCESS = 3
+    FAILURE = 4
+    CHANGE_PASSWORD = 7
+
+
+class _State(Enum):
+    """Where the peer stands; each state expects the packets in `_EXPECTED` and nothing else."""
+
+    START = "waits for the challenge"
+    ANSWERED = "waits for the result"
+    SUCCEEDED = "has succeeded"
+
+
+_EXPECTED: dict[_State, tuple[OpCode, ...]] = {
+    _State.START: (OpCode.CHALLENGE,),
+    _State.ANSWERED: (OpCode.SUCCESS, OpCode.FAILURE),
+    _State.SUCCEEDED: (),
+}
+
+
+class Mschapv2:
+    """The peer's side of one run."""
+
+    TYPE: ClassVar[EapType] = EapType.MSCHAPV2
+
+    def __init__(self, user: str, password: Secret, rng: Rng) -> None:
+        self._user = user
+        self._hash = nt_hash(password)
+        self._rng = rng
+        self._state = _State.START
+        self._authenticator = b""
+        self._session_key: Secret | None = None
+        self._msk: Secret | None = None
+
+    @property
+    def msk(self) -> Secret | None:
+        """64 octets, from the moment that the server has proven to know the password."""
+        return self._msk
+
+    def answer(self, data: bytes) -> bytes:
+        """The answer to one request; `EapFailed` where there is none."""
+        packet = Packet.pull(data)
+        if packet.opcode not in _EXPECTED[self._state]:
+            raise EapFailed(
+                Kind.PEER_PROTOCOL,
+                f"EAP-MSCHAPv2 packet {packet.opcode} while the client {self._state.value}",
+            )
+        if packet.opcode == OpCode.CHALLENGE:
+            return self._respond(packet)
+        if packet.opcode == OpCode.SUCCESS:
+            return self._acknowledge(packet.body)
+        # No Failure response: RRAS of Windows Server 2008 R2 takes it ill, and no server needs it.
+        raise failure_of(packet.body)
+
+    def _respond(self, packet: Packet) -> bytes:
+        challenge = pull_challenge(packet.body)
+        mine = self._rng(CHALLENGE_SIZE)
+        digest = challenge_hash(mine, challenge, self._user)
+        proof = nt_response(self._hash, digest)
+        self._authenticator = authenticator_response(self._hash, proof, digest)
+        self._session_key = session_key(self._hash, proof)
+        self._state = _State.ANSWERED
+        return Packet(OpCode.RESPONSE, packet.identifier, Response(mine, proof, self._user).push()).push()
+
+    def _acknowledge(self, body: bytes) -> bytes:
+        found = _SUCCESS.match(body)
+        if found is None or not hmac.compare_digest(found[1].upper(), self._authenticator):
+            raise EapFailed(Kind.TRUST_NO_PROOF, "the server could not prove that it knows the password")
+        self._state = _State.SUCCEEDED
+        self._msk = self._session_key
+        return bytes([OpCode.SUCCESS])
+
+
+_SUCCESS = re.compile(rb"S=([0-9A-Fa-f]{40})(?: |\0|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """Op-code, MS-CHAPv2 identifier and body; what acknowledges a result is a bare op-code instead."""
+
+    opcode: int
+    identifier: int
+    body: bytes = field(repr=False)
+
+    @classmethod
+    def pull(cls, data: bytes) -> Self:
+        """Parse type data; MS-Length counts all of it, op-code included."""
+        reader = Reader(data)
+        opcode, identifier, length = reader.uint(1), reader.uint(1), reader.uint(2)
+        if length != len(data):
+            raise InvalidSyntax(f"MS-Length {length} in {len(data)} octets of EAP-MSCHAPv2")
+        return cls(opcode, identifier, reader.rest())
+
+    def push(self) -> bytes:
+        """Type data."""
+        writer = Writer().uint(self.opcode, 1).uint(self.identifier, 1)
+        return writer.uint(4 + len(self.body), 2).write(self.body).bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """Body of a Response packet."""
+
+    challenge: bytes = field(repr=False)
+    proof: bytes = field(repr=False)  # the NT-Response
+    name: str
+
+    @classmethod
+    def pull(cls, body: bytes) -> Self:
+        """Parse; the reserved octets and the flags are ignored (RFC 2759 section 4)."""
+        reader = Reader(body)
+        size = reader.uint(1)
+        if size != _RESPONSE_VALUE_SIZE:
+            raise InvalidSyntax(f"EAP-MSCHAPv2 response value of {size} octets")
+        challenge = reader.take(CHALLENGE_SIZE)
+        reader.take(8)
+        proof = reader.take(NT_RESPONSE_SIZE)
+        reader.take(1)
+        return cls(challenge, proof, reader.rest().decode(errors="replace"))
+
+    def push(self) -> bytes:
+        """The body's octets."""
+        writer = Writer().uint(_RESPONSE_VALUE_SIZE, 1).write(self.challenge).write(bytes(8))
+        return writer.write(self.proof).write(bytes(1)).write(self.name.encode()).bytes()
+
+
+def pull_challenge(body: bytes) -> bytes:
+    """The authenticator's challenge out of a Challenge body; the server's name after it serves nothing."""
+    reader = Reader(body)
+    size = reader.uint(1)
+    if size != CHALLENGE_SIZE:
+        raise InvalidSyntax(f"EAP-MSCHAPv2 challenge of {size} octets")
+    return reader.take(CHALLENGE_SIZE)
+
+
+def push_challenge(challenge: bytes, server: str) -> bytes:
+    """A Challenge body."""
+    return Writer().uint(CHALLENGE_SIZE, 1).write(challenge).write(server.encode()).bytes()
+
+
+_MEANINGS = {
+    646: "the account is not allowed to log on at this hour",
+    647: "the account is disabled",
+    648: "the password has expired",
+    649: "the account has no permission to dial in",
+    691: "user name or password is wrong",
+    709: "the password could not be changed",
+}
+
+
+def failure_of(body: bytes) -> EapFailed:
+    """What a Failure body means (RFC 2759 section 6); fields may be missing, in any order, or senseless."""
+    text = body.decode("ascii", errors="replace")
+    code = re.search(r"(?:^| )E=(\d{1,10})", text)
+    meaning = "the server refuses the login"
+    if code is not None:
+        number = int(code[1])
+        meaning = f"{_MEANINGS.get(number, meaning)} (E={number})"
+    said = re.search(r"(?:^| )M=(.*)", text, re.DOTALL)
+    if said is not None and said[1].strip("\0 "):
+        meaning += f", the server says: {printable(said[1].strip(chr(0) + ' '))}"
+    return EapFailed(Kind.AUTH_REJECTED, meaning)
+
+
+def push_failure(challenge: bytes, code: int = 691, message: str = "") -> bytes:
+    """A Failure body that allows no further try."""
+    return f"E={code} R=0 C={challenge.hex().upper()} V=3 M={message}".encode()
+
+
+# RFC 2759 section 8
+
+
+def nt_hash(password: Secret) -> Secret:
+    """NtPasswordHash: MD4 of the password in UTF-16LE (section 8.3).
+
+    Octets that are no UTF-8 pass as lone surrogates: the server refuses such a password, not we.
+    """
+    text = password.reveal().decode(errors="surrogateescape")
+    return Secret(md4(text.encode("utf-16-le", errors="surrogatepass")))
+
+
+def challenge_hash(peer: bytes, authenticator: bytes, user: str) -> bytes:
+    """ChallengeHash (section 8.2): 8 octets; the user name counts without its `DOMAIN\\` prefix."""
+    name = user.rpartition("\\")[2].encode()
+    return hashlib.sha1(peer + authenticator + name).digest()[:8]
+
+
+def nt_response(password_hash: Secret, challenge: bytes) -> bytes:
+    """ChallengeResponse (section 8.5): three DES encryptions of the challenge hash, 24 octets."""
+    keys = password_hash.reveal().ljust(21, b"\0")
+    return b"".join(_des(keys[start : start + 7], challenge) for start in (0, 7, 14))
+
+
+def authenticator_response(password_hash: Secret, proof: bytes, challenge: bytes) -> bytes:
+    """GenerateAuthenticatorResponse (section 8.7): 40 upper-case hexadecimal digits, without `S=`."""
+    inner = hashlib.sha1(md4(password_hash.reveal()) + proof + _SIGNING).digest()
+    return hashlib.sha1(inner + challenge + _PADDING).hexdigest().upper().encode()
+
+
+def session_key(password_hash: Secret, proof: bytes) -> Secret:
+    """The MSK: what the client sends with, what it receives with, 32 zero octets (RFC 3079 section 3.3)."""
+    master = hashlib.sha1(md4(password_hash.reveal()) + proof + _MASTER).digest()[:16]
+    halves = b"".join(
+        hashlib.sha1(master + bytes(40) + magic + b"\xf2" * 40).digest()[:16]
+        for magic in (_CLIENT_SEND, _CLIENT_RECEIVE)
+    )
+    return Secret(halves.ljust(MSK_SIZE, b"\0"))
+
+
+# The constants of RFC 2759 section 8.7 and RFC 3079 section 3.4.
+_SIGNING = b"Magic server to client signing constant"
+_PADDING = b"Pad to make it do more than one iteration"
+_MASTER = b"This is the MPPE Master Key"
+_CLIENT_SEND = b"On the client side, this is the send key; on the server side, it is the receive key."
+_CLIENT_RECEIVE = b"On the client side, this is the receive key; on the server side, it is the send key."
+
+
+def _des(key: bytes, block: bytes) -> bytes:
+    """One DES encryption, which is triple DES with one key three times.
+
+    Every 7 bits of the key become an octet whose low bit, the parity, the cipher ignores.
+    """
+    bits = int.from_bytes(key)
+    octets = bytes((bits >> shift & 0x7F) << 1 for shift in range(49, -1, -7))
+    encryptor = Cipher(TripleDES(octets * 3), modes.ECB()).encryptor()  # noqa: S305 - one block, as prescribed
+    return encryptor.update(block) + encryptor.finalize()

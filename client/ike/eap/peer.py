@@ -1,0 +1,159 @@
+"""The EAP peer inside IKE_AUTH: order of the dialogue, Identity, Notification, Nak, and one method.
+
+The IKE layer is reliable and ordered, so there is no EAP timer (RFC 7296 section 2.16).  The caller must have
+verified the gateway's certificate before it hands over the first packet: a response is a gift to an impostor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ..buffer import Reader
+from ..events import Kind, Rng
+from ..keys import Secret
+from ..options import EapLogin
+from ..registry import EapCode, EapType
+from .identity import identity_response, notification_text
+from .method import EapFailed, Method
+from .mschapv2 import Mschapv2
+from .packet import EapPacket, name_of
+
+ROUNDS = 100  # requests that we answer in one dialogue; a TLS method with a long chain needs about 20
+
+METHODS: Mapping[EapType, Callable[[EapLogin, Rng], Method]] = {
+    EapType.MSCHAPV2: lambda login, rng: Mschapv2(login.identity, login.password, rng),
+}
+
+
+class EapPeer:
+    """One EAP dialogue.  Getters are nouns; `handle` is the only input."""
+
+    def __init__(self, login: EapLogin, rng: Rng) -> None:
+        self._login = login
+        self._rng = rng
+        self._method: Method | None = None
+        self._refused: set[bytes] = set()  # type data by which a refused method is known
+        self._last: tuple[bytes, bytes] | None = None  # request and our response to it
+        self._rounds = 0
+        self._finished = False
+        self._notices: list[str] = []
+
+    @property
+    def finished(self) -> bool:
+        """True after an EAP-Success that the method agrees with."""
+        return self._finished
+
+    @property
+    def msk(self) -> Secret | None:
+        """The shared secret of both last AUTH payloads, 64 octets; None unless finished."""
+        if not self._finished or self._method is None or self._method.msk is None:
+            return None
+        return Secret(self._method.msk.reveal()[:64])
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the server wants the user to read (RFC 3748 section 5.2), without control characters."""
+        return tuple(self._notices)
+
+    def handle(self, packet: bytes) -> bytes | None:
+        """The response to a request, None after Success.
+
+        Raises `EapFailed` when the dialogue is over without success, `ProtocolError` for what is no EAP.
+        """
+        parsed = EapPacket.pull(packet)
+        if self._finished:
+            raise EapFailed(Kind.PEER_PROTOCOL, "an EAP packet after EAP-Success")
+        match parsed.code:
+            case EapCode.REQUEST:
+                return self._respond(packet, parsed)
+            case EapCode.SUCCESS:
+                self._conclude()
+                return None
+            case EapCode.FAILURE:
+                raise self._refusal()
+            case EapCode.RESPONSE:
+                raise EapFailed(Kind.PEER_PROTOCOL, "an EAP response where a request is due")
+
+    def _respond(self, packet: bytes, request: EapPacket) -> bytes:
+        self._rounds += 1
+        if self._rounds > ROUNDS:
+            raise EapFailed(Kind.PEER_PROTOCOL, f"more than {ROUNDS} EAP requests")
+        # A repetition gets the same octets and is not processed again (RFC 3748 section 4.1).
+        if self._last is not None and self._last[0] == packet:
+            return self._last[1]
+        kind, data = self._answer(request)
+        response = EapPacket(EapCode.RESPONSE, request.identifier, kind, data).push()
+        self._last = (packet, response)
+        return response
+
+    def _answer(self, request: EapPacket) -> tuple[int, bytes]:
+        """Type and type data of the response."""
+        match request.type:
+            case EapType.NOTIFICATION:
+                self._notices = [*self._notices, notification_text(request.data)][-8:]
+                return EapType.NOTIFICATION, b""
+            case EapType.IDENTITY if self._method is None:
+                return EapType.IDENTITY, identity_response(self._login.identity)
+            case _:
+                return self._answer_method(request)
+
+    def _answer_method(self, request: EapPacket) -> tuple[int, bytes]:
+        """Once a method has begun there is no other (RFC 3748 section 2.1), so no Nak after it either."""
+        if self._method is not None and request.type != self._method.TYPE:
+            raise EapFailed(
+                Kind.PEER_PROTOCOL,
+                f"{name_of(request.type or 0)} requested in the middle of {name_of(self._method.TYPE)}",
+            )
+        if self._method is not None:
+            return self._method.TYPE, self._method.answer(request.data)
+        method = self._wanted(request.type)
+        if method is None:
+            return self._nak(request)
+        answer = method.answer(request.data)
+        self._method = method
+        return method.TYPE, answer
+
+    def _wanted(self, method: int | None) -> Method | None:
+        """A run of the method, None where the login does not allow it."""
+        allowed = [wanted for wanted in self._login.methods if wanted == method]
+        return METHODS[allowed[0]](self._login, self._rng) if allowed else None
+
+    def _nak(self, request: EapPacket) -> tuple[int, bytes]:
+        """Name the methods that we want instead (RFC 3748 section 5.3), once for each that we do not."""
+        expanded = request.type == EapType.EXPANDED
+        mark = bytes([request.type or 0]) + (Reader(request.data).take(7) if expanded else b"")
+        if mark in self._refused:
+            raise self._no_common_method(request)
+        self._refused.add(mark)
+        if not expanded:
+            return EapType.NAK, bytes(self._login.methods)
+        return EapType.EXPANDED, _expanded(EapType.NAK) + b"".join(
+            bytes([EapType.EXPANDED]) + _expanded(method) for method in self._login.methods
+        )
+
+    def _no_common_method(self, request: EapPacket) -> EapFailed:
+        wanted = ", ".join(name_of(method) for method in self._login.methods)
+        return EapFailed(
+            Kind.AUTH_METHOD,
+            f"the gateway insists on {name_of(request.type or 0)}, the profile allows {wanted}",
+        )
+
+    def _conclude(self) -> None:
+        """EAP-Success counts only after the method has succeeded by its own rules (RFC 3748 section 4.2)."""
+        if self._method is None or self._method.msk is None:
+            raise EapFailed(Kind.PEER_PROTOCOL, "EAP-Success before the method was done")
+        self._finished = True
+
+    def _refusal(self) -> EapFailed:
+        """What an EAP-Failure means where it came."""
+        if self._method is None and self._refused:
+            wanted = ", ".join(name_of(method) for method in self._login.methods)
+            return EapFailed(Kind.AUTH_METHOD, f"the gateway offers none of the EAP methods {wanted}")
+        if self._method is None:
+            return EapFailed(Kind.AUTH_REJECTED, "the gateway refuses the identity (EAP-Failure)")
+        return EapFailed(Kind.AUTH_REJECTED, f"EAP-Failure during {name_of(self._method.TYPE)}")
+
+
+def _expanded(method: int) -> bytes:
+    """Vendor (0 is the IETF) and vendor type of an expanded type (RFC 3748 section 5.7)."""
+    return bytes(3) + method.to_bytes(4)
