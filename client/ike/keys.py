@@ -100,8 +100,7 @@ def derive_rekeyed_ike_keys(
     spi_i: bytes,
     spi_r: bytes,
 ) -> IkeKeys:
-    """Keys of an IKE SA that replaces another: SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr) (section
-    2.18).
+    """Keys of a successor: SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr) (RFC 7296 section 2.18).
 
     SKEYSEED comes from the old SA's prf, everything after it from the new one's.  Nonces and SPIs are those
     of the CREATE_CHILD_SA exchange, the initiator of which is the original initiator of the new IKE SA.
