@@ -1,0 +1,218 @@
+"""A profile, schema 1: what a person writes about one gateway, as frozen values.
+
+This is also the table of keys: each field carries its default and its description, `profiles.schema` reads
+TOML by it and the manual page is made from it.  A profile holds no secret, only references to them.
+"""
+
+# ruff: noqa: RUF009 - option() makes a field, as dataclasses.field does; the sections' defaults are frozen
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass, field
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from typing import Any, Literal
+
+Address = IPv4Address | IPv6Address
+Interface = IPv4Interface | IPv6Interface
+Network = IPv4Network | IPv6Network
+IdentityType = Literal["fqdn", "email", "ipv4", "ipv6", "dn", "keyid"]
+
+SCHEMA = 1
+
+
+def option(
+    text: str,
+    default: Any = MISSING,  # noqa: ANN401 - as in dataclasses.field
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    unit: str = "",
+) -> Any:  # noqa: ANN401
+    """One key of the profile: its description, default (none: required), and range with its unit."""
+    return field(default=default, metadata={"text": text, "least": least, "most": most, "unit": unit})
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """An IKE identity: in TOML a string, or a table with `type` where the text alone would mislead."""
+
+    value: str = option("the identity as text")
+    type: IdentityType | None = option("its kind; without it the text decides", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """[gateway]"""
+
+    addresses: tuple[str, ...] = option("names or addresses of the gateway, in order of preference")
+    port: int = option(
+        "UDP port; another than 500 uses that port alone, always encapsulated", 500, least=1, most=65535
+    )
+    transport: tuple[Literal["udp", "tcp"], ...] = option("transports in order of preference", ("udp",))
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """[identity]"""
+
+    local: Name | None = option("who we are; without it what the first round of [[auth.local]] says", None)
+    remote: Name | None = option("who the gateway must be; without it the first of [gateway] addresses", None)
+    send_idr: Literal["auto", "always", "never"] = option(
+        'whether the first message names the wanted gateway identity; "auto": when remote is set', "auto"
+    )
+    match: Literal["loose", "strict"] = option(
+        '"strict": the gateway must call itself remote; "loose": its certificate must confirm remote', "loose"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRound:
+    """[[auth.local]]: one round in which we prove who we are."""
+
+    method: Literal["psk", "cert", "eap"] = option("how we prove who we are")
+    identity: str | None = option("EAP identity (user name); without it the local identity", None)
+    cert: str | None = option("reference to our certificate, with its intermediates (PEM)", None)
+    key: str | None = option("reference to its private key (PEM)", None)
+    eap_methods: tuple[Literal["mschapv2"], ...] = option("EAP methods in order of preference", ("mschapv2",))
+    secret: str = option("reference to the password, pre-shared key, or the passphrase of `key`", "ask:")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteAuth:
+    """[auth.remote]"""
+
+    method: Literal["cert", "psk"] | None = option(
+        'how the gateway proves itself; without it "psk" for psk, else "cert"', None
+    )
+    aaa_name: str | None = option("name that the certificate inside EAP-TLS must bear", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """[auth]"""
+
+    local: tuple[LocalRound, ...] = option("rounds of authentication, in order")
+    remote: RemoteAuth = option("how the gateway proves itself", RemoteAuth())
+
+    @property
+    def proof(self) -> Literal["cert", "psk"]:
+        """How the gateway proves itself, the default worked out."""
+        return self.remote.method or ("psk" if self.local[0].method == "psk" else "cert")
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """[trust]"""
+
+    ca: tuple[str, ...] = option("references to CA certificates (PEM or DER)", ())
+    system_store: bool = option("also trust the CAs of the system", False)
+    pin: tuple[str, ...] = option("sha256 of accepted public keys of the gateway", ())
+    revocation: Literal["off", "relaxed", "strict"] = option('"relaxed": unless known revoked', "relaxed")
+
+
+@dataclass(frozen=True, slots=True)
+class Crypto:
+    """[crypto]"""
+
+    preset: Literal["modern", "compatible"] = option("proposals where ike and esp name none", "modern")
+    ike: tuple[str, ...] = option('IKE proposals, e.g. "aes256gcm16-prfsha384-x25519"', ())
+    esp: tuple[str, ...] = option('ESP proposals, e.g. "aes256gcm16"', ())
+    pfs: Literal["off", "offer", "require"] = option(
+        "a fresh key exchange when a Child SA is rekeyed", "offer"
+    )
+    allow_legacy: bool = option("accept algorithms that are no longer recommended", False)
+    ppk: str | None = option("reference to a post-quantum pre-shared key (RFC 8784)", None)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressSection:
+    """[address]: at most one of its keys."""
+
+    request: tuple[Literal["ipv4", "ipv6"], ...] | None = option(
+        "families to ask an inside address of; both by default", None
+    )
+    static: tuple[Interface, ...] = option("our inside addresses, not asked of the gateway", ())
+    none: bool = option("no inside address of our own", False)
+
+    @property
+    def families(self) -> tuple[Literal["ipv4", "ipv6"], ...]:
+        """Families of which an address is requested, the default worked out."""
+        if self.request is None:
+            return () if self.static or self.none else ("ipv4", "ipv6")
+        return self.request
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """[routing]"""
+
+    mode: Literal["full", "split"] = option(
+        '"full": everything through the tunnel; "split": include alone', "full"
+    )
+    include: tuple[Network, ...] = option("split: networks behind the tunnel", ())
+    exclude: tuple[Network, ...] = option("networks that stay outside the tunnel", ())
+    allow_lan: bool = option("full: reach the local network beside the tunnel", True)
+    guard: bool = option("from up to down, selected traffic leaves through the tunnel or not at all", True)
+    block_other_families: bool = option(
+        "full: block a family (IPv4, IPv6) that the tunnel does not carry", True
+    )
+    use_ts_from_gateway: bool = option("split: also the networks that the gateway names", True)
+    mtu: int | None = option("inside MTU; computed without it", None, least=576, most=65535, unit="octets")
+
+
+@dataclass(frozen=True, slots=True)
+class Dns:
+    """[dns]"""
+
+    servers: tuple[Address, ...] = option("name servers; empty: those that the gateway assigns", ())
+    search: tuple[str, ...] = option("search domains", ())
+    route_only: tuple[str, ...] = option(
+        "domains asked of these servers alone; empty with split: the search domains", ()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Mobility:
+    """[mobility]"""
+
+    mobike: bool = option("move the tunnel with us (RFC 4555) where the gateway can", True)
+    nat_keepalive: int = option("interval of NAT keepalives; 0: none", 20, least=0, most=3600, unit="seconds")
+    dpd: int = option(
+        "silence after which the gateway is asked whether it lives", 120, least=5, most=86400, unit="seconds"
+    )
+    autoconnect: bool = option("come up with the daemon", False)
+    trusted_networks: tuple[str, ...] = option("networks on which the tunnel is not wanted", ())
+    force_encap: bool = option("encapsulate in UDP also without NAT", False)
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """[lifetimes]"""
+
+    ike: int = option("replace the IKE SA after", 14400, least=60, most=864000, unit="seconds")
+    child: int = option("replace the Child SA after", 3600, least=60, most=864000, unit="seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One gateway and how to use it."""
+
+    schema: Literal[1] = option("version of this format")
+    id: str = option("name for the command line: letters, digits, dots, dashes, underscores")
+    gateway: Gateway = option("where the gateway is")
+    auth: Auth = option("who proves what to whom")
+    name: str = option("name for people; without it the id", "")
+    identity: Identity = option("IKE identities", Identity())
+    trust: Trust = option("who may vouch for the gateway", Trust())
+    crypto: Crypto = option("algorithms", Crypto())
+    address: AddressSection = option("inside addresses", AddressSection())
+    routing: Routing = option("what goes through the tunnel", Routing())
+    dns: Dns = option("name resolution through the tunnel", Dns())
+    mobility: Mobility = option("roaming", Mobility())
+    lifetimes: Lifetimes = option("when keys are replaced", Lifetimes())
+    data_path: Literal["auto", "xfrm", "userspace"] = option("who carries the packets", "auto")
+
+    @property
+    def title(self) -> str:
+        """The name for people."""
+        return self.name or self.id

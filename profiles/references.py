@@ -1,0 +1,153 @@
+"""References of a profile to secrets and files, and the careful reading of a file that holds a secret.
+
+`keyring:NAME`  a password in the user's keyring (service "roam", user NAME)
+`credential:NAME`  a systemd credential ($CREDENTIALS_DIRECTORY)
+`file:PATH`  a file; a relative PATH starts at the profile's directory
+`ask:` or `ask:PROMPT`  asked when needed
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from .errors import ProfileError, nearest
+from .model import Profile
+
+Scheme = Literal["keyring", "credential", "file", "ask"]
+SECRET_SCHEMES: tuple[Scheme, ...] = ("keyring", "credential", "file", "ask")
+FILE_SCHEMES: tuple[Scheme, ...] = ("credential", "file")
+
+SECRET_LIMIT = 64 * 1024
+"""Octets of a secret in a file: a mistyped reference to a large file is refused, not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A parsed reference; `path` is the key of the profile in which it stands, `text` as it stands there."""
+
+    scheme: Scheme
+    target: str
+    text: str
+    path: str
+
+    def resolve(self, directory: Path) -> Path:
+        """The file meant: `file:` from the profile's directory, `credential:` from systemd's."""
+        if self.scheme == "file":
+            return directory / Path(self.target).expanduser()
+        credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+        if self.scheme != "credential" or credentials is None:
+            raise ProfileError(self.path, f'"{self.text}" needs a systemd unit with LoadCredential=')
+        return Path(credentials) / self.target
+
+
+def parse(text: str, path: str, allowed: Collection[Scheme] = SECRET_SCHEMES) -> Reference:
+    """The reference in `text`; a plain secret in its place is refused without quoting it."""
+    scheme, colon, target = text.partition(":")
+    if scheme == "pkcs11":
+        raise ProfileError(path, "pkcs11: tokens cannot be used yet", "Use a file: reference for now.")
+    known = next((name for name in allowed if name == scheme), None)
+    if known is None or not colon:
+        words = ", ".join(f"{name}:" for name in allowed)
+        detail = (
+            f'"{scheme}:" is no reference that fits here' if colon and scheme.isalnum() else "is no reference"
+        )
+        raise ProfileError(path, f"{detail} ({words})", nearest(scheme, allowed) if colon else "")
+    if known != "ask" and not target.strip():
+        raise ProfileError(path, f"nothing follows {scheme}:")
+    if known == "credential" and ("/" in target or target in {".", ".."}):
+        raise ProfileError(path, "a credential's name has no slash")
+    return Reference(known, target, text, path)
+
+
+def secrets_of(profile: Profile) -> tuple[Reference, ...]:
+    """The secrets that the profile needs, each text once, in the order of the rounds."""
+    return _unique(_secrets(profile))
+
+
+def _secrets(profile: Profile) -> Iterator[Reference]:
+    for n, entry in enumerate(profile.auth.local):
+        # the passphrase of a private key is asked for only if the key turns out to be encrypted
+        if entry.method != "cert" or entry.secret != "ask:":
+            yield parse(entry.secret, f"auth.local[{n}].secret")
+
+
+def files_of(profile: Profile) -> tuple[Reference, ...]:
+    """The files that the profile names (certificates and private keys), each once."""
+    return _unique(_files(profile))
+
+
+def _files(profile: Profile) -> Iterator[Reference]:
+    for n, text in enumerate(profile.trust.ca):
+        yield parse(text, f"trust.ca[{n}]", FILE_SCHEMES)
+    for n, entry in enumerate(profile.auth.local):
+        for name, text in (("cert", entry.cert), ("key", entry.key)):
+            if text is not None:
+                yield parse(text, f"auth.local[{n}].{name}", FILE_SCHEMES)
+
+
+def _unique(references: Iterator[Reference]) -> tuple[Reference, ...]:
+    return tuple({reference.text: reference for reference in references}.values())
+
+
+def read_file(reference: Reference, directory: Path, limit: int = 256 * 1024) -> bytes:
+    """The octets of a certificate or key file; `ProfileError` says what is wrong with it."""
+    path = reference.resolve(directory)
+    try:
+        with path.open("rb") as file:
+            return _bounded(file.read(limit + 1), limit, reference, path)
+    except OSError as error:
+        raise _unreadable(reference, path, error) from None
+
+
+def read_secret(reference: Reference, directory: Path, owners: Collection[int]) -> str:
+    """The secret in a file, without the newline at its end.
+
+    The file must be a regular one, belong to one of the uids `owners`, and be closed to everybody else (0600):
+    `UnsafeFile` otherwise.  A systemd credential is a file that only its unit can reach; it is just read.
+    """
+    path = reference.resolve(directory)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise _unreadable(reference, path, error) from None
+    with os.fdopen(descriptor, "rb") as file:
+        if reference.scheme == "file":
+            _check_private(os.fstat(descriptor), reference, path, owners)
+        octets = _bounded(file.read(SECRET_LIMIT + 1), SECRET_LIMIT, reference, path)
+    try:
+        return octets.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise ProfileError(reference.path, f"{path} is no UTF-8 text") from None
+
+
+class UnsafeFile(ProfileError):
+    """A secret lies in a file that others can reach."""
+
+
+def _check_private(status: os.stat_result, reference: Reference, path: Path, owners: Collection[int]) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise UnsafeFile(
+            reference.path, f"{path} is no regular file", "Put the secret into a file of its own."
+        )
+    if status.st_uid not in owners:
+        wanted = " or ".join(str(uid) for uid in sorted(owners))
+        reason = f"{path} belongs to uid {status.st_uid}, not to {wanted}"
+        raise UnsafeFile(reference.path, reason, f"chown {min(owners)} {path}")
+    if status.st_mode & 0o077:
+        mode = stat.S_IMODE(status.st_mode)
+        raise UnsafeFile(reference.path, f"{path} is open to others (mode {mode:04o})", f"chmod 600 {path}")
+
+
+def _bounded(octets: bytes, limit: int, reference: Reference, path: Path) -> bytes:
+    if len(octets) > limit:
+        raise ProfileError(reference.path, f"{path} is larger than {limit} octets")
+    return octets
+
+
+def _unreadable(reference: Reference, path: Path, error: OSError) -> ProfileError:
+    return ProfileError(reference.path, f"cannot read {path}: {error.strerror}")

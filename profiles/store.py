@@ -1,0 +1,128 @@
+"""Profiles as TOML files: reading one, and finding one by its name.
+
+A user's profiles lie in ~/.config/roam/profiles, the system's in /etc/roam/profiles; NAME is the file's name
+without ".toml".  A user's profile shadows the system's of the same name; "system/NAME" says it.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .check import check
+from .errors import ProfileError, ProfileNotFound, nearest
+from .model import SCHEMA, Profile
+from .schema import read
+
+SYSTEM_DIRECTORY = Path("/etc/roam/profiles")
+SYSTEM_PREFIX = "system/"
+SIZE_LIMIT = 256 * 1024
+
+
+def user_directory() -> Path:
+    """Where the profiles of the caller lie (XDG base directories)."""
+    base = os.environ.get("XDG_CONFIG_HOME")
+    return (Path(base) if base else Path.home() / ".config") / "roam" / "profiles"
+
+
+def load_text(text: str, source: str = "") -> Profile:
+    """The profile in a TOML text; `ProfileError` names the key, or line and column, and `source`."""
+    try:
+        profile = _profile(tomllib.loads(text))
+        check(profile)
+    except tomllib.TOMLDecodeError as error:
+        raise ProfileError("", f"is no TOML: {error}", source=source) from None
+    except ProfileError as error:
+        raise error.at(source) from None
+    return profile
+
+
+def _profile(table: dict[str, object]) -> Profile:
+    version = table.get("schema")
+    if type(version) is int and version > SCHEMA:
+        raise ProfileError("schema", f"version {version} is newer than this program", "Update Roam.")
+    profile: Profile = read(Profile, table)
+    return profile
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileFile:
+    """A profile on disk: its text is read by whoever may read the file, never on somebody's behalf."""
+
+    name: str  # as typed: "office", "system/office"
+    path: Path
+
+    @property
+    def is_system(self) -> bool:
+        """Whether the daemon reads it itself."""
+        return self.name.startswith(SYSTEM_PREFIX)
+
+    def read_text(self) -> str:
+        """The file's text; `ProfileError` where it cannot be read."""
+        try:
+            with self.path.open("rb") as file:
+                octets = file.read(SIZE_LIMIT + 1)
+            if len(octets) > SIZE_LIMIT:
+                raise ProfileError("", f"is larger than {SIZE_LIMIT} octets", source=str(self.path))
+            return octets.decode()
+        except OSError as error:
+            raise ProfileError("", f"cannot be read: {error.strerror}", source=str(self.path)) from None
+        except UnicodeDecodeError:
+            raise ProfileError("", "is no UTF-8 text", source=str(self.path)) from None
+
+    def load(self) -> Profile:
+        """The profile itself; its id must be the file's name, so that one name means one tunnel."""
+        profile = load_text(self.read_text(), str(self.path))
+        if profile.id != self.path.stem:
+            hint = f'Write id = "{self.path.stem}", or rename the file to {profile.id}.toml.'
+            raise ProfileError("id", f'"{profile.id}" is not the file\'s name', hint, str(self.path))
+        return profile
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The two directories of profiles."""
+
+    user: Path
+    system: Path = SYSTEM_DIRECTORY
+
+    def files(self) -> tuple[ProfileFile, ...]:
+        """All profiles by the shortest name that means them: the user's first."""
+        own = tuple(_scan(self.user, ""))
+        names = {file.name for file in own}
+        shared = (
+            ProfileFile(name if name in names else name, file.path)
+            for file in _scan(self.system, "")
+            for name in (file.name,)
+        )
+        return own + tuple(shared)
+
+    def find(self, name: str) -> ProfileFile:
+        """The profile that `name` means; `ProfileNotFound` with the nearest name."""
+        if name.startswith(SYSTEM_PREFIX):
+            candidates = [ProfileFile(name, self.system / f"{name.removeprefix(SYSTEM_PREFIX)}.toml")]
+        else:
+            candidates = [
+                ProfileFile(name, self.user / f"{name}.toml"),
+                ProfileFile(SYSTEM_PREFIX + name, self.system / f"{name}.toml"),
+            ]
+        for file in candidates:
+            if "/" not in file.path.stem and file.path.is_file():
+                return file
+        raise ProfileNotFound("", f'no profile is called "{name}"', nearest(name, self.names()))
+
+    def names(self) -> tuple[str, ...]:
+        """The names of all profiles."""
+        return tuple(file.name for file in self.files())
+
+
+def _scan(directory: Path, prefix: str) -> Iterator[ProfileFile]:
+    try:
+        paths = sorted(path for path in directory.iterdir() if path.suffix == ".toml" and path.is_file())
+    except OSError:
+        return
+    for path in paths:
+        yield ProfileFile(prefix + path.stem, path)
