@@ -74,12 +74,13 @@ def _routing(profile: Profile) -> None:
 
 
 def _references(profile: Profile) -> None:
-    references.secrets_of(profile)
     references.files_of(profile)
+    for n, entry in enumerate(profile.auth.local):
+        references.parse(entry.secret, f"auth.local[{n}].secret")
 
 
 def _available(profile: Profile) -> None:
-    """Keys of schema 1 whose effect does not exist yet: refused, since ignoring them would promise too much."""
+    """Keys of schema 1 without an effect yet: refused, since ignoring them would promise too much."""
     wanted = (
         ("gateway.transport", "udp" not in profile.gateway.transport, "a TCP transport alone"),
         ("auth.local", len(profile.auth.local) > 1, "more than one round of authentication"),

@@ -74,7 +74,9 @@ class LocalRound:
     cert: str | None = option("reference to our certificate, with its intermediates (PEM)", None)
     key: str | None = option("reference to its private key (PEM)", None)
     eap_methods: tuple[Literal["mschapv2"], ...] = option("EAP methods in order of preference", ("mschapv2",))
-    secret: str = option("reference to the password, pre-shared key, or the passphrase of `key`", "ask:")
+    secret: str = option(
+        "reference to the password, the pre-shared key, or the passphrase of an encrypted key", "ask:"
+    )
 
 
 @dataclass(frozen=True, slots=True)

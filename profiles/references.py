@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -64,16 +64,17 @@ def parse(text: str, path: str, allowed: Collection[Scheme] = SECRET_SCHEMES) ->
     return Reference(known, target, text, path)
 
 
-def secrets_of(profile: Profile) -> tuple[Reference, ...]:
-    """The secrets that the profile needs, each text once, in the order of the rounds."""
-    return _unique(_secrets(profile))
+def secrets_of(profile: Profile, files: Mapping[str, bytes]) -> tuple[Reference, ...]:
+    """The secrets that the profile needs, each text once, in the order of the rounds.
 
-
-def _secrets(profile: Profile) -> Iterator[Reference]:
-    for n, entry in enumerate(profile.auth.local):
-        # the passphrase of a private key is asked for only if the key turns out to be encrypted
-        if entry.method != "cert" or entry.secret != "ask:":
-            yield parse(entry.secret, f"auth.local[{n}].secret")
+    `files` are the octets of `files_of(profile)` by reference: a private key's passphrase is needed only where
+    the key is encrypted.
+    """
+    return _unique(
+        parse(entry.secret, f"auth.local[{n}].secret")
+        for n, entry in enumerate(profile.auth.local)
+        if entry.method != "cert" or b"ENCRYPTED" in files.get(entry.key or "", b"")
+    )
 
 
 def files_of(profile: Profile) -> tuple[Reference, ...]:
@@ -85,12 +86,13 @@ def _files(profile: Profile) -> Iterator[Reference]:
     for n, text in enumerate(profile.trust.ca):
         yield parse(text, f"trust.ca[{n}]", FILE_SCHEMES)
     for n, entry in enumerate(profile.auth.local):
-        for name, text in (("cert", entry.cert), ("key", entry.key)):
-            if text is not None:
-                yield parse(text, f"auth.local[{n}].{name}", FILE_SCHEMES)
+        if entry.cert is not None:
+            yield parse(entry.cert, f"auth.local[{n}].cert", FILE_SCHEMES)
+        if entry.key is not None:
+            yield parse(entry.key, f"auth.local[{n}].key", FILE_SCHEMES)
 
 
-def _unique(references: Iterator[Reference]) -> tuple[Reference, ...]:
+def _unique(references: Iterable[Reference]) -> tuple[Reference, ...]:
     return tuple({reference.text: reference for reference in references}.values())
 
 
@@ -107,8 +109,8 @@ def read_file(reference: Reference, directory: Path, limit: int = 256 * 1024) ->
 def read_secret(reference: Reference, directory: Path, owners: Collection[int]) -> str:
     """The secret in a file, without the newline at its end.
 
-    The file must be a regular one, belong to one of the uids `owners`, and be closed to everybody else (0600):
-    `UnsafeFile` otherwise.  A systemd credential is a file that only its unit can reach; it is just read.
+    The file must be a regular one, belong to one of the uids `owners`, and be closed to everybody else
+    (0600): `UnsafeFile` otherwise.  A systemd credential only its unit can reach; it is just read.
     """
     path = reference.resolve(directory)
     try:

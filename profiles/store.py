@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,11 +53,7 @@ class ProfileFile:
 
     name: str  # as typed: "office", "system/office"
     path: Path
-
-    @property
-    def is_system(self) -> bool:
-        """Whether the daemon reads it itself."""
-        return self.name.startswith(SYSTEM_PREFIX)
+    is_system: bool  # the daemon reads it itself
 
     def read_text(self) -> str:
         """The file's text; `ProfileError` where it cannot be read."""
@@ -90,28 +85,23 @@ class Store:
     system: Path = SYSTEM_DIRECTORY
 
     def files(self) -> tuple[ProfileFile, ...]:
-        """All profiles by the shortest name that means them: the user's first."""
-        own = tuple(_scan(self.user, ""))
+        """All profiles, the user's first, each by the shortest name that means it."""
+        own = [ProfileFile(path.stem, path, is_system=False) for path in _scan(self.user)]
         names = {file.name for file in own}
-        shared = (
-            ProfileFile(name if name in names else name, file.path)
-            for file in _scan(self.system, "")
-            for name in (file.name,)
-        )
-        return own + tuple(shared)
+        shared = [
+            ProfileFile(SYSTEM_PREFIX + path.stem if path.stem in names else path.stem, path, is_system=True)
+            for path in _scan(self.system)
+        ]
+        return tuple(own + shared)
 
     def find(self, name: str) -> ProfileFile:
         """The profile that `name` means; `ProfileNotFound` with the nearest name."""
-        if name.startswith(SYSTEM_PREFIX):
-            candidates = [ProfileFile(name, self.system / f"{name.removeprefix(SYSTEM_PREFIX)}.toml")]
-        else:
-            candidates = [
-                ProfileFile(name, self.user / f"{name}.toml"),
-                ProfileFile(SYSTEM_PREFIX + name, self.system / f"{name}.toml"),
-            ]
-        for file in candidates:
-            if "/" not in file.path.stem and file.path.is_file():
-                return file
+        stem = name.removeprefix(SYSTEM_PREFIX)
+        directories = [(self.system, True)] if stem != name else [(self.user, False), (self.system, True)]
+        for directory, is_system in directories:
+            path = directory / f"{stem}.toml"
+            if "/" not in stem and path.is_file():
+                return ProfileFile(name, path, is_system)
         raise ProfileNotFound("", f'no profile is called "{name}"', nearest(name, self.names()))
 
     def names(self) -> tuple[str, ...]:
@@ -119,10 +109,8 @@ class Store:
         return tuple(file.name for file in self.files())
 
 
-def _scan(directory: Path, prefix: str) -> Iterator[ProfileFile]:
+def _scan(directory: Path) -> list[Path]:
     try:
-        paths = sorted(path for path in directory.iterdir() if path.suffix == ".toml" and path.is_file())
+        return sorted(path for path in directory.iterdir() if path.suffix == ".toml" and path.is_file())
     except OSError:
-        return
-    for path in paths:
-        yield ProfileFile(prefix + path.stem, path)
+        return []
