@@ -135,10 +135,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why something did not work: the cause and the evidence, in words without secrets."""
+    """Why something did not work: the cause and the evidence, in words without secrets.
+
+    `final`: the peer has judged a credential itself (an EAP failure): the same one again would be refused
+    again and may count towards a lock-out, so nothing retries it by itself.
+    """
 
     kind: Kind
     evidence: str
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,14 @@ from .events import Failure, Kind
 
 
 class Refusal(AuthenticationFailed):
-    """One side did not prove who it is, or cannot; `failure` says which and why, without secrets."""
+    """One side did not prove who it is, or cannot; `failure` says which and why, without secrets.
 
-    def __init__(self, kind: Kind, evidence: str) -> None:
+    `final`: the peer has judged the credential itself, so the same one is not tried again without the user.
+    """
+
+    def __init__(self, kind: Kind, evidence: str, *, final: bool = False) -> None:
         super().__init__(evidence)
-        self.failure = Failure(kind, evidence)
+        self.failure = Failure(kind, evidence, final)
 
 
 def printable(text: str, limit: int = 200) -> str:

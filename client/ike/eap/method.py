@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Protocol
 
+from ..events import Kind
 from ..keys import Secret
 from ..refusal import Refusal
 from ..registry import EapType
@@ -11,6 +12,10 @@ from ..registry import EapType
 
 class EapFailed(Refusal):
     """The EAP dialogue is over without success: nothing more is sent."""
+
+    def __init__(self, kind: Kind, evidence: str) -> None:
+        # A refusal is the server's judgement of the password itself; anything else may pass.
+        super().__init__(kind, evidence, final=kind is Kind.AUTH_REJECTED)
 
 
 class Method(Protocol):
