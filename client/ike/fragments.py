@@ -1,8 +1,8 @@
 """Reassembly of fragmented messages (RFC 7383 section 2.6).
 
 Only authentic fragments come here, so nobody else can fill the table; against a broken peer it is bounded all
-the same.  Our window is 1 in both directions (RFC 7296 section 2.3), so that it is enough to collect the newest
-message of a direction: that bounds the memory without a timer.
+the same.  Our window is 1 in both directions (RFC 7296 section 2.3), so that it is enough to collect the
+newest message of a direction: that bounds the memory without a timer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Reassembly:
         What does not help is forgotten: a duplicate, a fragment of an older message, of one that is whole
         already, of one beyond our bounds, and a total smaller than the one known.
         """
-        if not self._is_wanted(fragment):
+        if not self._admit(fragment):
             return None
         self._parts[fragment.number] = fragment
         self._size += len(fragment.plaintext)
@@ -38,8 +38,8 @@ class Reassembly:
             return None
         return self._assemble()
 
-    def _is_wanted(self, fragment: Fragment) -> bool:
-        """Also begin anew where the fragment is of a newer message, or the peer has cut it finer since."""
+    def _admit(self, fragment: Fragment) -> bool:
+        """Whether it helps; begins anew where it is of a newer message, or the peer has cut it finer since."""
         message_id = fragment.header.message_id
         if fragment.total > MAX_FRAGMENTS or message_id < self._message_id:
             return False
