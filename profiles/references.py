@@ -67,7 +67,7 @@ def parse(text: str, path: str, allowed: Collection[Scheme] = SECRET_SCHEMES) ->
 def secrets_of(profile: Profile, files: Mapping[str, bytes]) -> tuple[Reference, ...]:
     """The secrets that the profile needs, each text once, in the order of the rounds.
 
-    `files` are the octets of `files_of(profile)` by reference: a private key's passphrase is needed only where
+    `files` are the octets of `files_of(profile)` by reference: a passphrase is needed only where
     the key is encrypted.
     """
     return _unique(

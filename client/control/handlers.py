@@ -45,8 +45,9 @@ class Handlers(Protocol):
 
     A method raises `ControlError(kind, evidence, hint)` for what it cannot do; the server has checked the
     access level of the method, the handler checks whose tunnel it is (`Caller.controls`, else
-    `permission.denied`).  Names are resolved for the caller: own tunnels shadow the system's, "system/NAME" says
-    it.  None means the only tunnel; `tunnel.unknown` (with the known names) where there is none or more than one.
+    `permission.denied`).  Names are resolved for the caller: own tunnels shadow the system's, "system/NAME"
+    says it.  None means the only tunnel; `tunnel.unknown` (with the known names) where there is none or more
+    than one.
     """
 
     async def up(self, caller: Caller, request: Up) -> Accepted:

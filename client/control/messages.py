@@ -1,8 +1,8 @@
 """What goes over the control socket: one NamedTuple per message (DESIGN 4).
 
 The protocol only grows: a reader ignores fields that it does not know, and new ones have defaults.  Times are
-Unix seconds of the daemon's clock; `StatusReport.time` is "now", so that a renderer needs no clock.  Counters are
-JSON integers.  Secrets are `SecretText` and travel towards the daemon only.
+Unix seconds of the daemon's clock; `StatusReport.time` is "now", so that a renderer needs no clock.  Secrets
+are `SecretText` and travel towards the daemon only.
 """
 
 from __future__ import annotations

@@ -1,0 +1,140 @@
+"""The control socket from the other side, for programs with an asyncio loop (terminal UI, tests, the demo)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
+
+from .client import ANSWER_TIME, WORK_TIME, answer, connection_error, event, socket_path
+from .messages import (
+    LINE_LIMIT,
+    Accepted,
+    Cleaned,
+    ControlError,
+    Down,
+    Empty,
+    Ended,
+    Event,
+    Named,
+    ProfileList,
+    Rekey,
+    SecretAnswer,
+    SecretCancel,
+    Snapshot,
+    StatusReport,
+    Subscribe,
+    Up,
+)
+from .wire import Json, decode_line, encode_request
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """One connection, used as `async with AsyncClient(path) as client`; methods raise `ControlError`."""
+
+    def __init__(self, path: str | None = None) -> None:
+        self._path = socket_path(path)
+        self._waiting: dict[int, asyncio.Future[Json]] = {}
+        self._events: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._last_id = 0
+
+    async def __aenter__(self) -> AsyncClient:
+        try:
+            self._reader, self._writer = await asyncio.open_unix_connection(self._path, limit=LINE_LIMIT)
+        except OSError as error:
+            raise connection_error(error, self._path) from None
+        self._reading = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        self._reading.cancel()
+        self._writer.close()
+        with contextlib.suppress(asyncio.CancelledError, OSError):
+            await self._reading
+
+    async def profiles(self) -> ProfileList:
+        """The system's profiles."""
+        return await self.call("profile.list", Empty(), ProfileList)
+
+    async def up(self, request: Up) -> Accepted:
+        """Want a tunnel."""
+        return await self.call("tunnel.up", request, Accepted)
+
+    async def down(self, name: str | None, *, force: bool = False) -> Ended:
+        """End the wish for a tunnel."""
+        return await self.call("tunnel.down", Down(name, force), Ended, WORK_TIME)
+
+    async def status(self, name: str | None = None) -> StatusReport:
+        """All tunnels, or one."""
+        return await self.call("tunnel.status", Named(name), StatusReport)
+
+    async def rekey(self, name: str | None, *, ike: bool = False) -> Accepted:
+        """Replace keys."""
+        return await self.call("tunnel.rekey", Rekey(name, ike), Accepted)
+
+    async def cleanup(self) -> Cleaned:
+        """End all tunnels and remove what is left of them."""
+        return await self.call("daemon.cleanup", Empty(), Cleaned, WORK_TIME)
+
+    async def answer_secret(self, request: SecretAnswer) -> None:
+        """Answer a question of the daemon."""
+        await self.call("secret.answer", request, Empty)
+
+    async def cancel_secret(self, secret_id: str) -> None:
+        """Decline a question of the daemon."""
+        await self.call("secret.cancel", SecretCancel(secret_id), Empty)
+
+    async def subscribe(self, request: Subscribe) -> Snapshot:
+        """Start events; what follows the snapshot comes out of `events`."""
+        return await self.call("events.subscribe", request, Snapshot)
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Events as they come; ends when the daemon closes the connection."""
+        while (seen := await self._events.get()) is not None:
+            yield seen
+
+    async def call(
+        self, method: str, params: object, shape: Callable[..., T], patience: float = ANSWER_TIME
+    ) -> T:
+        """One request and its answer."""
+        self._last_id += 1
+        line = encode_request(self._last_id, method, params)
+        if len(line) > LINE_LIMIT:
+            raise ControlError("rpc.too_long", f"the request has {len(line)} octets")
+        if self._reading.done():
+            raise ControlError("daemon.lost", "the daemon closed the connection")
+        waiting = self._waiting[self._last_id] = asyncio.get_running_loop().create_future()
+        try:
+            self._writer.write(line)
+            async with asyncio.timeout(patience):
+                return answer(await waiting, shape)
+        except TimeoutError:
+            raise ControlError("daemon.lost", f"the daemon did not answer within {patience:g} s") from None
+        finally:
+            self._waiting = {
+                number: future for number, future in self._waiting.items() if future is not waiting
+            }
+
+    async def _read(self) -> None:
+        try:
+            while (line := await self._reader.readline()).endswith(b"\n"):
+                self._take(decode_line(line))
+        except (OSError, ValueError, ControlError):  # reset, over-long or no JSON: the end of this connection
+            pass
+        finally:
+            self._events.put_nowait(None)
+            lost = ControlError("daemon.lost", "the daemon closed the connection")
+            for future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(lost)
+
+    def _take(self, message: Json) -> None:
+        number = message.get("id")
+        future = self._waiting.get(number) if isinstance(number, int) else None
+        if future is not None and not future.done():
+            future.set_result(message)
+        elif (seen := event(message)) is not None:
+            self._events.put_nowait(seen)

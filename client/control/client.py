@@ -1,0 +1,218 @@
+"""The control socket from the other side: blocking and typed, for commands.
+
+Imports little on purpose: `roam status` starts with this module (`async_client` is for programs with a loop).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import deque
+from collections.abc import Callable, Iterator
+from time import monotonic
+from typing import NamedTuple, TypeVar
+
+from .messages import (
+    DEFAULT_SOCKET,
+    EVENT_SHAPES,
+    LINE_LIMIT,
+    Accepted,
+    Cleaned,
+    ControlError,
+    Down,
+    Empty,
+    Ended,
+    Event,
+    Hello,
+    Named,
+    ProfileList,
+    Rekey,
+    SecretAnswer,
+    SecretCancel,
+    Snapshot,
+    StatusReport,
+    Subscribe,
+    Up,
+    Welcome,
+)
+from .wire import Json, decode_line, encode_request, read
+
+T = TypeVar("T")
+
+ANSWER_TIME = 10.0
+"""Seconds within which a daemon answers what it answers at once."""
+WORK_TIME = 60.0
+"""Seconds for what takes the daemon some time: ending tunnels, sweeping."""
+
+
+def socket_path(chosen: str | None = None) -> str:
+    """The daemon's socket: `chosen`, else $ROAM_SOCKET, else the system's."""
+    return chosen or os.environ.get("ROAM_SOCKET") or DEFAULT_SOCKET
+
+
+def connection_error(error: OSError, path: str) -> ControlError:
+    """What a failed connection means to a person."""
+    if isinstance(error, PermissionError):
+        return ControlError("permission.denied", f"you may not use the daemon's socket {path}")
+    if isinstance(error, FileNotFoundError):
+        return ControlError("daemon.absent", f"no daemon: there is no socket {path}")
+    if isinstance(error, ConnectionRefusedError):
+        return ControlError("daemon.absent", f"no daemon answers at {path}")
+    return ControlError("daemon.absent", f"cannot reach the daemon at {path}: {error.strerror or error}")
+
+
+def answer(message: Json, shape: Callable[..., T]) -> T:
+    """The result of an answer, or the error that it carries."""
+    error = message.get("error")
+    if error is None:
+        return read(shape, message.get("result"), "result", "rpc.reply")
+    data = error.get("data") if isinstance(error, dict) else None
+    if not isinstance(data, dict):
+        raise ControlError("rpc.reply", "the daemon refused without a reason")
+    raise ControlError(str(data.get("kind")), str(data.get("evidence") or ""), str(data.get("hint") or ""))
+
+
+def event(message: Json) -> Event | None:
+    """The event of a notification; None for a topic that this version does not know."""
+    params = message.get("params")
+    if message.get("method") != "event" or not isinstance(params, dict):
+        return None
+    shape = EVENT_SHAPES.get(str(params.get("topic")))
+    if shape is None:
+        return None
+    head = read(_EventHead, params, "event", "rpc.reply")
+    return Event(head.seq, head.time, head.topic, read(shape, params.get("data"), "event.data", "rpc.reply"))
+
+
+class _EventHead(NamedTuple):
+    seq: int
+    time: float
+    topic: str
+
+
+class Client:
+    """One connection; a context manager.  Methods raise `ControlError`."""
+
+    def __init__(self, path: str | None = None) -> None:
+        self._path = socket_path(path)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(ANSWER_TIME)
+        self._buffer = bytearray()
+        self._events: deque[Event] = deque()
+        self._last_id = 0
+        try:
+            self._socket.connect(self._path)
+        except OSError as error:
+            self._socket.close()
+            raise connection_error(error, self._path) from None
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._socket.close()
+
+    def hello(self, program: str) -> Welcome:
+        """Who answers, and what we may do."""
+        return self.call("hello", Hello(program=program), Welcome)
+
+    def profiles(self) -> ProfileList:
+        """The system's profiles."""
+        return self.call("profile.list", Empty(), ProfileList)
+
+    def up(self, request: Up) -> Accepted:
+        """Want a tunnel."""
+        return self.call("tunnel.up", request, Accepted)
+
+    def down(self, name: str | None, *, force: bool = False) -> Ended:
+        """End the wish for a tunnel."""
+        return self.call("tunnel.down", Down(name, force), Ended, WORK_TIME)
+
+    def status(self, name: str | None = None) -> StatusReport:
+        """All tunnels, or one."""
+        return self.call("tunnel.status", Named(name), StatusReport)
+
+    def rekey(self, name: str | None, *, ike: bool = False) -> Accepted:
+        """Replace keys."""
+        return self.call("tunnel.rekey", Rekey(name, ike), Accepted)
+
+    def cleanup(self) -> Cleaned:
+        """End all tunnels and remove what is left of them."""
+        return self.call("daemon.cleanup", Empty(), Cleaned, WORK_TIME)
+
+    def answer_secret(self, request: SecretAnswer) -> None:
+        """Answer a question of the daemon."""
+        self.call("secret.answer", request, Empty)
+
+    def cancel_secret(self, secret_id: str) -> None:
+        """Decline a question of the daemon."""
+        self.call("secret.cancel", SecretCancel(secret_id), Empty)
+
+    def subscribe(self, request: Subscribe) -> Snapshot:
+        """Start events; what follows the snapshot comes out of `events`."""
+        return self.call("events.subscribe", request, Snapshot)
+
+    def call(self, method: str, params: object, shape: Callable[..., T], patience: float = ANSWER_TIME) -> T:
+        """One request and its answer; events that come in between are kept for `events`."""
+        self._last_id += 1
+        line = encode_request(self._last_id, method, params)
+        if len(line) > LINE_LIMIT:
+            raise ControlError("rpc.too_long", f"the request has {len(line)} octets")
+        try:
+            self._socket.settimeout(patience)
+            self._socket.sendall(line)
+        except OSError as error:
+            raise self._lost(error) from None
+        deadline = monotonic() + patience
+        while True:
+            message = self._receive(deadline)
+            if message is None:
+                raise ControlError("daemon.lost", f"the daemon did not answer within {patience:g} s")
+            if message.get("id") == self._last_id or ("error" in message and message.get("id") is None):
+                return answer(message, shape)
+            self._keep(message)
+
+    def events(self, deadline: float | None = None) -> Iterator[Event]:
+        """Events as they come, until `deadline` (time.monotonic; None: for ever)."""
+        while True:
+            while self._events:
+                yield self._events.popleft()
+            message = self._receive(deadline)
+            if message is None:
+                return
+            self._keep(message)
+
+    def _keep(self, message: Json) -> None:
+        seen = event(message)
+        if seen is not None:
+            self._events.append(seen)
+
+    def _receive(self, deadline: float | None) -> Json | None:
+        """The next message; None at the deadline."""
+        while (end := self._buffer.find(b"\n")) < 0:
+            if not self._fill(deadline):
+                return None
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        return decode_line(line)
+
+    def _fill(self, deadline: float | None) -> bool:
+        left = None if deadline is None else deadline - monotonic()
+        if left is not None and left <= 0:
+            return False
+        try:
+            self._socket.settimeout(left)
+            octets = self._socket.recv(65536)
+        except TimeoutError:
+            return False
+        except OSError as error:
+            raise self._lost(error) from None
+        if not octets:
+            raise ControlError("daemon.lost", "the daemon closed the connection")
+        self._buffer += octets
+        return True
+
+    def _lost(self, error: OSError) -> ControlError:
+        return ControlError(
+            "daemon.lost", f"the connection to the daemon at {self._path} broke: {error.strerror}"
+        )
