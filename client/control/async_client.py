@@ -1,11 +1,11 @@
-"""The control socket from the other side, for programs with an asyncio loop (terminal UI, tests, the demo)."""
+"""The control socket from the other side, for programs with an asyncio loop."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from .client import ANSWER_TIME, WORK_TIME, answer, connection_error, event, socket_path
 from .messages import (
@@ -41,7 +41,7 @@ class AsyncClient:
         self._events: asyncio.Queue[Event | None] = asyncio.Queue()
         self._last_id = 0
 
-    async def __aenter__(self) -> AsyncClient:
+    async def __aenter__(self) -> Self:
         try:
             self._reader, self._writer = await asyncio.open_unix_connection(self._path, limit=LINE_LIMIT)
         except OSError as error:

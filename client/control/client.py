@@ -10,7 +10,7 @@ import socket
 from collections import deque
 from collections.abc import Callable, Iterator
 from time import monotonic
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 from .messages import (
     DEFAULT_SOCKET,
@@ -106,7 +106,7 @@ class Client:
             self._socket.close()
             raise connection_error(error, self._path) from None
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:

@@ -18,7 +18,7 @@ SUN_PATH = 107
 def listen(path: Path, group: int | None) -> socket.socket:
     """A listening socket at `path`, 0660 for `group` (0600 where that is None or cannot be given).
 
-    A socket that nobody answers on any more is replaced; where a daemon does, `ControlError("daemon.running")`.
+    A socket that nobody answers on is replaced; where a daemon does: `ControlError("daemon.running")`.
     """
     if len(os.fsencode(path)) > SUN_PATH:
         raise ControlError("usage", f"the socket's path is longer than {SUN_PATH} octets: {path}")

@@ -7,6 +7,7 @@ are `SecretText` and travel towards the daemon only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from .kinds import EXIT_CODES as EXIT_CODES
@@ -266,7 +267,7 @@ class Empty(NamedTuple):
     """Parameters or an answer without any content."""
 
 
-EVENT_SHAPES: dict[str, type[TunnelStatus | SecretNeeded | Notice]] = {
+EVENT_SHAPES: dict[str, Callable[..., EventData]] = {
     "tunnel": TunnelStatus,
     "secret": SecretNeeded,
     "daemon": Notice,
