@@ -1,0 +1,100 @@
+"""Address translation and loss on a router: nftables spoken over netlink, without the `nft` program.
+
+Each function acts on the calling thread's namespace.  A rule is a list of small expressions that pass values
+on in registers, as the kernel knows it (linux/netfilter/nf_tables.h); pyroute2 carries them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyroute2 import NFCTSocket
+from pyroute2.nftables.main import NFTables
+
+_TABLE = "lab"
+_NFPROTO_IPV4 = 2
+_NFPROTO_INET = 1
+_PRIORITY_SOURCE_NAT = 100
+_ACCEPT = 1
+_DROP = 0
+_REGISTER = 1
+_VERDICT_REGISTER = 0
+_META_OUTPUT_LINK = 7
+_EQUAL, _LESS = 0, 2
+_RANDOM = 1
+_HOST_TO_NETWORK = 1
+
+Expression = dict[str, Any]
+
+
+def masquerade(link: str) -> None:
+    """Translate whatever leaves over `link` to its address, with random ports, as carriers do."""
+    nft = NFTables(nfgen_family=_NFPROTO_IPV4)
+    try:
+        nft.table("add", name=_TABLE)
+        nft.chain(
+            "add",
+            table=_TABLE,
+            name="translate",
+            type="nat",
+            hook="postrouting",
+            priority=_PRIORITY_SOURCE_NAT,
+            policy=_ACCEPT,
+        )
+        rule = [
+            _expression("meta", "META", KEY=_META_OUTPUT_LINK, DREG=_REGISTER),
+            _compare(_EQUAL, link.encode().ljust(16, b"\0")),
+            _expression("masq", "MASQ", FLAGS=("NF_NAT_RANGE_PROTO_RANDOM_FULLY",)),
+        ]
+        nft.rule("add", table=_TABLE, chain="translate", expressions=(rule,))
+    finally:
+        nft.close()
+
+
+def lose(percent: int) -> None:
+    """Drop this share of the forwarded packets, at random, in both directions; 0 heals."""
+    nft = NFTables(nfgen_family=_NFPROTO_INET)
+    try:
+        nft.table("add", name="loss")
+        nft.table("del", name="loss")  # idempotent: what an earlier call asked for goes first
+        if percent == 0:
+            return
+        nft.table("add", name="loss")
+        nft.chain(
+            "add", table="loss", name="forwarded", type="filter", hook="forward", priority=0, policy=_ACCEPT
+        )
+        nft.rule("add", table="loss", chain="forwarded", expressions=(_drop_some(percent),))
+    finally:
+        nft.close()
+
+
+def forget() -> None:
+    """Drop every translation: the next packet of each flow gets another port, as after a router's restart."""
+    with NFCTSocket() as conntrack:
+        conntrack.flush()
+
+
+def _drop_some(percent: int) -> list[Expression]:
+    """numgen random mod 100 < percent drop; numbers are compared as octets, hence in network order."""
+    return [
+        _expression("numgen", "NG", DREG=_REGISTER, MODULUS=100, TYPE=_RANDOM, OFFSET=0),
+        _expression(
+            "byteorder", "BYTEORDER", SREG=_REGISTER, DREG=_REGISTER, OP=_HOST_TO_NETWORK, LEN=4, SIZE=4
+        ),
+        _compare(_LESS, percent.to_bytes(4, "big")),
+        _expression("immediate", "IMMEDIATE", DREG=_VERDICT_REGISTER, DATA=_verdict(_DROP)),
+    ]
+
+
+def _compare(operator: int, value: bytes) -> Expression:
+    data = {"attrs": [("NFTA_DATA_VALUE", value)]}
+    return _expression("cmp", "CMP", SREG=_REGISTER, OP=operator, DATA=data)
+
+
+def _verdict(code: int) -> Expression:
+    return {"attrs": [("NFTA_DATA_VERDICT", {"attrs": [("NFTA_VERDICT_CODE", code)]})]}
+
+
+def _expression(name: str, prefix: str, **attributes: object) -> Expression:
+    data = [(f"NFTA_{prefix}_{key}", value) for key, value in attributes.items()]
+    return {"attrs": [("NFTA_EXPR_NAME", name), ("NFTA_EXPR_DATA", {"attrs": data})]}

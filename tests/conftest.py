@@ -1,0 +1,25 @@
+"""What all tests share: tests that need namespaces say in one line why they do not run."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    marked = [item for item in items if item.get_closest_marker("netns") is not None]
+    if not marked:
+        return
+    reason = _why_no_namespaces()
+    if reason is not None:
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _why_no_namespaces() -> str | None:
+    if os.geteuid() != 0:
+        return "needs root for network namespaces: sudo make test"
+    from client.lab.isolation import why_not
+
+    return why_not()
