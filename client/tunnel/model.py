@@ -98,13 +98,17 @@ class TunnelConfig:
 
 @dataclass(frozen=True, slots=True)
 class RouteEntry:
-    """A route that should exist in Roam's own table. `link` None makes it a blackhole."""
+    """A route that should exist in Roam's own table.
+
+    `link` None makes it a blackhole, or with `throw` a hole: such packets look further, in the main table.
+    """
 
     destination: Network
     link: str | None
     metric: int = 0
     gateway: Address | None = None
     source: Address | None = None
+    throw: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,11 @@ class RuleEntry:
     mark_mask: int = 0
     unmarked: bool = False
     suppress_prefixlength: int | None = None
+    source: Network | None = None
+    destination: Network | None = None
+    protocol: int = 0  # of the transport layer; 0 is any
+    source_ports: tuple[int, int] | None = None  # first and last
+    uid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,4 +161,7 @@ class TunnelUp:
 MARK = 0x7300
 MARK_MASK = 0xFF00
 TABLE = 29440
-RULE_PRIORITY = 7300
+RULE_PRIORITY = 7300  # the first of ten that are ours
+MAIN_TABLE = 254
+SOURCE_PORTS = (61440, 62463)
+"""Where our marked sockets bind: above the ports that Linux gives to programs which ask for none."""
