@@ -26,11 +26,12 @@ class Reader:
 
     def take(self, count: int) -> bytes:
         """The next `count` octets; `InvalidSyntax` where fewer are left."""
-        if count < 0 or count > self.remaining:
-            raise InvalidSyntax(f"{count} octets wanted, {self.remaining} left")
         start = self._position
-        self._position += count
-        return self._data[start : self._position]
+        end = start + count
+        if count < 0 or end > self._end:
+            raise InvalidSyntax(f"{count} octets wanted, {self.remaining} left")
+        self._position = end
+        return self._data[start:end]
 
     def uint(self, size: int) -> int:
         """An unsigned integer of `size` octets, most significant first."""
