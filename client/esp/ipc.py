@@ -38,18 +38,17 @@ class _Tag(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attach:
-    """Carry the packets of the TUN descriptor that comes with this message."""
+    """Carry the packets of the TUN descriptor (IFF_NO_PI, IFF_VNET_HDR) that comes with this message."""
 
     TAG: ClassVar = _Tag.ATTACH
     serial: int
-    vnet_header: bool  # opened with IFF_VNET_HDR
 
     @classmethod
     def pull(cls, reader: Reader) -> Self:
-        return cls(reader.uint(4), bool(reader.uint(1)))
+        return cls(reader.uint(4))
 
     def push(self, writer: Writer) -> None:
-        writer.uint(self.serial, 4).uint(self.vnet_header, 1)
+        writer.uint(self.serial, 4)
 
 
 @dataclass(frozen=True, slots=True)

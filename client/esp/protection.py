@@ -8,7 +8,7 @@ of exactly the right size: that saves the data path an allocation and a copy for
 from __future__ import annotations
 
 import hmac
-from typing import Protocol
+from typing import Protocol, cast
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -45,6 +45,8 @@ class Protection(Protocol):
 
 
 class _Aead(Protocol):
+    """What `cryptography` gives for both combined modes; the registry needs less of it."""
+
     def encrypt(self, nonce: bytes, data: Octets, associated_data: bytes) -> bytes: ...
 
     def encrypt_into(self, nonce: bytes, data: Octets, associated_data: bytes, buf: memoryview) -> int: ...
@@ -70,12 +72,10 @@ class CombinedMode:
         _check_size(key, row.keymat_size)
         octets = key.reveal()
         self.icv_size = row.icv_size
-        self._aead: _Aead = row.make_aead(octets[: row.key_size])  # type: ignore[assignment] # has the _into
-        forms too self._salt = octets[row.key_size :]
+        self._aead = cast("_Aead", row.make_aead(octets[: row.key_size]))
+        self._salt = octets[row.key_size :]
         self._spi = spi.to_bytes(4)
-        self._sequence_from = (
-            0 if esn else 4
-        )  # which of the 8 octets are associated data (RFC 4106 section 5)
+        self._sequence_from = 0 if esn else 4  # the octets that are associated data (RFC 4106 section 5)
 
     def protect(self, sequence: int, plaintext: Octets) -> bytes:
         iv = sequence.to_bytes(8)
