@@ -1,0 +1,240 @@
+"""The registry of signatures in AUTH: one row for each scheme, found by its AlgorithmIdentifier or method.
+
+AlgorithmIdentifiers are compared octet by octet with the encodings that exist in practice (RFC 7427 appendix
+A, RFC 4055 sections 2.1 and 3.1, RFC 8420): a peer's parameters are never interpreted, so none is lenient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Protocol
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+
+from .registry import AuthMethod, SignatureHash
+
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
+PrivateKey = (
+    rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
+)
+
+
+class Scheme(Protocol):
+    """One way to sign; `verify` raises `InvalidSignature`, also for a key of another kind."""
+
+    @property
+    def hash_id(self) -> SignatureHash:
+        """The hash function as RFC 7427 numbers it."""
+        ...
+
+    def sign(self, key: PrivateKey, octets: bytes) -> bytes: ...
+
+    def verify(self, key: PublicKey, signature: bytes, octets: bytes) -> None: ...
+
+
+_HASHES: dict[SignatureHash, hashes.HashAlgorithm] = {
+    SignatureHash.SHA1: hashes.SHA1(),  # for peers that know no better, and then only if allowed
+    SignatureHash.SHA2_256: hashes.SHA256(),
+    SignatureHash.SHA2_384: hashes.SHA384(),
+    SignatureHash.SHA2_512: hashes.SHA512(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RsaPkcs1:
+    """RSASSA-PKCS1-v1_5."""
+
+    hash_id: SignatureHash
+
+    def sign(self, key: PrivateKey, octets: bytes) -> bytes:
+        """`key` must be an RSA key, as in all `sign` of its kind."""
+        return _expect_rsa(key).sign(octets, padding.PKCS1v15(), _HASHES[self.hash_id])
+
+    def verify(self, key: PublicKey, signature: bytes, octets: bytes) -> None:
+        """The padding of RFC 8017 section 8.2 is encoded and compared, not parsed."""
+        if not isinstance(key, rsa.RSAPublicKey):
+            raise InvalidSignature
+        key.verify(signature, octets, padding.PKCS1v15(), _HASHES[self.hash_id])
+
+
+@dataclass(frozen=True, slots=True)
+class RsaPss:
+    """RSASSA-PSS with MGF1 of the same hash and a salt of its size (RFC 8247 section 3.2)."""
+
+    hash_id: SignatureHash
+
+    def sign(self, key: PrivateKey, octets: bytes) -> bytes:
+        """Random salt."""
+        return _expect_rsa(key).sign(octets, self._padding(), _HASHES[self.hash_id])
+
+    def verify(self, key: PublicKey, signature: bytes, octets: bytes) -> None:
+        """A salt of another size is refused."""
+        if not isinstance(key, rsa.RSAPublicKey):
+            raise InvalidSignature
+        key.verify(signature, octets, self._padding(), _HASHES[self.hash_id])
+
+    def _padding(self) -> padding.PSS:
+        digest = _HASHES[self.hash_id]
+        return padding.PSS(padding.MGF1(digest), digest.digest_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Ecdsa:
+    """ECDSA on any curve, the signature as DER (RFC 7427 appendix A.3)."""
+
+    hash_id: SignatureHash
+
+    def sign(self, key: PrivateKey, octets: bytes) -> bytes:
+        """Random nonce."""
+        return _expect_ec(key).sign(octets, ec.ECDSA(_HASHES[self.hash_id]))
+
+    def verify(self, key: PublicKey, signature: bytes, octets: bytes) -> None:
+        """The library refuses r or s out of range, and DER that is none."""
+        if not isinstance(key, ec.EllipticCurvePublicKey):
+            raise InvalidSignature
+        key.verify(signature, octets, ec.ECDSA(_HASHES[self.hash_id]))
+
+
+@dataclass(frozen=True, slots=True)
+class RawEcdsa:
+    """ECDSA on one curve, the signature as r and s of the curve's size (RFC 4754 section 7)."""
+
+    hash_id: SignatureHash
+    curve: ec.EllipticCurve
+
+    @property
+    def size(self) -> int:
+        """Octets of r, and of s."""
+        return (self.curve.key_size + 7) // 8
+
+    def sign(self, key: PrivateKey, octets: bytes) -> bytes:
+        """Random nonce."""
+        r, s = decode_dss_signature(Ecdsa(self.hash_id).sign(key, octets))
+        return r.to_bytes(self.size) + s.to_bytes(self.size)
+
+    def verify(self, key: PublicKey, signature: bytes, octets: bytes) -> None:
+        """The curve is part of the method."""
+        fits = isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == self.curve.name
+        if not fits or len(signature) != 2 * self.size:
+            raise InvalidSignature
+        r, s = int.from_bytes(signature[: self.size]), int.from_bytes(signature[self.size :])
+        Ecdsa(self.hash_id).verify(key, encode_dss_signature(r, s), octets)
+
+
+@dataclass(frozen=True, slots=True)
+class Edwards:
+    """Ed25519 or Ed448 over the octets themselves, without context (RFC 8420 section 2)."""
+
+    public: type[ed25519.Ed25519PublicKey | ed448.Ed448PublicKey]
+    hash_id: SignatureHash = SignatureHash.IDENTITY
+
+    def sign(self, key: PrivateKey, octets: bytes) -> bytes:
+        """Deterministic."""
+        if not isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey):
+            raise TypeError("an Edwards curve key is needed")
+        return key.sign(octets)
+
+    def verify(self, key: PublicKey, signature: bytes, octets: bytes) -> None:
+        """The key's curve must be the one that the AlgorithmIdentifier names."""
+        if not isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
+            raise InvalidSignature
+        if not isinstance(key, self.public):
+            raise InvalidSignature
+        key.verify(signature, octets)
+
+
+def _expect_rsa(key: PrivateKey) -> rsa.RSAPrivateKey:
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise TypeError("an RSA key is needed")
+    return key
+
+
+def _expect_ec(key: PrivateKey) -> ec.EllipticCurvePrivateKey:
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise TypeError("an elliptic curve key is needed")
+    return key
+
+
+# Methods of their own
+
+CURVES: Mapping[int, RawEcdsa] = {
+    AuthMethod.ECDSA_SHA256_P256: RawEcdsa(SignatureHash.SHA2_256, ec.SECP256R1()),
+    AuthMethod.ECDSA_SHA384_P384: RawEcdsa(SignatureHash.SHA2_384, ec.SECP384R1()),
+    AuthMethod.ECDSA_SHA512_P521: RawEcdsa(SignatureHash.SHA2_512, ec.SECP521R1()),
+}
+RSA_SHA1 = RsaPkcs1(SignatureHash.SHA1)
+RSA_SHA2 = tuple(
+    RsaPkcs1(hash_id) for hash_id in (SignatureHash.SHA2_256, SignatureHash.SHA2_384, SignatureHash.SHA2_512)
+)
+ED25519 = Edwards(ed25519.Ed25519PublicKey)
+ED448 = Edwards(ed448.Ed448PublicKey)
+
+# AlgorithmIdentifiers of method 14
+
+
+def _der(tag: int, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    return bytes([tag, len(content)]) + content  # nothing here reaches 128 octets
+
+
+def _identifier(oid: str, *parameters: bytes) -> bytes:
+    """SEQUENCE { OBJECT IDENTIFIER, parameters }."""
+    return _der(0x30, _der(0x06, bytes.fromhex(oid)), *parameters)
+
+
+_NULL = _der(0x05)
+_PKCS1 = "2a864886f70d0101"  # 1.2.840.113549.1.1
+_NIST_HASH = "6086480165030402"  # 2.16.840.1.101.3.4.2
+_ECDSA_SHA2 = "2a8648ce3d0403"  # 1.2.840.10045.4.3
+_SHA2_ROWS = (  # hash, last arc in PKCS #1, of the hash itself, in ANSI X9.62
+    (SignatureHash.SHA2_256, "0b", "01", "02"),
+    (SignatureHash.SHA2_384, "0c", "02", "03"),
+    (SignatureHash.SHA2_512, "0d", "03", "04"),
+)
+
+
+def _pss_identifiers(hash_id: SignatureHash, arc: str) -> Iterator[bytes]:
+    """Every encoding of one PSS algorithm: hash parameters NULL or absent, default trailer left out or not.
+
+    The first is the one of ours; the trailer, which DER forbids, is FortiGate's.
+    """
+    salt = _der(0xA2, _der(0x02, bytes([_HASHES[hash_id].digest_size])))
+    trailer = _der(0xA3, _der(0x02, b"\x01"))
+    for tail, outer, inner in product(((), (trailer,)), ((_NULL,), ()), ((_NULL,), ())):
+        digest = _der(0xA0, _identifier(_NIST_HASH + arc, *outer))
+        mask = _der(0xA1, _identifier(_PKCS1 + "08", _identifier(_NIST_HASH + arc, *inner)))
+        yield _identifier(_PKCS1 + "0a", _der(0x30, digest, mask, salt, *tail))
+
+
+def _rows() -> Iterator[tuple[bytes, Scheme]]:
+    """AlgorithmIdentifier and scheme, ours before other encodings of the same."""
+    for hash_id, pkcs1_arc, hash_arc, ecdsa_arc in _SHA2_ROWS:
+        for identifier in _pss_identifiers(hash_id, hash_arc):
+            yield identifier, RsaPss(hash_id)
+        yield _identifier(_PKCS1 + pkcs1_arc, _NULL), RsaPkcs1(hash_id)
+        yield _identifier(_ECDSA_SHA2 + ecdsa_arc), Ecdsa(hash_id)
+    yield _identifier("2b6570"), ED25519
+    yield _identifier("2b6571"), ED448
+
+
+ALGORITHMS: dict[bytes, Scheme] = dict(_rows())
+
+
+def ours(key: PrivateKey) -> list[tuple[bytes, Scheme]]:
+    """What a key can sign with by method 14, best first: PSS for RSA, the curve's own hash size for ECDSA."""
+    match key:
+        case rsa.RSAPrivateKey():
+            return [row for row in ALGORITHMS.items() if isinstance(row[1], RsaPss)]
+        case ec.EllipticCurvePrivateKey():
+            rows = [row for row in ALGORITHMS.items() if isinstance(row[1], Ecdsa)]
+            size = key.curve.key_size
+            return sorted(rows, key=lambda row: abs(_HASHES[row[1].hash_id].digest_size * 8 - size))
+        case ed25519.Ed25519PrivateKey():
+            return [row for row in ALGORITHMS.items() if row[1] == ED25519]
+        case ed448.Ed448PrivateKey():
+            return [row for row in ALGORITHMS.items() if row[1] == ED448]

@@ -1,0 +1,248 @@
+"""Who may be believed to be the gateway: path, strength, purpose and name of its certificate.
+
+The order is that of the questions: does it read, does a trusted authority vouch for it today, is its key
+strong, may it be used by a gateway, and is it the one that the profile means.  Each no is a `TrustError`
+whose failure names what was found and what was wanted.  Nothing that derives from a credential may leave
+before the yes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from . import chains, distinguished
+from .events import Kind
+from .identity import Identity, matches_certificate, names_of
+from .refusal import Refusal, printable
+from .signatures import PublicKey
+
+MIN_RSA_BITS = 2048
+MIN_CURVE_BITS = 256
+MAX_NAMED_ANCHORS = (
+    16  # a longer list in CERTREQ is a system store: it helps nobody and makes the message large
+)
+
+IKE_INTERMEDIATE = x509.ObjectIdentifier("1.3.6.1.5.5.8.2.2")  # what Apple's and Microsoft's clients look for
+GATEWAY_PURPOSES = frozenset(
+    {
+        ExtendedKeyUsageOID.SERVER_AUTH,
+        ExtendedKeyUsageOID.IPSEC_IKE,  # RFC 4945 section 5.1.3.12
+        IKE_INTERMEDIATE,
+        ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+    }
+)
+CLIENT_PURPOSES = GATEWAY_PURPOSES - {ExtendedKeyUsageOID.SERVER_AUTH} | {ExtendedKeyUsageOID.CLIENT_AUTH}
+
+_STRONG_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+
+
+class TrustError(Refusal):
+    """The peer's certificate does not prove what the profile wants to see proven."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What a profile says about the gateway's certificate.
+
+    `strict`: the gateway must call itself `expected`, and its certificate must confirm it.  Otherwise it may
+    call itself anything (cloud gateways do), and the certificate must confirm `expected` all the same.
+    `allow_sha1` admits SHA-1 in the AUTH payload of gateways that know no better, never in certificates.
+    """
+
+    anchors: tuple[x509.Certificate, ...]
+    expected: Identity | None
+    strict: bool = False
+    allow_sha1: bool = False
+
+    def authority_hashes(self) -> tuple[bytes, ...]:
+        """What CERTREQ names our anchors by: SHA-1 of their public keys (RFC 7296 section 3.7)."""
+        if len(self.anchors) > MAX_NAMED_ANCHORS:
+            return ()
+        return tuple(authority_hash(anchor) for anchor in self.anchors)
+
+
+def authority_hash(certificate: x509.Certificate) -> bytes:
+    """SHA-1 of the SubjectPublicKeyInfo, 20 octets."""
+    key = certificate.public_key()
+    return hashlib.sha1(
+        key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    ).digest()
+
+
+def verify_gateway(trust: Trust, claimed: Identity, chain: Sequence[bytes], wall: datetime) -> PublicKey:
+    """The key with which the gateway must have signed AUTH; `TrustError` where its certificate will not do.
+
+    `claimed` is its IDr, `chain` its DER certificates, the one of the key first.
+    """
+    expected = trust.expected
+    if expected is None:
+        raise TrustError(Kind.TRUST_NAME, f"the profile does not say whom to expect, {claimed} answered")
+    certificate, key = _verify(trust.anchors, chain, wall, GATEWAY_PURPOSES)
+    if trust.strict and not claimed.same_as(expected):
+        raise TrustError(
+            Kind.TRUST_NAME, f"the gateway calls itself {claimed}, the profile expects {expected}"
+        )
+    _check_name(expected, certificate)
+    return key
+
+
+def verify_peer(
+    anchors: Sequence[x509.Certificate], claimed: Identity, chain: Sequence[bytes], wall: datetime
+) -> PublicKey:
+    """The responder's view of a client: its certificate must confirm the IDi that it claims."""
+    certificate, key = _verify(anchors, chain, wall, CLIENT_PURPOSES)
+    _check_name(claimed, certificate)
+    return key
+
+
+def _verify(
+    anchors: Sequence[x509.Certificate],
+    chain: Sequence[bytes],
+    wall: datetime,
+    purposes: frozenset[x509.ObjectIdentifier],
+) -> tuple[x509.Certificate, PublicKey]:
+    """Everything but the name."""
+    if not chain:
+        raise TrustError(Kind.TRUST_NO_PROOF, "the peer sent no certificate")
+    read = [chains.load(data) for data in chain[: chains.MAX_CERTIFICATES]]
+    leaf, others = read[0], [certificate for certificate in read[1:] if certificate is not None]
+    if leaf is None:
+        raise TrustError(Kind.TRUST_NO_PROOF, "the peer's certificate does not read")
+    _check_dates(leaf, wall)
+    key = _strong_key(leaf)
+    path = _find_path(leaf, others, anchors, wall)
+    for certificate in path[1:]:
+        _strong_key(certificate)
+    for certificate in path[:-1]:  # what an anchor is signed with proves nothing and is not asked
+        _check_signature(certificate)
+    _check_purpose(leaf, purposes)
+    return leaf, key
+
+
+def _find_path(
+    leaf: x509.Certificate,
+    others: Sequence[x509.Certificate],
+    anchors: Sequence[x509.Certificate],
+    wall: datetime,
+) -> chains.Path:
+    try:
+        return chains.find_path(leaf, others, anchors, wall)
+    except chains.NoPath as error:
+        raise _diagnose(str(error), leaf, others, anchors, wall) from None
+
+
+def _diagnose(
+    reason: str,
+    leaf: x509.Certificate,
+    others: Sequence[x509.Certificate],
+    anchors: Sequence[x509.Certificate],
+    wall: datetime,
+) -> TrustError:
+    """The likeliest cause of a missing path, most helpful first: a date, a weak key, an unknown authority."""
+    issuers = {certificate.issuer for certificate in (leaf, *others)}
+    above = [*others, *(anchor for anchor in anchors if anchor.subject in issuers)]
+    checks: tuple[Callable[[x509.Certificate], object], ...] = (
+        lambda certificate: _check_dates(certificate, wall),
+        _strong_key,
+    )
+    for check in checks:
+        for certificate in above:
+            try:
+                check(certificate)
+            except TrustError as error:
+                return error
+    trusted = {anchor.subject for anchor in anchors}
+    missing = issuers - {certificate.subject for certificate in others} - trusted
+    if missing:
+        names = " or ".join(sorted(_quoted(name) for name in missing))
+        return TrustError(
+            Kind.TRUST_UNKNOWN_CA,
+            f"the certificate {_called(leaf)} is issued by {names}, not trusted here",
+        )
+    return TrustError(
+        Kind.TRUST_UNKNOWN_CA,
+        printable(f"the certificate {_called(leaf)} cannot be verified: {reason}"),
+    )
+
+
+def _check_dates(certificate: x509.Certificate, wall: datetime) -> None:
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if wall < start:
+        raise TrustError(
+            Kind.TRUST_EXPIRED,
+            f"the certificate {_called(certificate)} is not valid before {start:%Y-%m-%d %H:%M} UTC, "
+            f"the clock here says {wall:%Y-%m-%d %H:%M}",
+        )
+    if wall > end:
+        raise TrustError(
+            Kind.TRUST_EXPIRED,
+            f"the certificate {_called(certificate)} expired on {end:%Y-%m-%d %H:%M} UTC",
+        )
+
+
+def _strong_key(certificate: x509.Certificate) -> PublicKey:
+    """The certificate's key, of a kind and size that can prove something."""
+    subject, key = _called(certificate), certificate.public_key()
+    match key:
+        case rsa.RSAPublicKey():
+            if key.key_size < MIN_RSA_BITS:
+                raise TrustError(Kind.TRUST_WEAK, f"the RSA key of {subject} has {key.key_size} bits")
+            if key.public_numbers().e < 3 or key.public_numbers().e % 2 == 0:
+                raise TrustError(Kind.TRUST_WEAK, f"the RSA key of {subject} has a senseless exponent")
+            return key
+        case ec.EllipticCurvePublicKey():
+            if key.curve.key_size < MIN_CURVE_BITS:
+                raise TrustError(Kind.TRUST_WEAK, f"the key of {subject} is on the curve {key.curve.name}")
+            return key
+        case ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey():
+            return key
+        case _:
+            raise TrustError(Kind.TRUST_WEAK, f"the key of {subject} is of a kind that IKE does not use")
+
+
+def _check_signature(certificate: x509.Certificate) -> None:
+    """SHA-1 and MD5 let others forge certificates; Edwards curves bring their own hash."""
+    used = certificate.signature_hash_algorithm
+    if used is not None and not isinstance(used, _STRONG_HASHES):
+        raise TrustError(
+            Kind.TRUST_WEAK, f"the certificate {_called(certificate)} is signed with {used.name}"
+        )
+
+
+def _check_purpose(certificate: x509.Certificate, purposes: frozenset[x509.ObjectIdentifier]) -> None:
+    """RFC 4945 sections 5.1.3.2 and 5.1.3.12; an absent extension allows everything."""
+    for extension in certificate.extensions:
+        usage = extension.value
+        if isinstance(usage, x509.KeyUsage) and not (usage.digital_signature or usage.content_commitment):
+            raise TrustError(
+                Kind.TRUST_NO_PROOF, f"the key of {_called(certificate)} is not made for signatures"
+            )
+        if isinstance(usage, x509.ExtendedKeyUsage) and purposes.isdisjoint(usage):
+            found = ", ".join(sorted(oid.dotted_string for oid in usage))
+            raise TrustError(
+                Kind.TRUST_NO_PROOF,
+                f"the certificate {_called(certificate)} is made for other purposes: {found}",
+            )
+
+
+def _check_name(wanted: Identity, certificate: x509.Certificate) -> None:
+    if not matches_certificate(wanted, certificate):
+        present = ", ".join(names_of(certificate)) or "nobody"
+        raise TrustError(Kind.TRUST_NAME, f"{wanted} is wanted, the certificate names {present}")
+
+
+def _called(certificate: x509.Certificate) -> str:
+    return _quoted(certificate.subject)
+
+
+def _quoted(name: x509.Name) -> str:
+    shown = printable(distinguished.shown(name.public_bytes()))
+    return f"“{shown}”" if shown else "(no name)"
