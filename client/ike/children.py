@@ -54,7 +54,9 @@ def accepted_selectors(
     return local, remote
 
 
-def install(core: Core, child: Child, now: float, *, replaces: int | None = None, outbound: bool = True) -> None:
+def install(
+    core: Core, child: Child, now: float, *, replaces: int | None = None, outbound: bool = True
+) -> None:
     """Hand a Child SA to the data path and let it age."""
     child.replaces, child.outbound = replaces, outbound
     core.children[child.sa.spi_in] = child
@@ -85,4 +87,11 @@ def child_by_outbound(core: Core, spi_out: bytes) -> Child | None:
 
 def successor_of(core: Core, spi_in: int) -> Child | None:
     """The Child SA that replaces the one with this inbound SPI."""
-    return next((child for child in core.children.values() if child.replaces == spi_in), None)
+    return next(
+        (c for c in core.children.values() if c.replaces == spi_in and c.state is ChildState.LIVE), None
+    )
+
+
+def has_live_child(core: Core) -> bool:
+    """Whether any Child SA is left that traffic can use."""
+    return any(c.state in (ChildState.LIVE, ChildState.REKEYING) for c in core.children.values())

@@ -11,13 +11,14 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from .events import Assigned, ChildDown, Closed, Failure, Output, Path, Rng
+from .events import Assigned, Channel, ChildDown, Closed, Failure, Output, Path, Rng
 from .exchanges.base import Exchange
 from .natd import NatVerdict
 from .options import Patience, SessionConfig
 from .sa import Child, IkeSa, IkeSaState
 from .states import TRANSITIONS, SessionState
 from .timers import Timer, Timers
+from .trace import Sink, TraceEvent, ignore
 from .window import RoundTrip, Schedule
 
 FIRST_ESP_SPI = 256  # 1 to 255 are reserved (RFC 4303 section 2.1)
@@ -50,6 +51,9 @@ class Core:
     inbound_at: float = 0.0  # last authentic packet, IKE or ESP
     sent_at: float = 0.0  # last packet that keeps a NAT mapping alive
     probing: bool = False
+    channel: Channel = Channel.NATT  # of requests, once IKE_SA_INIT is over
+    dropped: int = 0  # datagrams that changed nothing
+    sink: Sink = ignore
 
     @property
     def encapsulate(self) -> bool:
@@ -64,6 +68,22 @@ class Core:
     def emit(self, output: Output) -> None:
         """Let something out, after all that was let out before."""
         self.pending.append(output)
+
+    def trace(self, now: float, name: str, detail: str = "") -> None:
+        """Tell the sink what happens."""
+        self.sink(TraceEvent(now, name, detail))
+
+    def drop(self, reason: str, now: float) -> None:
+        """Count a datagram that changed nothing."""
+        self.dropped += 1
+        self.trace(now, "dropped", reason)
+
+    @property
+    def required_path(self) -> Path:
+        """The path of a session under way."""
+        if self.path is None:
+            raise AssertionError("a session under way has a path")
+        return self.path
 
     def enter(self, state: SessionState) -> None:
         """Change the state, along the table."""

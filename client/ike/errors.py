@@ -22,6 +22,7 @@ class ProtocolError(Exception):
 
     notify: ClassVar[NotifyType] = NotifyType.INVALID_SYNTAX
     failure: Failure | None = None
+    spi: bytes = b""  # of the ESP SA that the error is about, for the notify
 
     @property
     def data(self) -> bytes:
@@ -97,6 +98,10 @@ class ChildSaNotFound(ProtocolError):
     """The Child SA to rekey does not exist (RFC 7296 section 2.25)."""
 
     notify = NotifyType.CHILD_SA_NOT_FOUND
+
+    def __init__(self, spi: bytes) -> None:
+        super().__init__(f"no Child SA with SPI {spi.hex()}")
+        self.spi = spi
 
 
 class NoAdditionalSas(ProtocolError):

@@ -25,6 +25,7 @@ class IkeSaState(Enum):
     REKEYING = "rekeying"  # we have asked for a successor
     REPLACED = "replaced"  # the successor stands; only its Delete is still to come
     CLOSING = "closing"  # we have sent, or queued, its Delete
+    GONE = "gone"  # the peer has deleted it: one response is still owed
 
 
 @dataclass(slots=True)

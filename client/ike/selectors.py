@@ -24,7 +24,9 @@ def selectors_of_addresses(addresses: Iterable[Interface]) -> tuple[Selector, ..
 def networks_of(selectors: Iterable[Selector]) -> tuple[Network, ...]:
     """The address ranges of selectors as prefixes, protocols and ports left aside."""
     return tuple(
-        network for selector in selectors for network in summarize_address_range(selector.first, selector.last)
+        network
+        for selector in selectors
+        for network in summarize_address_range(selector.first, selector.last)
     )
 
 
@@ -39,7 +41,11 @@ def intersect(one: Selector, other: Selector) -> Selector | None:
     if low > high or low_port > high_port:
         return None
     return Selector(
-        _address(low, one.first), _address(high, one.first), one.protocol or other.protocol, low_port, high_port
+        _address(low, one.first),
+        _address(high, one.first),
+        one.protocol or other.protocol,
+        low_port,
+        high_port,
     )
 
 

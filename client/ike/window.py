@@ -1,4 +1,4 @@
-"""Message IDs, the one outstanding request, its retransmission, and the last response (RFC 7296 2.1 to 2.3).
+"""Message IDs, the one outstanding request, its retransmission, and the last response (RFC 7296 section 2).
 
 The window is 1 in both directions.  A request is retransmitted bit for bit until it is answered or given up; a
 response is kept until the peer's next request and sent again when its request comes again.

@@ -16,9 +16,10 @@ from ..keys import Secret
 from ..message import Message
 from ..options import EapLogin
 from ..payloads import Authentication, Eap, Payload
-from ..registry import ExchangeType
+from ..refusal import Refusal
+from ..registry import AuthMethod, ExchangeType
 from ..sa import IkeSa
-from .auth import Login, LoginRefused, complete, refuse_errors
+from .login import Login, complete, refuse_errors
 
 MAX_ROUNDS = 50  # a dialogue that goes on longer leads nowhere
 
@@ -45,7 +46,7 @@ class EapRound:
         refuse_errors(response)
         packet = response.first(Eap)
         if packet is None or self.rounds >= MAX_ROUNDS:
-            raise LoginRefused(Kind.PEER_PROTOCOL, "the gateway broke off the EAP dialogue")
+            raise Refusal(Kind.PEER_PROTOCOL, "the gateway broke off the EAP dialogue")
         self.rounds += 1
         answer = self.peer.handle(packet.packet)
         if answer is None:
@@ -57,12 +58,12 @@ class EapRound:
     def _answer(self, request: bytes) -> bytes:
         answer = self.peer.handle(request)
         if answer is None:
-            raise LoginRefused(Kind.AUTH_METHOD, "the gateway ended EAP before it began")
+            raise Refusal(Kind.AUTH_METHOD, "the gateway ended EAP before it began")
         return answer
 
     def _shared_key(self, sa: IkeSa) -> Secret | None:
         if not self.peer.finished:
-            raise LoginRefused(Kind.AUTH_METHOD, "the EAP dialogue did not finish")
+            raise Refusal(Kind.AUTH_METHOD, "the EAP dialogue did not finish")
         return self.peer.msk
 
 
@@ -77,20 +78,21 @@ class FinalAuth:
 
     def build(self, core: Core, sa: IkeSa, now: float) -> tuple[Payload, ...]:
         """# --> IKE_AUTH { AUTH }."""
-        return (shared_key_auth(sa.suite.prf, self.shared_key or sa.keys.pi, self.login.octets(sa)),)
+        mac = shared_key_auth(sa.suite.prf, self.shared_key or sa.keys.pi, self.login.octets(sa))
+        return (Authentication(AuthMethod.SHARED_KEY_MIC, mac),)
 
     def process(self, core: Core, sa: IkeSa, response: Message, now: float) -> None:
         """# <-- IKE_AUTH { AUTH, [CP,] SA, TSi, TSr }."""
         refuse_errors(response)
         auth = response.first(Authentication)
         if auth is None:
-            raise LoginRefused(Kind.TRUST_NO_PROOF, "the gateway's last answer lacks AUTH")
+            raise Refusal(Kind.TRUST_NO_PROOF, "the gateway's last answer lacks AUTH")
         try:
             check_shared_key(
                 auth, sa.suite.prf, self.shared_key or sa.keys.pr, self.login.responder_octets(sa)
             )
         except AuthenticationFailed:
-            raise LoginRefused(
+            raise Refusal(
                 Kind.TRUST_NO_PROOF, "the gateway's AUTH is not bound to the EAP dialogue"
             ) from None
         complete(core, sa, self.login, response, now)

@@ -73,7 +73,9 @@ class SaInit:
 
     def build(self, core: Core, path: Path) -> bytes:
         """The request as octets, remembered for AUTH."""
-        message = Message(self.spi_i, NO_SPI, ExchangeType.IKE_SA_INIT, 0, self._payloads(core, path), True, False)
+        message = Message(
+            self.spi_i, NO_SPI, ExchangeType.IKE_SA_INIT, 0, self._payloads(core, path), True, False
+        )
         self.request = encode_clear(message)
         return self.request
 
@@ -93,7 +95,9 @@ class SaInit:
             ),
         )
 
-    def process(self, core: Core, path: Path, data: bytes, message: Message, now: float) -> Candidate | Verdict:
+    def process(
+        self, core: Core, path: Path, data: bytes, message: Message, now: float
+    ) -> Candidate | Verdict:
         """An IKE SA that AUTH may prove right, or what to do instead."""
         if (cookie := message.notify(NotifyType.COOKIE)) is not None:
             return self._repeat_with_cookie(cookie.data)
@@ -146,7 +150,14 @@ class SaInit:
         keys = derive_ike_keys(suite, self.nonce, nonce.data, shared, self.spi_i, message.spi_r)
         fragmentation = message.notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED) is not None
         sa = IkeSa.keyed(
-            self.spi_i, message.spi_r, suite, keys, core.rng, initiated=True, fragmentation=fragmentation, now=now
+            self.spi_i,
+            message.spi_r,
+            suite,
+            keys,
+            core.rng,
+            initiated=True,
+            fragmentation=fragmentation,
+            now=now,
         )
         sa.window.next_request_id = 1
         return Candidate(sa, self._handshake(path, data, message, nonce.data))

@@ -1,0 +1,169 @@
+"""What the rounds of IKE_AUTH share: the signed octets, the gateway's proof, and the end of a login.
+
+The gateway's proof is verified before anything that derives from a credential leaves us, except the AUTH of a
+pre-shared key or a certificate, which the protocol sends first (RFC 7296 sections 2.15 and 2.16).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..authentication import check_shared_key, signed_octets, verify_signature
+from ..children import accepted_selectors, build_child, install
+from ..configuration import parse_reply
+from ..core import Core
+from ..errors import AuthenticationFailed, NoProposalChosen, ProtocolError, TsUnacceptable
+from ..events import Assigned, Established, Failure, Kind, Selector
+from ..identity import Identity
+from ..keys import Secret
+from ..message import Message
+from ..options import CertProof, PskProof
+from ..payloads import Authentication, Certificate, Configuration, IdResponder, Notify, SecurityAssociation
+from ..proposals import accept_esp
+from ..refusal import Refusal
+from ..registry import CertEncoding, NotifyType
+from ..sa import IkeSa
+from ..states import SessionState
+from ..trust import verify_gateway
+from .delete import say_farewell
+from .mobike import peer_addresses
+from .sa_init import Handshake, notify_name
+
+ERROR_KINDS: dict[int, Kind] = {
+    NotifyType.AUTHENTICATION_FAILED: Kind.AUTH_REJECTED,
+    NotifyType.NO_PROPOSAL_CHOSEN: Kind.CRYPTO_NO_PROPOSAL,
+    NotifyType.TS_UNACCEPTABLE: Kind.TS_UNACCEPTABLE,
+    NotifyType.SINGLE_PAIR_REQUIRED: Kind.TS_UNACCEPTABLE,
+    NotifyType.INTERNAL_ADDRESS_FAILURE: Kind.ADDRESS_NONE,
+    NotifyType.FAILED_CP_REQUIRED: Kind.ADDRESS_NONE,
+}
+
+
+@dataclass(slots=True)
+class Login:
+    """What the rounds of one IKE_AUTH have in common."""
+
+    handshake: Handshake
+    spi_in: int
+    id_body: bytes  # of our IDi: what our AUTH covers in every round (A8)
+    local_selectors: tuple[Selector, ...]
+    remote_selectors: tuple[Selector, ...]
+    responder_id_body: bytes = field(default=b"")
+
+    def octets(self, sa: IkeSa) -> bytes:
+        """InitiatorSignedOctets (RFC 7296 section 2.15)."""
+        shake = self.handshake
+        return signed_octets(shake.request, shake.nonce_r, sa.suite.prf, sa.keys.pi, self.id_body)
+
+    def responder_octets(self, sa: IkeSa) -> bytes:
+        """ResponderSignedOctets, once the gateway's IDr is known."""
+        shake = self.handshake
+        return signed_octets(shake.response, shake.nonce_i, sa.suite.prf, sa.keys.pr, self.responder_id_body)
+
+
+def refuse_errors(response: Message) -> None:
+    """Raise where the gateway ends the login; an error about the child alone is left to `complete` (A10)."""
+    error = response.error()
+    if error is not None and response.first(Authentication) is None:
+        kind = ERROR_KINDS.get(error.type, Kind.PEER_PROTOCOL)
+        raise Refusal(kind, f"the gateway answered IKE_AUTH with {describe_error(error)}")
+
+
+def describe_error(error: Notify) -> str:
+    """An error notify in words; Windows adds a number of its own ([MS-IKEE] 2.2.7)."""
+    if error.type == NotifyType.MS_STATUS:
+        return f"Windows error {int.from_bytes(error.data[:4])}"
+    return notify_name(error.type)
+
+
+def verify_proof(core: Core, sa: IkeSa, login: Login, response: Message) -> None:
+    """Make sure that the gateway is the one that we expect, or raise (A5, A7)."""
+    identity, auth = response.first(IdResponder), response.first(Authentication)
+    if identity is None or auth is None:
+        raise Refusal(Kind.TRUST_NO_PROOF, "the gateway did not prove who it is")
+    login.responder_id_body = identity.body
+    received = Identity.of(identity)
+    match core.config.proof:
+        case PskProof(secret):
+            _check_strict_identity(core, received)
+            _check_psk(sa, login, auth, secret)
+        case CertProof(trust):
+            chain = [c.data for c in response.all(Certificate) if c.encoding == CertEncoding.X509_SIGNATURE]
+            key = verify_gateway(trust, received, chain, core.wall)
+            verify_signature(auth, key, login.responder_octets(sa))
+    core.peer_identity = str(received)
+
+
+def _check_strict_identity(core: Core, received: Identity) -> None:
+    expected = core.config.remote_id
+    if core.config.strict_idr and expected is not None and not received.same_as(expected):
+        raise Refusal(Kind.TRUST_NAME, f"the gateway calls itself {received}, the profile expects {expected}")
+
+
+def _check_psk(sa: IkeSa, login: Login, auth: Authentication, secret: Secret) -> None:
+    try:
+        check_shared_key(auth, sa.suite.prf, secret, login.responder_octets(sa))
+    except AuthenticationFailed:
+        raise Refusal(
+            Kind.TRUST_NO_PROOF, "the gateway's proof does not fit the pre-shared key of the profile"
+        ) from None
+
+
+def complete(core: Core, sa: IkeSa, login: Login, response: Message, now: float) -> None:
+    """Both ends are proven: the IKE SA stands, with or without its first Child SA (A10)."""
+    config = core.config
+    core.mobike = config.mobike and response.notify(NotifyType.MOBIKE_SUPPORTED) is not None
+    core.nat = login.handshake.nat
+    assigned = parse_reply(response.first(Configuration))
+    core.assigned = Assigned(
+        config.static_addresses or assigned.addresses, assigned.dns, assigned.domains, assigned.subnets
+    )
+    core.adopt(sa, now)
+    core.enter(SessionState.ESTABLISHED)
+    core.emit(
+        Established(
+            sa.spi_i,
+            sa.spi_r,
+            core.peer_identity,
+            str(sa.suite),
+            core.mobike,
+            core.assigned,
+            core.nat.local,
+            core.nat.remote,
+        )
+    )
+    if (addresses := peer_addresses(response)) is not None:
+        core.emit(addresses)
+    try:
+        _install_first_child(core, sa, login, response, now)
+    except ProtocolError as error:
+        _give_up(core, sa, error, now)
+
+
+def _install_first_child(core: Core, sa: IkeSa, login: Login, response: Message, now: float) -> None:
+    if (error := response.error()) is not None:
+        kind = ERROR_KINDS.get(error.type, Kind.PEER_PROTOCOL)
+        raise Refusal(kind, f"the gateway refused the Child SA with {describe_error(error)}")
+    chosen = response.first(SecurityAssociation)
+    if chosen is None:
+        raise Refusal(Kind.PEER_PROTOCOL, "the gateway's answer lacks the Child SA")
+    if not core.assigned.addresses:
+        raise Refusal(Kind.ADDRESS_NONE, "the gateway assigned no inside address")
+    offered = core.config.esp_offer.proposals_with_spi(login.spi_in.to_bytes(4), kex=False)
+    suite, spi_out = accept_esp(offered, chosen)
+    selectors = accepted_selectors(response, login.local_selectors, login.remote_selectors)
+    nonces = (login.handshake.nonce_i, login.handshake.nonce_r)
+    spis = (login.spi_in, int.from_bytes(spi_out))
+    install(core, build_child(core, sa, suite, spis, nonces, None, selectors, initiated=True), now)
+
+
+def _give_up(core: Core, sa: IkeSa, error: ProtocolError, now: float) -> None:
+    """The login worked and the Child SA did not: nothing is gained by keeping the IKE SA."""
+    match error:
+        case TsUnacceptable():
+            failure = Failure(Kind.TS_UNACCEPTABLE, str(error))
+        case NoProposalChosen():
+            failure = Failure(Kind.CRYPTO_NO_PROPOSAL, str(error))
+        case _:
+            failure = error.failure or Failure(Kind.PEER_PROTOCOL, str(error))
+    say_farewell(core, sa, failure, now)

@@ -1,0 +1,177 @@
+"""Rekeying a Child SA, in both roles (RFC 7296 sections 1.3.3, 2.8 and 2.8.1).
+
+Make before break: the new inbound SA is installed before its SPI can be used, the old one is deleted by whoever
+began the exchange, and its inbound side is kept a little longer.  When both ends rekey at once, the exchange with
+the lowest of the four nonces loses: its initiator deletes what it created.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+from ..children import accepted_selectors, build_child, install, use_outbound
+from ..core import Core
+from ..errors import ChildSaNotFound, InvalidSyntax, TemporaryFailure, TsUnacceptable
+from ..events import Selector
+from ..kex import KeyPair, generate
+from ..message import Message
+from ..payloads import KeyExchange, Nonce, Notify, Payload, SecurityAssociation, TsInitiator, TsResponder
+from ..proposals import accept_esp, choose_esp
+from ..registry import ExchangeType, NotifyType, ProtocolId
+from ..sa import Child, ChildState, IkeSa, PeerRekey
+from ..sa_payload import Proposal
+from ..selectors import narrow
+from ..timers import Timer
+from .create_child import (
+    answer_key_exchange,
+    finish_key_exchange,
+    required_nonce,
+    required_proposals,
+    share_method,
+    wanted_group,
+)
+from .delete import DeleteChild, forget_lost_child
+from .sa_init import NONCE_SIZE
+
+
+class RekeyChild:
+    """Replace one Child SA; tried again with another group, or without one, where the gateway wants that."""
+
+    TYPE: ClassVar[ExchangeType] = ExchangeType.CREATE_CHILD_SA
+
+    def __init__(self, core: Core, spi_in: int, group: int | None) -> None:
+        self.spi_in = spi_in
+        self.group = group
+        self.new_spi_in = core.new_esp_spi()
+        self.nonce = core.rng(NONCE_SIZE)
+        self.pair: KeyPair | None = generate(group, core.rng) if group is not None else None
+
+    @classmethod
+    def preferred(cls, core: Core, spi_in: int) -> RekeyChild:
+        """A rekey with the group that the profile prefers, or without one."""
+        groups = core.config.esp_offer.kex_methods
+        return cls(core, spi_in, groups[0] if groups else None)
+
+    def build(self, core: Core, sa: IkeSa, now: float) -> tuple[Payload, ...] | None:
+        """# --> CREATE_CHILD_SA { N(REKEY_SA), SA, Ni, [KEi,] TSi, TSr }."""
+        child = core.children.get(self.spi_in)
+        if child is None or child.state not in (ChildState.LIVE, ChildState.REKEYING):
+            return None
+        child.state = ChildState.REKEYING
+        share = (KeyExchange(self.pair.method, self.pair.public),) if self.pair else ()
+        return (
+            Notify(NotifyType.REKEY_SA, protocol=ProtocolId.ESP, spi=self.spi_in.to_bytes(4)),
+            SecurityAssociation(self._proposals(core)),
+            Nonce(self.nonce),
+            *share,
+            TsInitiator(child.sa.local_selectors),
+            TsResponder(child.sa.remote_selectors),
+        )
+
+    def process(self, core: Core, sa: IkeSa, response: Message, now: float) -> None:
+        """# <-- CREATE_CHILD_SA { SA, Nr, [KEr,] TSi, TSr }."""
+        child = core.children.get(self.spi_in)
+        if child is None:
+            return
+        if (error := response.error()) is not None:
+            self._recover(core, sa, child, error, response, now)
+            return
+        new, lowest = self._accept(core, sa, child, response)
+        self._replace(core, sa, child, new, lowest, now)
+
+    def _proposals(self, core: Core) -> tuple[Proposal, ...]:
+        return core.config.esp_offer.proposals_with_spi(
+            self.new_spi_in.to_bytes(4), kex=self.group is not None
+        )
+
+    def _accept(self, core: Core, sa: IkeSa, child: Child, response: Message) -> tuple[Child, bytes]:
+        """The new Child SA, and the lower nonce of this exchange."""
+        suite, spi_out = accept_esp(self._proposals(core), required_proposals(response))
+        nonce_r = required_nonce(response)
+        shared = finish_key_exchange(self.pair, suite.kex, response)
+        selectors = accepted_selectors(response, child.sa.local_selectors, child.sa.remote_selectors)
+        spis = (self.new_spi_in, int.from_bytes(spi_out))
+        new = build_child(core, sa, suite, spis, (self.nonce, nonce_r), shared, selectors, initiated=True)
+        return new, min(self.nonce, nonce_r)
+
+    def _replace(self, core: Core, sa: IkeSa, child: Child, new: Child, lowest: bytes, now: float) -> None:
+        child.state = ChildState.REPLACED
+        core.timers.stop(Timer.REKEY_CHILD, self.spi_in)
+        rival = child.peer_rekey
+        if rival is None or rival.lowest_nonce < lowest:
+            install(core, new, now, replaces=self.spi_in)
+            core.begin(DeleteChild(self.spi_in), sa)
+            return
+        # Ours is the redundant one: it can receive until it is deleted; the peer deletes the old SA.
+        install(core, new, now, replaces=self.spi_in, outbound=False)
+        core.begin(DeleteChild(self.new_spi_in), sa)
+        if (survivor := core.children.get(rival.spi_in)) is not None:
+            use_outbound(core, survivor)
+
+    def _recover(
+        self, core: Core, sa: IkeSa, child: Child, error: Notify, response: Message, now: float
+    ) -> None:
+        """The gateway refused: try what it would accept, at once or later (R2, X4, X5)."""
+        child.state = ChildState.LIVE if child.peer_rekey is None else ChildState.REPLACED
+        group = wanted_group(response)
+        if group is not None and group != self.group and group in core.config.esp_offer.kex_methods:
+            core.begin(RekeyChild(core, self.spi_in, group), sa, first=True)
+        elif error.type == NotifyType.NO_PROPOSAL_CHOSEN and self.group is not None:
+            core.begin(RekeyChild(core, self.spi_in, None), sa, first=True)
+        elif child.peer_rekey is not None:
+            return  # the peer's own rekey of the same SA came first and stands (X3)
+        elif error.type == NotifyType.CHILD_SA_NOT_FOUND:
+            forget_lost_child(core, sa, child, now)
+        else:
+            core.retry(Timer.REKEY_CHILD, now, self.spi_in)
+
+
+def answer_rekey_child(
+    core: Core, sa: IkeSa, request: Message, rekeyed: Notify, now: float
+) -> tuple[Payload, ...]:
+    """The peer replaces a Child SA: ours is inbound only until the peer uses the new one or deletes the old."""
+    child = _child_to_rekey(core, rekeyed)
+    spi_in = core.new_esp_spi()
+    proposals = required_proposals(request)
+    proposal, suite = choose_esp(core.config.esp_offer, proposals, kex=True, prefer=share_method(request))
+    nonce_i, nonce_r = required_nonce(request), core.rng(NONCE_SIZE)
+    share, shared = answer_key_exchange(core, suite.kex, request)
+    remote, local = _narrowed(request, child)
+    spis = (spi_in, int.from_bytes(proposal.spi))
+    new = build_child(core, sa, suite, spis, (nonce_i, nonce_r), shared, (local, remote), initiated=False)
+    install(core, new, now, replaces=child.sa.spi_in, outbound=False)
+    if child.state is ChildState.REKEYING:
+        child.peer_rekey = PeerRekey(spi_in, min(nonce_i, nonce_r))
+    else:
+        child.state = ChildState.REPLACED
+        core.timers.stop(Timer.REKEY_CHILD, child.sa.spi_in)
+    return (
+        SecurityAssociation((replace(proposal, spi=spi_in.to_bytes(4)),)),
+        Nonce(nonce_r),
+        *share,
+        TsInitiator(remote),
+        TsResponder(local),
+    )
+
+
+def _child_to_rekey(core: Core, rekeyed: Notify) -> Child:
+    wanted = int.from_bytes(rekeyed.spi)
+    child = next((c for c in core.children.values() if c.sa.spi_out == wanted), None)
+    if child is None or rekeyed.protocol != ProtocolId.ESP or child.state is ChildState.DELETED:
+        raise ChildSaNotFound(rekeyed.spi)
+    if child.state in (ChildState.DELETING, ChildState.REPLACED):
+        raise TemporaryFailure("this Child SA is being closed")
+    return child
+
+
+def _narrowed(request: Message, child: Child) -> tuple[tuple[Selector, ...], tuple[Selector, ...]]:
+    """Remote and local selectors: what the peer proposes, within what the old SA carries (T5)."""
+    initiator, responder = request.first(TsInitiator), request.first(TsResponder)
+    if initiator is None or responder is None:
+        raise InvalidSyntax("CREATE_CHILD_SA without traffic selectors")
+    remote = narrow(initiator.selectors, child.sa.remote_selectors)
+    local = narrow(responder.selectors, child.sa.local_selectors)
+    if not remote or not local:
+        raise TsUnacceptable("the proposed traffic selectors leave nothing of the old ones")
+    return remote, local

@@ -1,0 +1,153 @@
+"""Receiving on an IKE SA: the four outcomes of decoding, and what each may change.
+
+Only what is authentic goes on to exchanges.  A response must answer the one outstanding request; a request must
+be the next one expected, or the last one again.
+"""
+
+from __future__ import annotations
+
+from .core import Core
+from .errors import AuthenticationFailed, ProtocolError, UnsupportedCriticalPayload
+from .events import Failure, Kind
+from .exchanges.answers import answer
+from .exchanges.delete import say_farewell
+from .message import Decoded, Fragment, Header, Message, ProtectedError, Rejected
+from .payloads import Notify
+from .registry import ExchangeType, NotifyType, ProtocolId
+from .sa import IkeSa, IkeSaState
+from .states import SessionState
+from .timers import Timer
+from .transmission import Arrival, resend, respond, send_once
+from .watch import Watch
+from .window import Request
+
+Outcome = Decoded | Fragment | ProtectedError | Rejected
+
+
+class Reception:
+    """Takes decoded datagrams for one session."""
+
+    __slots__ = ("_core", "_watch")
+
+    def __init__(self, core: Core, watch: Watch) -> None:
+        self._core = core
+        self._watch = watch
+
+    def take(self, sa: IkeSa, outcome: Outcome, arrival: Arrival) -> None:
+        """Dispatch by outcome; a datagram that we could have sent ourselves is reflected, and dropped."""
+        if isinstance(outcome, Rejected):
+            self._core.drop(outcome.reason, arrival.at)
+            self._watch.take_hint(self._core, sa, outcome.hint, arrival.at)
+            return
+        if outcome.header.from_initiator is sa.initiated or not _is_protected(outcome):
+            self._core.drop("reflected, or unprotected", arrival.at)
+            return
+        self._watch.note_inbound(self._core, arrival.at)
+        match outcome:
+            case Fragment():
+                self._take_fragment(sa, outcome, arrival)
+            case ProtectedError(header, error):
+                self._take_protected_error(sa, header, error, arrival)
+            case Decoded(header, message):
+                self._take_message(sa, header, message, arrival)
+
+    def _take_message(self, sa: IkeSa, header: Header, message: Message, arrival: Arrival) -> None:
+        if header.is_response:
+            self._take_response(sa, message, arrival.at)
+        else:
+            self._take_request(sa, header, message, arrival)
+
+    def _take_fragment(self, sa: IkeSa, fragment: Fragment, arrival: Arrival) -> None:
+        header = fragment.header
+        if not header.is_response and sa.window.is_repeated(header.message_id):
+            if fragment.number == 1:  # only the first asks for the response again (RFC 7383 section 2.6.1)
+                resend(self._core, sa, arrival)
+            return
+        whole = (sa.responses if header.is_response else sa.requests).add(fragment)
+        if whole is not None:
+            self.take(sa, whole, arrival)
+
+    def _take_response(self, sa: IkeSa, message: Message, now: float) -> None:
+        outstanding = sa.window.outstanding
+        if outstanding is None or not _answers(message, outstanding[0]):
+            self._core.drop("a response to nothing", now)
+            return
+        request, exchange = outstanding
+        sa.window.outstanding = None
+        self._core.timers.stop(Timer.RETRANSMIT, sa.local_spi)
+        self._core.round_trip.measure(request, now)
+        self._core.trace(now, "response", type(exchange).__name__)
+        before = self._core.state
+        try:
+            exchange.process(self._core, sa, message, now)
+        except ProtocolError as error:
+            self._fail(sa, error, now)
+        if before is SessionState.CONNECTING and self._core.state is SessionState.ESTABLISHED:
+            self._watch.start(self._core, now)
+
+    def _take_request(self, sa: IkeSa, header: Header, message: Message, arrival: Arrival) -> None:
+        core = self._core
+        if sa.state is IkeSaState.HALF_OPEN:
+            core.drop("a request before authentication", arrival.at)
+        elif sa.window.is_repeated(header.message_id):
+            resend(core, sa, arrival)
+        elif header.message_id != sa.window.expected_request_id:
+            core.drop("a request outside the window", arrival.at)
+        else:
+            core.trace(arrival.at, "request", str(header.exchange))
+            try:
+                payloads = answer(core, sa, message, arrival.back(core.required_path), arrival.at)
+            except ProtocolError as error:
+                payloads = (_error_notify(error),)
+            respond(core, sa, header, payloads, arrival)
+            self._end_if_gone(sa)
+
+    def _take_protected_error(
+        self, sa: IkeSa, header: Header, error: ProtocolError, arrival: Arrival
+    ) -> None:
+        """Authentic, and wrong: a request is answered with the error, a response ends the session (H6, H12)."""
+        if header.is_response:
+            outstanding = sa.window.outstanding
+            if outstanding is not None and header.message_id == outstanding[0].message_id:
+                self._fail(sa, error, arrival.at)
+        elif sa.state is not IkeSaState.HALF_OPEN and header.message_id == sa.window.expected_request_id:
+            if not isinstance(error, UnsupportedCriticalPayload):
+                sa.state = IkeSaState.GONE
+            respond(self._core, sa, header, (_error_notify(error),), arrival)
+            self._end_if_gone(sa)
+
+    def _fail(self, sa: IkeSa, error: ProtocolError, now: float) -> None:
+        """An exchange of ours ended in a way that the session cannot go on from."""
+        core = self._core
+        failure = error.failure or Failure(Kind.PEER_PROTOCOL, str(error))
+        core.trace(now, "failed", failure.evidence)
+        if core.state is SessionState.ESTABLISHED:
+            say_farewell(core, sa, failure, now)
+            return
+        if isinstance(error, AuthenticationFailed) and failure.kind is not Kind.AUTH_REJECTED:
+            # The one error that a response may provoke: the gateway did not convince us (A11).
+            send_once(core, sa, ExchangeType.INFORMATIONAL, (Notify(NotifyType.AUTHENTICATION_FAILED),))
+        core.close(failure)
+
+    def _end_if_gone(self, sa: IkeSa) -> None:
+        """The peer has deleted an IKE SA: the session ends with it, unless it has a successor."""
+        if sa.state is not IkeSaState.GONE:
+            return
+        if sa is self._core.current:
+            failure = self._core.farewell or Failure(Kind.PEER_DELETED, "the gateway closed the connection")
+            self._core.close(failure)
+        else:
+            self._core.forget_ike(sa)
+
+
+def _is_protected(outcome: Decoded | Fragment | ProtectedError) -> bool:
+    return not isinstance(outcome, Decoded) or outcome.protected
+
+
+def _answers(message: Message, request: Request) -> bool:
+    return message.message_id == request.message_id and message.exchange == request.exchange_type
+
+
+def _error_notify(error: ProtocolError) -> Notify:
+    protocol = ProtocolId.ESP if error.spi else ProtocolId.NONE
+    return Notify(error.notify, error.data, protocol, error.spi)

@@ -1,0 +1,327 @@
+"""`Session`: the life of one IKEv2 connection, without sockets, clock or randomness of its own.
+
+Theory of operation.  Datagrams, commands and the time go in; ordered outputs and one next deadline come out.  Each
+IKE SA has a queue of exchanges and a window of one: `transmission` builds the next request of every SA whose
+window is free, `reception` hands the answer to the exchange that asked and lets `exchanges` answer the peer,
+`watch` knows when to ask whether the peer is there.  What cannot be authenticated is dropped before any of this,
+and changes nothing but a counter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from datetime import datetime
+
+from .children import install, use_outbound
+from .core import Core
+from .events import Assigned, Channel, ChildSa, Endpoint, Failure, Kind, Output, Path, Rng
+from .exchanges.delete import say_farewell
+from .exchanges.mobike import UpdateAddresses
+from .exchanges.rekey_child import RekeyChild
+from .exchanges.rekey_ike import RekeyIke
+from .message import decode
+from .natd import NatVerdict
+from .opening import OPENING, TRIES_EACH, Opening
+from .options import SessionConfig
+from .reception import Reception
+from .registry import ExchangeType
+from .sa import Child, ChildState, IkeSa, IkeSaState
+from .states import SessionState
+from .timers import Timer
+from .trace import Sink, ignore
+from .transmission import Arrival, start_exchanges, transmit
+from .watch import Watch
+from .window import Request
+
+EXCHANGE_OCTET = slice(18, 19)  # of the header (RFC 7296 section 3.1)
+
+
+class Session:
+    """One IKEv2 connection.
+
+    Four kinds of method and no other: getters; `handle_*` and `note_*` (network, clock, data path); commands of
+    the user (`initiate`, `move`, `rekey_*`, `probe`, `close`); and `outputs`.  After any call of the second and
+    third kind, drain `outputs` and read `next_deadline` again.
+    """
+
+    def __init__(self, config: SessionConfig, rng: Rng, trace: Sink = ignore) -> None:
+        self._core = Core(config, rng, sink=trace)
+        self._watch = Watch()
+        self._reception = Reception(self._core, self._watch)
+        self._opening: Opening | None = None
+
+    @classmethod
+    def established(
+        cls,
+        config: SessionConfig,
+        rng: Rng,
+        sa: IkeSa,
+        child: Child,
+        path: Path,
+        now: float,
+        *,
+        nat: NatVerdict,
+        mobike: bool,
+        peer_identity: str,
+        assigned: Assigned,
+    ) -> Session:
+        """The responder's end after IKE_AUTH: from here on both roles are one code."""
+        session = cls(config, rng)
+        core = session._core
+        core.initiator, core.path, core.nat, core.mobike = False, path, nat, mobike
+        core.peer_identity, core.assigned, core.inbound_at = peer_identity, assigned, now
+        core.enter(SessionState.ESTABLISHED)
+        core.adopt(sa, now)
+        install(core, child, now)
+        session._watch.start(core, now)
+        return session
+
+    # Getters
+
+    @property
+    def state(self) -> SessionState:
+        """Where the session stands."""
+        return self._core.state
+
+    @property
+    def path(self) -> Path | None:
+        """The outer addresses in use."""
+        return self._core.path
+
+    @property
+    def spis(self) -> tuple[bytes, bytes] | None:
+        """Initiator's and responder's SPI of the IKE SA in use."""
+        sa = self._core.current
+        return (sa.spi_i, sa.spi_r) if sa else None
+
+    @property
+    def local_spis(self) -> tuple[bytes, ...]:
+        """Our SPIs of all IKE SAs alive: what datagrams for this session carry."""
+        opening = (self._opening.spi_i,) if self._opening else ()
+        return (*opening, *self._core.sas)
+
+    @property
+    def children(self) -> tuple[ChildSa, ...]:
+        """The Child SAs that carry traffic."""
+        usable = (ChildState.LIVE, ChildState.REKEYING)
+        return tuple(child.sa for child in self._core.children.values() if child.state in usable)
+
+    @property
+    def child_suite(self) -> str | None:
+        """Algorithms of the newest Child SA, in words."""
+        children = list(self._core.children.values())
+        return str(children[-1].suite) if children else None
+
+    @property
+    def rekey_at(self) -> float | None:
+        """When the next rekey of any SA begins."""
+        timers = self._core.timers
+        times = [timers.at(Timer.REKEY_IKE), *(timers.at(Timer.REKEY_CHILD, s) for s in self._core.children)]
+        return min((at for at in times if at is not None), default=None)
+
+    @property
+    def nat(self) -> NatVerdict:
+        """Where NATs stand."""
+        return self._core.nat
+
+    @property
+    def encapsulate(self) -> bool:
+        """Whether ESP goes in UDP."""
+        return self._core.encapsulate
+
+    @property
+    def dropped(self) -> int:
+        """Datagrams that changed nothing."""
+        return self._core.dropped
+
+    def next_deadline(self) -> float | None:
+        """When `handle_timeout` has something to do."""
+        return self._core.timers.next_deadline()
+
+    def outputs(self) -> Iterator[Output]:
+        """Everything that is to be performed, in order; each is handed out once."""
+        pending = self._core.pending
+        while pending:
+            yield pending.popleft()
+
+    # Commands
+
+    def initiate(self, path: Path, now: float, wall: datetime) -> None:
+        """Connect over `path`; `wall` is the date by which certificates are judged."""
+        core = self._core
+        core.enter(SessionState.CONNECTING)
+        core.path, core.wall = path, wall
+        core.trace(now, "initiate", str(path.remote))
+        self._opening = Opening(core, path, now)
+
+    def move(self, path: Path, now: float) -> None:
+        """Go on over another path (RFC 4555 section 3.5): only after `Established` said mobike."""
+        core = self._core
+        if core.state is not SessionState.ESTABLISHED or core.current is None:
+            return
+        core.path = path
+        core.path_number += 1
+        core.trace(now, "move", f"{path.local} to {path.remote}")
+        for sa in core.sas.values():
+            if sa.window.outstanding is not None:
+                request, _ = sa.window.outstanding
+                request.restart(now)
+                transmit(core, sa, request, now)
+        if not any(isinstance(exchange, UpdateAddresses) for exchange in core.current.queue):
+            core.begin(UpdateAddresses(), first=True)
+        start_exchanges(core, now)
+
+    def rekey_child(self, now: float) -> None:
+        """Replace the Child SAs in use."""
+        for child in self.children:
+            self._begin_child_rekey(child.spi_in)
+        start_exchanges(self._core, now)
+
+    def rekey_ike(self, now: float) -> None:
+        """Replace the IKE SA."""
+        self._begin_ike_rekey()
+        start_exchanges(self._core, now)
+
+    def probe(self, now: float) -> None:
+        """Ask whether the gateway is there."""
+        self._watch.probe(self._core, now)
+        start_exchanges(self._core, now)
+
+    def close(self, now: float) -> None:
+        """End the session for the user: with a Delete where there is something to delete."""
+        core = self._core
+        failure = Failure(Kind.USER_DOWN, "ended by the user")
+        if core.state is SessionState.ESTABLISHED and core.current is not None:
+            say_farewell(core, core.current, failure, now)
+            start_exchanges(core, now)
+        elif core.state is not SessionState.CLOSING:
+            core.close(failure)
+
+    # The data path
+
+    def note_activity(self, inbound_at: float, outbound_at: float, now: float) -> None:
+        """When the data path last received an authentic packet and last sent one."""
+        if self._core.state is SessionState.ESTABLISHED:
+            self._watch.note_activity(self._core, inbound_at, outbound_at)
+
+    def note_first_inbound(self, spi_in: int, now: float) -> None:
+        """The peer sends on this Child SA: so can we (RFC 7296 section 2.8)."""
+        if (child := self._core.children.get(spi_in)) is not None:
+            use_outbound(self._core, child)
+            self._watch.note_inbound(self._core, now)
+
+    def note_soft_limit(self, spi_in: int, now: float) -> None:
+        """The Child SA nears the end of its sequence numbers or of its volume."""
+        self._begin_child_rekey(spi_in)
+        start_exchanges(self._core, now)
+
+    # The network and the clock
+
+    def handle_datagram(self, data: bytes, channel: Channel, remote: Endpoint, now: float) -> None:
+        """An IKE message without marker; whatever it is, it raises nothing."""
+        core = self._core
+        sa = self._sa_named_in(data)
+        if self._opening is not None and data[EXCHANGE_OCTET] == bytes([ExchangeType.IKE_SA_INIT]):
+            if not self._opening.handle(core, data, now):
+                core.drop("not a usable IKE_SA_INIT response", now)
+        elif sa is None:
+            core.drop("no such IKE SA", now)
+        else:
+            self._reception.take(sa, decode(data, sa.opener), Arrival(channel, remote, now))
+        if core.state is not SessionState.CONNECTING:
+            self._opening = None
+        start_exchanges(core, now)
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due; nothing where nothing is."""
+        for timer, of in self._core.timers.expired(now):
+            if self._core.state is not SessionState.CLOSED:
+                self._expire(timer, of, now)
+        start_exchanges(self._core, now)
+
+    def _sa_named_in(self, data: bytes) -> IkeSa | None:
+        spi_i, spi_r = data[:8], data[8:16]
+        for sa in (self._core.sas.get(spi_i), self._core.sas.get(spi_r)):
+            if sa is not None and (sa.spi_i, sa.spi_r) == (spi_i, spi_r):
+                return sa
+        return None
+
+    def _expire(self, timer: Timer, of: Hashable, now: float) -> None:
+        core = self._core
+        match timer:
+            case Timer.RETRANSMIT:
+                self._retransmit(of, now)
+            case Timer.REKEY_CHILD if isinstance(of, int):
+                self._begin_child_rekey(of)
+            case Timer.REKEY_IKE:
+                self._begin_ike_rekey()
+            case Timer.DROP_CHILD if isinstance(of, int):
+                core.forget_child(of)
+            case Timer.DROP_IKE if isinstance(of, bytes) and of in core.sas:
+                core.forget_ike(core.sas[of])
+            case Timer.IDLE:
+                self._watch.check_idle(core, now)
+            case Timer.UNANSWERED:
+                self._watch.check_unanswered(core, now)
+            case Timer.KEEPALIVE:
+                self._watch.keep_alive(core, now)
+            case Timer.CLOSE:
+                core.close(core.farewell or Failure(Kind.USER_DOWN, "ended"))
+            case _:
+                return
+
+    def _retransmit(self, of: Hashable, now: float) -> None:
+        if of == OPENING:
+            if self._opening is not None:
+                self._opening.retransmit(self._core, now)
+            return
+        sa = self._core.sas.get(of) if isinstance(of, bytes) else None
+        if sa is None or sa.window.outstanding is None:
+            return
+        request, _ = sa.window.outstanding
+        if self._turn_to_next_candidate(request):
+            return
+        if now >= request.give_up_at:
+            self._give_up(sa, request, now)
+            return
+        request.advance(now)
+        transmit(self._core, sa, request, now)
+        self._watch.note_silence(self._core, now)
+
+    def _turn_to_next_candidate(self, request: Request) -> bool:
+        return (
+            self._opening is not None
+            and request.message_id == 1
+            and request.attempts >= TRIES_EACH
+            and self._opening.next_candidate(self._core)
+        )
+
+    def _give_up(self, sa: IkeSa, request: Request, now: float) -> None:
+        core = self._core
+        if core.inbound_at > request.sent_at and core.state is SessionState.ESTABLISHED:
+            request.restart(now)  # ESP still comes in: the gateway is there, only its answer is not
+            transmit(core, sa, request, now)
+        elif core.state is SessionState.CONNECTING:
+            core.close(Failure(Kind.NET_NO_RESPONSE, _unanswered_auth(request, core.required_path)))
+        else:
+            silence = f"no answer from the gateway for {now - core.inbound_at:.0f} s"
+            core.close(core.farewell or Failure(Kind.NET_NO_RESPONSE, silence))
+
+    def _begin_child_rekey(self, spi_in: int) -> None:
+        core = self._core
+        child = core.children.get(spi_in)
+        if child is not None and child.state is ChildState.LIVE and core.current is not None:
+            core.begin(RekeyChild.preferred(core, spi_in))
+
+    def _begin_ike_rekey(self) -> None:
+        core = self._core
+        current = core.current
+        if current is not None and current.state is IkeSaState.LIVE and not core.is_queued(RekeyIke):
+            core.begin(RekeyIke(core, current.suite.kex.id))
+
+
+def _unanswered_auth(request: Request, path: Path) -> str:
+    return (
+        f"IKE_SA_INIT was answered, IKE_AUTH was not ({request.attempts} tries to {path.remote_natt}): "
+        "UDP port 4500 may be blocked, or large packets may be dropped"
+    )

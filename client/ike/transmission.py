@@ -1,0 +1,99 @@
+"""Sending: requests when a window is free, their retransmission, and responses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from .core import Core
+from .events import Channel, Endpoint, Path, Transmit
+from .exchanges.base import Exchange
+from .exchanges.liveness import Liveness
+from .exchanges.mobike import UpdateAddresses
+from .message import Header, Message, encode_protected
+from .payloads import Payload
+from .sa import IkeSa
+from .timers import Timer
+from .window import Request, Schedule
+
+PROBES = (Liveness, UpdateAddresses)
+PROBE_FIRST, PROBE_FACTOR, PROBE_CAP = 0.5, 2.0, 4.0  # probes at 0, 0.5, 1.5, 3.5, 7.5 s … (DESIGN 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How and when a datagram came in."""
+
+    channel: Channel
+    remote: Endpoint
+    at: float
+
+    def back(self, path: Path) -> Path:
+        """Where its response goes: from and to the same ports (RFC 7296 section 2.23)."""
+        if self.channel is Channel.INIT:
+            return replace(path, remote_init=self.remote)
+        return replace(path, remote_natt=self.remote)
+
+
+def start_exchanges(core: Core, now: float) -> None:
+    """Begin the next exchange of every IKE SA whose window is free."""
+    for sa in list(core.sas.values()):
+        while sa.queue and sa.window.outstanding is None:
+            exchange = sa.queue.popleft()
+            payloads = exchange.build(core, sa, now)
+            if payloads is not None:
+                _send_request(core, sa, exchange, payloads, now)
+
+
+def transmit(core: Core, sa: IkeSa, request: Request, now: float) -> None:
+    """Send a request, for the first time or again, over the path in use."""
+    for packet in request.packets:
+        core.emit(Transmit(packet, core.channel, core.required_path))
+    core.sent_at = now
+    core.timers.set(Timer.RETRANSMIT, request.deadline, sa.local_spi)
+
+
+def send_once(core: Core, sa: IkeSa, exchange: int, payloads: tuple[Payload, ...]) -> None:
+    """Send a request whose response nobody waits for: the session ends with it."""
+    message = _message(sa, exchange, sa.window.take_request_id(), payloads, is_response=False)
+    for packet in _encode(core, sa, message):
+        core.emit(Transmit(packet, core.channel, core.required_path))
+
+
+def respond(core: Core, sa: IkeSa, header: Header, payloads: tuple[Payload, ...], arrival: Arrival) -> None:
+    """Answer the peer's request and keep the answer for its repetition."""
+    message = _message(sa, header.exchange, header.message_id, payloads, is_response=True)
+    sa.window.keep_response(_encode(core, sa, message))
+    resend(core, sa, arrival)
+
+
+def resend(core: Core, sa: IkeSa, arrival: Arrival) -> None:
+    """Send the last response (again) to where its request came from."""
+    path = arrival.back(core.required_path)
+    for packet in sa.window.last_response:
+        core.emit(Transmit(packet, arrival.channel, path))
+
+
+def _send_request(
+    core: Core, sa: IkeSa, exchange: Exchange, payloads: tuple[Payload, ...], now: float
+) -> None:
+    message_id = sa.window.take_request_id()
+    message = _message(sa, exchange.TYPE, message_id, payloads, is_response=False)
+    schedule = _probe_schedule(core) if isinstance(exchange, PROBES) else core.schedule()
+    request = Request(message_id, exchange.TYPE, _encode(core, sa, message), schedule, now)
+    sa.window.outstanding = (request, exchange)
+    transmit(core, sa, request, now)
+
+
+def _probe_schedule(core: Core) -> Schedule:
+    return Schedule(PROBE_FIRST, PROBE_FACTOR, PROBE_CAP, core.patience.probe_give_up)
+
+
+def _message(
+    sa: IkeSa, exchange: int, message_id: int, payloads: tuple[Payload, ...], *, is_response: bool
+) -> Message:
+    return Message(sa.spi_i, sa.spi_r, exchange, message_id, payloads, sa.initiated, is_response)
+
+
+def _encode(core: Core, sa: IkeSa, message: Message) -> tuple[bytes, ...]:
+    size = core.config.fragment_size if sa.fragmentation else None
+    return encode_protected(message, sa.sealer, fragment_size=size)
