@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from typing import Self, TypeVar
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from .client import ANSWER_TIME, WORK_TIME, answer, connection_error, event, socket_path
 from .messages import (
@@ -27,7 +27,10 @@ from .messages import (
     Subscribe,
     Up,
 )
-from .wire import Json, decode_line, encode_request
+from .wire import decode_line, encode_request
+
+if TYPE_CHECKING:
+    from .wire import Json
 
 T = TypeVar("T")
 
@@ -96,9 +99,7 @@ class AsyncClient:
         while (seen := await self._events.get()) is not None:
             yield seen
 
-    async def call(
-        self, method: str, params: object, shape: Callable[..., T], patience: float = ANSWER_TIME
-    ) -> T:
+    async def call(self, method: str, params: object, shape: type[T], patience: float = ANSWER_TIME) -> T:
         """One request and its answer."""
         self._last_id += 1
         line = encode_request(self._last_id, method, params)

@@ -8,9 +8,7 @@ from __future__ import annotations
 import os
 import socket
 from collections import deque
-from collections.abc import Callable, Iterator
 from time import monotonic
-from typing import NamedTuple, Self, TypeVar
 
 from .messages import (
     DEFAULT_SOCKET,
@@ -24,6 +22,7 @@ from .messages import (
     Ended,
     Event,
     Hello,
+    Message,
     Named,
     ProfileList,
     Rekey,
@@ -35,9 +34,16 @@ from .messages import (
     Up,
     Welcome,
 )
-from .wire import Json, decode_line, encode_request, read
+from .wire import decode_line, encode_request, read
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Self, TypeVar
+
+    from .wire import Json
+
+    T = TypeVar("T")
 
 ANSWER_TIME = 10.0
 """Seconds within which a daemon answers what it answers at once."""
@@ -61,7 +67,7 @@ def connection_error(error: OSError, path: str) -> ControlError:
     return ControlError("daemon.absent", f"cannot reach the daemon at {path}: {error.strerror or error}")
 
 
-def answer(message: Json, shape: Callable[..., T]) -> T:
+def answer(message: Json, shape: type[T]) -> T:
     """The result of an answer, or the error that it carries."""
     error = message.get("error")
     if error is None:
@@ -84,7 +90,7 @@ def event(message: Json) -> Event | None:
     return Event(head.seq, head.time, head.topic, read(shape, params.get("data"), "event.data", "rpc.reply"))
 
 
-class _EventHead(NamedTuple):
+class _EventHead(Message):
     seq: int
     time: float
     topic: str
@@ -152,7 +158,7 @@ class Client:
         """Start events; what follows the snapshot comes out of `events`."""
         return self.call("events.subscribe", request, Snapshot)
 
-    def call(self, method: str, params: object, shape: Callable[..., T], patience: float = ANSWER_TIME) -> T:
+    def call(self, method: str, params: object, shape: type[T], patience: float = ANSWER_TIME) -> T:
         """One request and its answer; events that come in between are kept for `events`."""
         self._last_id += 1
         line = encode_request(self._last_id, method, params)

@@ -1,4 +1,4 @@
-"""What goes over the control socket: one NamedTuple per message (DESIGN 4).
+"""What goes over the control socket: one class per message (DESIGN 4).
 
 The protocol only grows: a reader ignores fields that it does not know, and new ones have defaults.  Times are
 Unix seconds of the daemon's clock; `StatusReport.time` is "now", so that a renderer needs no clock.  Secrets
@@ -6,9 +6,6 @@ are `SecretText` and travel towards the daemon only.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import NamedTuple
 
 from .kinds import EXIT_CODES as EXIT_CODES
 from .kinds import HINTS as HINTS
@@ -18,6 +15,7 @@ from .wire import LINE_LIMIT as LINE_LIMIT
 from .wire import PROTOCOL as PROTOCOL
 from .wire import RING_SIZE as RING_SIZE
 from .wire import ControlError as ControlError
+from .wire import Message as Message
 from .wire import SecretText as SecretText
 
 STATES = ("off", "connecting", "up", "moving", "waiting", "blocked", "closing")
@@ -31,14 +29,14 @@ SECRET_KINDS = ("password", "otp", "pin", "passphrase", "confirm-fingerprint", "
 DEFAULT_SOCKET = "/run/roam/control.sock"
 
 
-class Hello(NamedTuple):
+class Hello(Message):
     """`hello`: who calls; not required before other methods."""
 
     protocol: int = PROTOCOL
     program: str = ""
 
 
-class Welcome(NamedTuple):
+class Welcome(Message):
     """Answer to `hello`: who answers, and as whom we are seen."""
 
     protocol: int
@@ -48,7 +46,7 @@ class Welcome(NamedTuple):
     access: str  # "read", "control" or "admin"
 
 
-class Up(NamedTuple):
+class Up(Message):
     """`tunnel.up`: a profile's text with the files and secrets it refers to, or the name of a system profile.
 
     `files` and `secrets` are keyed by the reference as the profile writes it ("file:office-ca.pem",
@@ -57,31 +55,31 @@ class Up(NamedTuple):
 
     name: str | None = None
     profile: str | None = None
-    files: dict[str, bytes] = {}  # noqa: RUF012 - a NamedTuple's default, never changed
+    files: dict[str, bytes] = {}  # noqa: RUF012 - a message's default, never changed
     secrets: dict[str, SecretText] = {}  # noqa: RUF012
 
 
-class Named(NamedTuple):
+class Named(Message):
     """Parameters of a method about one tunnel; None: the only one, or all (`tunnel.status`)."""
 
     name: str | None = None
 
 
-class Down(NamedTuple):
+class Down(Message):
     """`tunnel.down`: end the wish for a tunnel; `force` does not wait for the gateway's answer."""
 
     name: str | None = None
     force: bool = False
 
 
-class Rekey(NamedTuple):
+class Rekey(Message):
     """`tunnel.rekey`: replace the keys of the Child SA, or (`ike`) of the IKE SA."""
 
     name: str | None = None
     ike: bool = False
 
 
-class Fault(NamedTuple):
+class Fault(Message):
     """Why a tunnel does not work: a stable name, what was seen, and the next step."""
 
     kind: str
@@ -89,7 +87,7 @@ class Fault(NamedTuple):
     hint: str = ""
 
 
-class OuterPath(NamedTuple):
+class OuterPath(Message):
     """The way to the gateway: interface and both UDP ends ("192.0.2.7:51312")."""
 
     interface: str
@@ -100,7 +98,7 @@ class OuterPath(NamedTuple):
     encapsulated: bool = True
 
 
-class Traffic(NamedTuple):
+class Traffic(Message):
     """Counters since the tunnel came up, over all its Child SAs."""
 
     packets_in: int = 0
@@ -110,7 +108,7 @@ class Traffic(NamedTuple):
     dropped: int = 0
 
 
-class Handover(NamedTuple):
+class Handover(Message):
     """The last move to another path; `gap_ms` None: no traffic from which a gap could be told."""
 
     trigger: str
@@ -120,7 +118,7 @@ class Handover(NamedTuple):
     gap_ms: int | None = None
 
 
-class TunnelStatus(NamedTuple):
+class TunnelStatus(Message):
     """One tunnel as the daemon sees it.
 
     `serial` counts the user's `up`s of this tunnel: a status with a smaller one says nothing about
@@ -158,7 +156,7 @@ class TunnelStatus(NamedTuple):
     failure: Fault | None = None
 
 
-class StatusReport(NamedTuple):
+class StatusReport(Message):
     """Answer to `tunnel.status`."""
 
     time: float
@@ -167,25 +165,25 @@ class StatusReport(NamedTuple):
     tunnels: tuple[TunnelStatus, ...] = ()
 
 
-class Accepted(NamedTuple):
+class Accepted(Message):
     """Answer to `tunnel.up` and `tunnel.rekey`: it is under way; what becomes of it, events tell."""
 
     tunnel: TunnelStatus
 
 
-class Ended(NamedTuple):
+class Ended(Message):
     """Answer to `tunnel.down`: the names of the tunnels that are gone."""
 
     names: tuple[str, ...] = ()
 
 
-class Cleaned(NamedTuple):
+class Cleaned(Message):
     """Answer to `daemon.cleanup`: one line for each thing that was removed or restored."""
 
     removed: tuple[str, ...] = ()
 
 
-class ProfileEntry(NamedTuple):
+class ProfileEntry(Message):
     """A profile that can be brought up by its name."""
 
     name: str
@@ -194,13 +192,13 @@ class ProfileEntry(NamedTuple):
     problem: str = ""  # why it cannot be read
 
 
-class ProfileList(NamedTuple):
+class ProfileList(Message):
     """Answer to `profile.list`: the system's profiles."""
 
     profiles: tuple[ProfileEntry, ...] = ()
 
 
-class SecretNeeded(NamedTuple):
+class SecretNeeded(Message):
     """Topic `secret`, to the tunnel's owner and root only: the daemon asks a person (DESIGN 3)."""
 
     id: str
@@ -211,27 +209,27 @@ class SecretNeeded(NamedTuple):
     owner: int = 0
 
 
-class SecretAnswer(NamedTuple):
+class SecretAnswer(Message):
     """`secret.answer`."""
 
     id: str
     value: SecretText
 
 
-class SecretCancel(NamedTuple):
+class SecretCancel(Message):
     """`secret.cancel`: the person does not want to answer."""
 
     id: str
 
 
-class Notice(NamedTuple):
+class Notice(Message):
     """Topic `daemon`: something about the whole machine, in words."""
 
     text: str
     level: str = "info"  # "info" or "warning"
 
 
-class Subscribe(NamedTuple):
+class Subscribe(Message):
     """`events.subscribe`: no topics means all; `since` (an event of `boot`) replays what followed it."""
 
     topics: tuple[str, ...] = ()
@@ -239,7 +237,7 @@ class Subscribe(NamedTuple):
     boot: str = ""
 
 
-class Snapshot(NamedTuple):
+class Snapshot(Message):
     """Answer to `events.subscribe`: how things stood after event `seq`; later events follow without a gap.
 
     `replayed` says that the events after `since` follow from the ring; else the snapshot stands for them.
@@ -254,7 +252,7 @@ class Snapshot(NamedTuple):
 EventData = TunnelStatus | SecretNeeded | Notice
 
 
-class Event(NamedTuple):
+class Event(Message):
     """Notification `event`: `data` is a TunnelStatus, SecretNeeded or Notice as the topic says."""
 
     seq: int
@@ -263,11 +261,11 @@ class Event(NamedTuple):
     data: EventData
 
 
-class Empty(NamedTuple):
+class Empty(Message):
     """Parameters or an answer without any content."""
 
 
-EVENT_SHAPES: dict[str, Callable[..., EventData]] = {
+EVENT_SHAPES: dict[str, type[TunnelStatus | SecretNeeded | Notice]] = {
     "tunnel": TunnelStatus,
     "secret": SecretNeeded,
     "daemon": Notice,

@@ -30,6 +30,7 @@ from .messages import (
     Event,
     EventData,
     Hello,
+    Message,
     Named,
     Notice,
     Rekey,
@@ -102,7 +103,7 @@ class ControlServer:
         tunnels = tuple(
             seen for entry in report.tunnels if isinstance(seen := view(entry, caller), TunnelStatus)
         )
-        return report._replace(boot=self.boot, version=self.version, tunnels=tunnels)
+        return report.replace(boot=self.boot, version=self.version, tunnels=tunnels)
 
     async def _attend(self, accepted: socket.socket) -> None:
         with contextlib.suppress(OSError):  # the client went away: nothing is left to say
@@ -226,7 +227,7 @@ class Connection:
         data = view(event.data, self.caller)
         if data is None:
             return
-        self._write(encode_notification("event", event._replace(data=data)))
+        self._write(encode_notification("event", event.replace(data=data)))
         if self._writer.transport.get_write_buffer_size() > BACKLOG_LIMIT:
             log.warning("a client of uid %d does not read its events: cut off", self.caller.uid)
             self._topics = frozenset()
@@ -241,7 +242,7 @@ class Method(NamedTuple):
     """A row of the method table: the access that it needs, its parameters, and what it does."""
 
     access: Access
-    shape: Callable[..., Any]
+    shape: type[Message]
     run: Callable[[Connection, Any], Awaitable[object]]
 
 
@@ -260,7 +261,7 @@ async def _status(connection: Connection, request: Named) -> StatusReport:
         raise ControlError(
             "tunnel.unknown", f'no tunnel is called "{request.name}" (the daemon holds: {known})'
         )
-    return report._replace(tunnels=tunnels)
+    return report.replace(tunnels=tunnels)
 
 
 async def _answer_secret(connection: Connection, request: SecretAnswer) -> Empty:

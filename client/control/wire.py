@@ -1,21 +1,34 @@
 """Framing of the control protocol: JSON-RPC 2.0, one object a line, and typed reading of its objects.
 
-Values are NamedTuples and not dataclasses: they cost a command a third of the time at start (measured; `roam
-status` runs in scripts and prompts).
+`Message` stands in for dataclasses: importing those, and `typing`, and making thirty classes would cost
+`roam status`, which runs in scripts and shell prompts, half as long again to start.
 """
 
 # ruff: noqa: ANN401 - JSON values and the types of fields are what `Any` is for
 
 from __future__ import annotations
 
+import binascii
 import json
-from base64 import b64decode, b64encode
-from collections.abc import Callable
+import sys
 from functools import cache
 from types import UnionType
-from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 from .kinds import HINTS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, ClassVar, NoReturn, Self, TypeVar, dataclass_transform
+
+    T = TypeVar("T")
+    Json = dict[str, Any]
+else:
+
+    def dataclass_transform(**_options: object) -> Callable[[type], type]:
+        """As in `typing`: for type checkers alone."""
+        return lambda cls: cls
+
 
 PROTOCOL = 1
 LINE_LIMIT = 1 << 20
@@ -23,9 +36,6 @@ LINE_LIMIT = 1 << 20
 CLIENT_LIMIT = 64
 RING_SIZE = 1000
 """Events that a client can catch up with after a reconnection."""
-
-Json = dict[str, Any]
-T = TypeVar("T")
 
 
 class ControlError(Exception):
@@ -63,13 +73,55 @@ class SecretText:
         raise TypeError("a secret is no dictionary key")
 
 
+@dataclass_transform(frozen_default=True)
+class Message:
+    """Base of all messages: a subclass declares its fields as a dataclass does, and is frozen.
+
+    Default values stay where the subclass has them, as attributes of the class.
+    """
+
+    _fields: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        cls._fields = tuple(cls.__annotations__)
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        named.update(zip(self._fields, values, strict=False))
+        wrong = named.keys() - set(self._fields)
+        missing = [name for name in self._fields if name not in named and not hasattr(type(self), name)]
+        if wrong or missing or len(values) > len(self._fields):
+            raise TypeError(f"{type(self).__name__}: unknown {sorted(wrong)}, missing {missing}")
+        self.__dict__.update(named)
+
+    def __setattr__(self, name: str, _value: object) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__}.{name} is frozen")
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and all(
+            getattr(self, name) == getattr(other, name) for name in self._fields
+        )
+
+    def __hash__(self) -> int:
+        return hash(tuple(getattr(self, name) for name in self._fields))
+
+    def __repr__(self) -> str:
+        changed = ", ".join(
+            f"{name}={self.__dict__[name]!r}" for name in self._fields if name in self.__dict__
+        )
+        return f"{type(self).__name__}({changed})"
+
+    def replace(self, **changes: Any) -> Self:
+        """The same message with some fields changed."""
+        return type(self)(**{**self.__dict__, **changes})
+
+
 CODES = {"rpc.parse": -32700, "rpc.request": -32600, "rpc.method": -32601, "rpc.params": -32602}
 APPLICATION_ERROR = -32000
 """JSON-RPC's number for everything that has a `data.kind` of ours."""
 
 
-def read(shape: Callable[..., T], value: object, where: str = "params", kind: str = "rpc.params") -> T:
-    """The message `shape` (a NamedTuple) from a JSON object.
+def read(shape: type[T], value: object, where: str = "params", kind: str = "rpc.params") -> T:
+    """The message `shape` from a JSON object.
 
     Unknown fields are ignored and null is absent (the protocol only grows); a missing or wrong field raises
     `ControlError(kind)` with its path.  The text never quotes a value: it may be a secret.
@@ -88,34 +140,36 @@ class _Unfit(Exception):
 
 def _fields(shape: Any, value: Json, where: str) -> Json:
     fields: Json = {}
-    for name, wanted in _hints(shape).items():
+    for name, wanted in _types(shape).items():
         item = value.get(name)
         if item is not None:
             fields[name] = _convert(wanted, item, f"{where}.{name}")
-        elif name not in shape._field_defaults:
+        elif not hasattr(shape, name):
             raise _Unfit(f"{where}.{name} is missing")
     return fields
 
 
 @cache
-def _hints(shape: Any) -> Json:
-    return get_type_hints(shape)
+def _types(shape: Any) -> Json:
+    """Types of the fields, from the annotations as `typing.get_type_hints` would evaluate them."""
+    names = vars(sys.modules[shape.__module__])
+    return {name: eval(text, names) for name, text in shape.__annotations__.items()}  # noqa: S307 - our own source
 
 
 def _convert(wanted: Any, item: object, where: str) -> Any:
     if wanted in _SCALARS:
         return _scalar(wanted, item, where)
-    origin, arguments = get_origin(wanted), get_args(wanted)
-    if origin is UnionType:  # only ever `X | None`
-        return _convert(arguments[0], item, where)
+    if isinstance(wanted, UnionType):  # only ever `X | None`
+        return _convert(wanted.__args__[0], item, where)
+    origin = getattr(wanted, "__origin__", None)
     if origin is tuple:
         if not isinstance(item, list):
             raise _Unfit(f"{where} is no list")
-        return tuple(_convert(arguments[0], entry, f"{where}[{n}]") for n, entry in enumerate(item))
+        return tuple(_convert(wanted.__args__[0], entry, f"{where}[{n}]") for n, entry in enumerate(item))
     if not isinstance(item, dict):
         raise _Unfit(f"{where} is no object")
     if origin is dict:
-        return {key: _convert(arguments[1], entry, f"{where}.{key}") for key, entry in item.items()}
+        return {key: _convert(wanted.__args__[1], entry, f"{where}.{key}") for key, entry in item.items()}
     return wanted(**_fields(wanted, item, where))
 
 
@@ -135,22 +189,21 @@ def _scalar(wanted: Any, item: Any, where: str) -> Any:
     if not isinstance(item, types) or (isinstance(item, bool) and wanted is not bool):
         raise _Unfit(f"{where} is no {word}")
     try:
-        return b64decode(item, validate=True) if wanted is bytes else wanted(item)
+        return binascii.a2b_base64(item, strict_mode=True) if wanted is bytes else wanted(item)
     except (ValueError, OverflowError):
         raise _Unfit(f"{where} is no {word}") from None
 
 
 def plain(value: object) -> Any:
-    """A message as JSON has it: NamedTuples become objects, octets base64, secrets their text."""
-    fields = getattr(value, "_fields", None)
-    if fields is not None:
-        return {name: plain(getattr(value, name)) for name in fields}
+    """A message as JSON has it: all its fields, octets as base64, secrets as their text."""
+    if isinstance(value, Message):
+        return {name: plain(getattr(value, name)) for name in value._fields}
     if isinstance(value, (tuple, list)):
         return [plain(item) for item in value]
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, bytes):
-        return b64encode(value).decode()
+        return binascii.b2a_base64(value, newline=False).decode()
     return value.reveal() if isinstance(value, SecretText) else value
 
 
