@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..ike.events import Address, Assigned, Interface, Network, Selector
@@ -110,6 +111,12 @@ class RouteEntry:
     source: Address | None = None
     throw: bool = False
 
+    def __str__(self) -> str:
+        """As ip-route(8) writes it."""
+        kind = "" if self.link is not None else "throw " if self.throw else "blackhole "
+        options = {"via": self.gateway, "dev": self.link, "src": self.source, "metric": self.metric or None}
+        return f"{kind}{self.destination}{_words(options)}"
+
 
 @dataclass(frozen=True, slots=True)
 class RuleEntry:
@@ -127,6 +134,20 @@ class RuleEntry:
     protocol: int = 0  # of the transport layer; 0 is any
     source_ports: tuple[int, int] | None = None  # first and last
     uid: int | None = None
+
+    def __str__(self) -> str:
+        """As ip-rule(8) writes it."""
+        options = {
+            "from": self.source,
+            "to": self.destination,
+            "fwmark": None if self.mark is None else f"{self.mark:#x}/{self.mark_mask:#x}",
+            "uidrange": None if self.uid is None else f"{self.uid}-{self.uid}",
+            "ipproto": self.protocol or None,
+            "sport": None if self.source_ports is None else "{}-{}".format(*self.source_ports),
+            "lookup": self.table,
+            "suppress_prefixlength": self.suppress_prefixlength,
+        }
+        return f"IPv{self.family} {self.priority}:{' not' if self.unmarked else ''}{_words(options)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +177,10 @@ class TunnelUp:
     link: str
     assigned: Assigned
     remote_selectors: tuple[Selector, ...] = field(default=())
+
+
+def _words(options: Mapping[str, object | None]) -> str:
+    return "".join(f" {word} {value}" for word, value in options.items() if value is not None)
 
 
 MARK = 0x7300
