@@ -31,8 +31,6 @@ from .transforms import (
     pseudorandom,
 )
 
-# Microsoft's responder reads about fifteen transforms of a type and ignores the rest: stay well below.
-MAX_TRANSFORMS_OF_A_TYPE = 8
 MAX_PROPOSALS = 16
 
 _SN_WORDS = {"esn": Sn.ESN, "noesn": Sn.SEQUENTIAL_32}
@@ -196,7 +194,7 @@ def _parse_proposals(protocol: ProtocolId, text: str, allow_legacy: bool) -> lis
         kinds = dict.fromkeys(row.aead for row in parts.encryptions)
         if not kinds:
             raise ValueError("there is no encryption algorithm")
-        return [Proposal(0, protocol, b"", _limited(transforms(parts, aead))) for aead in kinds]
+        return [Proposal(0, protocol, b"", tuple(dict.fromkeys(transforms(parts, aead)))) for aead in kinds]
     except ValueError as error:
         raise ValueError(f"proposal {text!r}: {error}") from None
 
@@ -239,15 +237,6 @@ def _protection(parts: _Parts, aead: bool) -> list[Transform]:
     if not parts.integrities:
         raise ValueError(f"{rows[0].word!r} needs an integrity algorithm, for example 'sha256'")
     return encr + [Transform(TransformType.INTEG, row.id) for row in parts.integrities]
-
-
-def _limited(transforms: list[Transform]) -> tuple[Transform, ...]:
-    """The transforms without repetition, which aliases may have brought in."""
-    unique = tuple(dict.fromkeys(transforms))
-    for kind in TransformType:
-        if sum(t.type == kind for t in unique) > MAX_TRANSFORMS_OF_A_TYPE:
-            raise ValueError(f"more than {MAX_TRANSFORMS_OF_A_TYPE} algorithms of one kind ({kind.name})")
-    return unique
 
 
 def _unknown(word: str) -> str:
