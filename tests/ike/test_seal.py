@@ -11,7 +11,9 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from client.ike.errors import InvalidSyntax
 from client.ike.keys import Secret
-from client.ike.registry import Encr, Integ
+from client.ike.message import Decoded, decode
+from client.ike.payloads import Notify
+from client.ike.registry import Encr, Integ, NotifyType
 from client.ike.seal import IntegrityError, Opener, Sealer, make_opener, make_sealer
 from client.ike.transforms import ENCRYPTIONS, Encryption, IkeSuite, encryption, integrity
 from tests.ike.published import Vector, load, source
@@ -82,6 +84,17 @@ def test_the_opener_reads_published_octets(vector: Vector) -> None:
     opened = opener.open(vector.octets("associated"), vector.octets("iv") + vector.octets("sealed"))
     # In the ESP examples the last octet is Next Header; here it reads as Pad Length, and is small enough.
     assert opened == plaintext[: len(plaintext) - 1 - plaintext[-1]]
+
+
+def test_the_published_ike_message_decodes_as_a_whole() -> None:
+    # --> INFORMATIONAL { N(SET_WINDOW_SIZE, 10) }, RFC 7634 appendix B
+    (vector,) = [vector for vector in AEAD if "(IKE)" in source(vector)]
+    opener = make_opener(ike_suite(row_of(vector), None), Secret(vector.octets("keymat")), Secret(b""))
+    octets = b"".join(vector.octets(name) for name in ("associated", "iv", "sealed"))
+    outcome = decode(octets, opener)
+    assert isinstance(outcome, Decoded)
+    assert outcome.message.message_id == 9
+    assert outcome.message.payloads == (Notify(NotifyType.SET_WINDOW_SIZE, (10).to_bytes(4)),)
 
 
 @pytest.mark.parametrize("vector", CBC_BLOCKS, ids=source)
