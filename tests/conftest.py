@@ -6,6 +6,12 @@ import os
 
 import pytest
 
+PEERS = ("bookworm", "trixie")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--peer", choices=PEERS, help="test against this Debian release's strongSwan only")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     marked = [item for item in items if item.get_closest_marker("netns") is not None]
