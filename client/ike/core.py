@@ -21,6 +21,7 @@ from .timers import Timer, Timers
 from .trace import Sink, TraceEvent, ignore
 from .window import RoundTrip, Schedule
 
+UNKNOWN_DATE = datetime(1970, 1, 1, tzinfo=UTC)  # before every certificate: nothing is valid yet
 FIRST_ESP_SPI = 256  # 1 to 255 are reserved (RFC 4303 section 2.1)
 CLOSE_WITHIN = 3.0  # seconds that a Delete may take before the session ends without an answer
 RETRY_AFTER = 2.0  # seconds before an exchange is tried again after TEMPORARY_FAILURE, at least
@@ -36,7 +37,7 @@ class Core:
     state: SessionState = SessionState.IDLE
     path: Path | None = None
     path_number: int = 0  # counts moves, so that a late answer is known to speak of an earlier path
-    wall: datetime = datetime.min.replace(tzinfo=UTC)
+    wall: datetime = UNKNOWN_DATE
     timers: Timers = field(default_factory=Timers)
     pending: deque[Output] = field(default_factory=deque)
     round_trip: RoundTrip = field(default_factory=RoundTrip)

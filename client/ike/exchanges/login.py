@@ -90,7 +90,7 @@ def verify_proof(core: Core, sa: IkeSa, login: Login, response: Message) -> None
         case CertProof(trust):
             chain = [c.data for c in response.all(Certificate) if c.encoding == CertEncoding.X509_SIGNATURE]
             key = verify_gateway(trust, received, chain, core.wall)
-            verify_signature(auth, key, login.responder_octets(sa))
+            verify_signature(auth, key, login.responder_octets(sa), allow_sha1=trust.allow_sha1)
     core.peer_identity = str(received)
 
 
