@@ -7,11 +7,7 @@ from ipaddress import ip_address, ip_interface
 
 import pytest
 
-from client.ike.events import Kind
-from client.ike.keys import Secret
-from client.ike.options import PskLogin, SessionConfig
-from client.ike.registry import Kex
-from client.ike.states import SessionState
+from client.ike.options import SessionConfig
 from client.lab.responder import GatewayConfig
 from tests.pair import (
     Pair,
@@ -20,7 +16,6 @@ from tests.pair import (
     eap_client,
     fit,
     gateway_config,
-    with_personality,
 )
 
 LOGINS = {
