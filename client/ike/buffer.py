@@ -1,7 +1,7 @@
 """Bounds-checked reading and writing of network-order octets.
 
-A `Reader` over hostile octets can raise `InvalidSyntax` and nothing else; a block must be consumed to its last
-octet (`finish`), so that trailing garbage is found by structure and not by care.
+A `Reader` over hostile octets can raise `InvalidSyntax` and nothing else; a block must be consumed to its
+last octet (`finish`), so that trailing garbage is found by structure and not by care.
 """
 
 from __future__ import annotations
