@@ -47,6 +47,11 @@ def _profile(table: dict[str, object]) -> Profile:
     return profile
 
 
+def default_store() -> Store:
+    """The directories of this user on this machine."""
+    return Store(user_directory(), SYSTEM_DIRECTORY)
+
+
 @dataclass(frozen=True, slots=True)
 class ProfileFile:
     """A profile on disk: its text is read by whoever may read the file, never on somebody's behalf."""
@@ -69,8 +74,11 @@ class ProfileFile:
             raise ProfileError("", "is no UTF-8 text", source=str(self.path)) from None
 
     def load(self) -> Profile:
-        """The profile itself; its id must be the file's name, so that one name means one tunnel."""
-        profile = load_text(self.read_text(), str(self.path))
+        """The profile itself."""
+        return self.check_name(load_text(self.read_text(), str(self.path)))
+
+    def check_name(self, profile: Profile) -> Profile:
+        """The same profile: its id must be the file's name, so that one name means one tunnel."""
         if profile.id != self.path.stem:
             hint = f'Write id = "{self.path.stem}", or rename the file to {profile.id}.toml.'
             raise ProfileError("id", f'"{profile.id}" is not the file\'s name', hint, str(self.path))
@@ -82,7 +90,7 @@ class Store:
     """The two directories of profiles."""
 
     user: Path
-    system: Path = SYSTEM_DIRECTORY
+    system: Path
 
     def files(self) -> tuple[ProfileFile, ...]:
         """All profiles, the user's first, each by the shortest name that means it."""
@@ -95,18 +103,31 @@ class Store:
         return tuple(own + shared)
 
     def find(self, name: str) -> ProfileFile:
-        """The profile that `name` means; `ProfileNotFound` with the nearest name."""
+        """The profile that `name` means; `ProfileNotFound` with the nearest name.
+
+        A path that ends in ".toml" means that file.
+        """
+        if name.endswith(".toml"):
+            path = Path(name)
+            return ProfileFile(path.stem, path.absolute(), is_system=False)
         stem = name.removeprefix(SYSTEM_PREFIX)
         directories = [(self.system, True)] if stem != name else [(self.user, False), (self.system, True)]
         for directory, is_system in directories:
             path = directory / f"{stem}.toml"
-            if "/" not in stem and path.is_file():
+            if "/" not in stem and _exists(path):
                 return ProfileFile(name, path, is_system)
         raise ProfileNotFound("", f'no profile is called "{name}"', nearest(name, self.names()))
 
     def names(self) -> tuple[str, ...]:
         """The names of all profiles."""
         return tuple(file.name for file in self.files())
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except PermissionError:  # a system directory closed to us: the daemon knows better
+        return True
 
 
 def _scan(directory: Path) -> list[Path]:

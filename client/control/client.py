@@ -38,7 +38,6 @@ from .wire import decode_line, encode_request, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Self, TypeVar
 
     from .wire import Json
@@ -155,11 +154,11 @@ class Client:
         self.call("secret.cancel", SecretCancel(secret_id), Empty)
 
     def subscribe(self, request: Subscribe) -> Snapshot:
-        """Start events; what follows the snapshot comes out of `events`."""
+        """Start events; what follows the snapshot comes out of `next_event`."""
         return self.call("events.subscribe", request, Snapshot)
 
     def call(self, method: str, params: object, shape: type[T], patience: float = ANSWER_TIME) -> T:
-        """One request and its answer; events that come in between are kept for `events`."""
+        """One request and its answer; events that come in between are kept for `next_event`."""
         self._last_id += 1
         line = encode_request(self._last_id, method, params)
         if len(line) > LINE_LIMIT:
@@ -178,15 +177,14 @@ class Client:
                 return answer(message, shape)
             self._keep(message)
 
-    def events(self, deadline: float | None = None) -> Iterator[Event]:
-        """Events as they come, until `deadline` (time.monotonic; None: for ever)."""
-        while True:
-            while self._events:
-                yield self._events.popleft()
+    def next_event(self, deadline: float | None = None) -> Event | None:
+        """The next event; None at `deadline` (time.monotonic; None: wait for ever)."""
+        while not self._events:
             message = self._receive(deadline)
             if message is None:
-                return
+                return None
             self._keep(message)
+        return self._events.popleft()
 
     def _keep(self, message: Json) -> None:
         seen = event(message)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from .kinds import EXIT_CODES as EXIT_CODES
 from .kinds import HINTS as HINTS
 from .kinds import exit_code as exit_code
+from .kinds import passes as passes
+from .kinds import summary as summary
 from .wire import CLIENT_LIMIT as CLIENT_LIMIT
 from .wire import LINE_LIMIT as LINE_LIMIT
 from .wire import PROTOCOL as PROTOCOL
@@ -47,7 +49,8 @@ class Welcome(Message):
 
 
 class Up(Message):
-    """`tunnel.up`: a profile's text with the files and secrets it refers to, or the name of a system profile.
+    """`tunnel.up`: a profile's text with the files and secrets it refers to, or the name of a system profile
+    (without "system/").
 
     `files` and `secrets` are keyed by the reference as the profile writes it ("file:office-ca.pem",
     "keyring:office/eap", "ask:").

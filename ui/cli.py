@@ -1,0 +1,139 @@
+"""`roam`: the command line.  A client of the control socket, like the terminal UI; it holds no logic of tunnels.
+
+Everything that a command does not need is imported by that command: `roam status` stands in shell prompts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import import_module
+
+from client.control.messages import ControlError, exit_code
+
+from . import output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Command = Callable[[argparse.Namespace], int]
+
+UP_TIME = 90.0
+"""Seconds that `up` waits; the time in which a person answers a prompt does not count."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code (the table is `client.control.kinds`)."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _command(options)(options)
+    except ControlError as error:
+        output.report(error, as_json=options.json)
+        return exit_code(error.kind)
+    except KeyboardInterrupt:
+        output.report(ControlError("interrupted", ""), as_json=options.json)
+        return exit_code("interrupted")
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _command(options: argparse.Namespace) -> Command:
+    name = options.command or ("tui" if sys.stdin.isatty() and sys.stdout.isatty() else None)
+    if name is None:
+        raise ControlError("usage", "without a command, roam opens its terminal UI, and this is no terminal")
+    module = import_module(COMMANDS[name][1], __package__)
+    command: Command = getattr(module, name)
+    return command
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="roam",
+        description="Roaming IKEv2 VPN client.",
+        epilog="Exit codes: 0 done, 1 failed, 2 usage or profile, 3 not connected, 4 not permitted, "
+        "5 login refused, 6 no answer, 7 no daemon, 8 gateway not trusted, 9 needs a terminal.",
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version")
+    _common(parser, top=True)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name, (text, _module, add_arguments) in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+        _common(command, top=False)
+        add_arguments(command)
+    return parser
+
+
+def _common(parser: argparse.ArgumentParser, *, top: bool) -> None:
+    """Options that may stand before and after the command; the one behind it wins."""
+    absent = None if top else argparse.SUPPRESS
+    parser.add_argument("--socket", metavar="PATH", default=absent, help="the daemon's socket ($ROAM_SOCKET)")
+    parser.add_argument(
+        "--json", action="store_true", default=False if top else argparse.SUPPRESS, help="JSON for programs"
+    )
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_rest: object) -> None:
+        from importlib.metadata import version
+
+        output.say(f"roam {version('roam-vpn')}")
+        parser.exit()
+
+
+def _plain(parser: argparse.ArgumentParser) -> None:
+    """No arguments of its own."""
+
+
+def _named(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", nargs="?", help="the only one, if there is only one")
+
+
+def _up(parser: argparse.ArgumentParser) -> None:
+    _named(parser)
+    waiting = parser.add_mutually_exclusive_group()
+    waiting.add_argument(
+        "--wait", dest="wait", action="store_true", default=True, help="until it is up (default)"
+    )
+    waiting.add_argument("--no-wait", dest="wait", action="store_false", help="leave the rest to the daemon")
+    parser.add_argument(
+        "--timeout", type=float, default=UP_TIME, metavar="S", help="seconds to wait (%(default)g)"
+    )
+
+
+def _down(parser: argparse.ArgumentParser) -> None:
+    _named(parser)
+    parser.add_argument("--force", action="store_true", help="do not wait for the gateway's answer")
+
+
+def _rekey(parser: argparse.ArgumentParser) -> None:
+    _named(parser)
+    parser.add_argument("--ike", action="store_true", help="the IKE SA, instead of the Child SA")
+
+
+def _cleanup(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--state-dir", metavar="DIR", help="of a daemon that ran with another one than usual")
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tui", action="store_true", help="show it in the terminal UI")
+    parser.add_argument("--keep", metavar="DIR", help="keep the measurements and a capture there")
+
+
+COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] = {
+    "up": ("bring a tunnel up", ".commands.up", _up),
+    "down": ("take a tunnel down", ".commands.tunnels", _down),
+    "status": ("show the tunnels", ".commands.status", _named),
+    "watch": ("follow what happens, one JSON object a line", ".commands.status", _plain),
+    "rekey": ("replace the keys of a tunnel", ".commands.tunnels", _rekey),
+    "cleanup": ("end all tunnels and remove what is left of them", ".commands.tunnels", _cleanup),
+    "profiles": ("list the profiles", ".commands.listing", _plain),
+    "tui": ("open the terminal UI", ".commands.terminal", _plain),
+    "demo": ("show a roaming tunnel in namespaces of this machine", ".demo", _demo),
+}
+"""name -> (help, module with a function of that name, its arguments)"""
+
+if __name__ == "__main__":
+    sys.exit(main())

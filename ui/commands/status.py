@@ -1,0 +1,36 @@
+"""`roam status` and `roam watch`."""
+
+from __future__ import annotations
+
+from client.control.client import Client
+from client.control.kinds import DONE, NOT_CONNECTED
+from client.control.messages import Subscribe
+
+from .. import output, render
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+
+def status(options: argparse.Namespace) -> int:
+    """Show all tunnels, or one; with a name the exit code says whether it is connected."""
+    with Client(options.socket) as client:
+        report = client.status(options.name)
+    output.say(output.envelope("status", report) if options.json else render.status(report))
+    if options.name is None:
+        return DONE
+    connected = all(entry.state in render.CONNECTED for entry in report.tunnels)
+    return DONE if connected else NOT_CONNECTED
+
+
+def watch(options: argparse.Namespace) -> int:
+    """A snapshot and then every event, one JSON object a line, until interrupted or the daemon ends."""
+    with Client(options.socket) as client:
+        output.say(output.envelope("snapshot", client.subscribe(Subscribe())))
+        try:
+            while (event := client.next_event()) is not None:
+                output.say(output.envelope("event", event))
+        except KeyboardInterrupt:
+            pass
+    return DONE

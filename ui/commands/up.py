@@ -1,0 +1,154 @@
+"""`roam up`: hand a profile to the daemon and follow what becomes of it.
+
+A command that fails leaves nothing behind: where the tunnel was not wanted before, the wish ends with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from time import monotonic
+
+from client.control.client import Client
+from client.control.kinds import DONE
+from client.control.messages import (
+    ControlError,
+    Fault,
+    SecretAnswer,
+    SecretNeeded,
+    SecretText,
+    Snapshot,
+    Subscribe,
+    TunnelStatus,
+    passes,
+)
+from profiles.store import default_store
+
+from .. import output, render
+from ..credentials import Prompter, Terminal, offer_to_keep
+from ..preparation import Prepared, choose, prepare
+
+_VISIBLE = frozenset({"confirm-fingerprint", "choose-certificate"})
+"""Questions whose answer is no secret."""
+
+
+def up(options: argparse.Namespace) -> int:
+    """Bring a tunnel up."""
+    file = choose(default_store(), options.name)
+    prompter = Terminal()
+    with Client(options.socket) as client:
+        _require_access(client)
+        prepared = prepare(file, prompter, ask=options.ask)
+        attempt = Attempt(client, prompter, options.timeout)
+        status = attempt.run(prepared, wait=options.wait)
+    _tell(status, options)
+    if options.wait:
+        offer_to_keep(prepared.secrets, prompter)
+    return DONE
+
+
+def _require_access(client: Client) -> None:
+    """Refuse before anybody types a password for nothing."""
+    welcome = client.hello("roam")
+    if welcome.access == "read":
+        raise ControlError("permission.denied", f"uid {welcome.uid} may look at tunnels, but not start one")
+
+
+def _tell(status: TunnelStatus, options: argparse.Namespace) -> None:
+    if options.json:
+        output.say(output.envelope("up", status))
+    elif options.wait:
+        output.say(render.connected(status))
+    else:
+        output.say(f"{status.name}: wanted; 'roam status {status.name}' shows how it goes")
+
+
+class Attempt:
+    """One `up`: its progress, the questions on the way, and its end."""
+
+    def __init__(self, client: Client, prompter: Prompter, patience: float) -> None:
+        self._client = client
+        self._prompter = prompter
+        self._patience = patience
+        self._deadline = 0.0
+        self._last = TunnelStatus("", "off")
+        self._failure: Fault | None = None
+
+    def run(self, prepared: Prepared, *, wait: bool) -> TunnelStatus:
+        """The tunnel's status at the end; `ControlError` where it did not come up."""
+        before = self._client.subscribe(Subscribe(("tunnel", "secret")))
+        accepted = self._client.up(prepared.request).tunnel
+        if not wait:
+            return accepted
+        wanted_already = _stood(before, accepted.name)
+        self._deadline = monotonic() + self._patience
+        try:
+            return self._follow(accepted, before)
+        except (ControlError, KeyboardInterrupt):
+            if not wanted_already:
+                with contextlib.suppress(ControlError):
+                    self._client.down(accepted.name, force=True)
+            raise
+
+    def _follow(self, status: TunnelStatus, before: Snapshot) -> TunnelStatus:
+        serial = status.serial
+        for needed in before.secrets:
+            if needed.tunnel == status.name:
+                self._answer(needed)
+        while not self._settled(status):
+            event = self._client.next_event(self._deadline)
+            if event is None:
+                raise self._too_late()
+            data = event.data
+            if isinstance(data, SecretNeeded) and data.tunnel == status.name:
+                self._answer(data)
+            elif isinstance(data, TunnelStatus) and data.name == status.name and data.serial >= serial:
+                status = data
+        return status
+
+    def _settled(self, status: TunnelStatus) -> bool:
+        """Whether the tunnel is up; raises where it will not be."""
+        self._show(status)
+        if status.state == "up":
+            return True
+        self._failure = status.failure or self._failure
+        hopeless = status.failure is not None and not passes(status.failure.kind)
+        if status.state in {"off", "blocked"} or (status.state == "waiting" and hopeless):
+            raise self._refused(status)
+        return False
+
+    def _show(self, status: TunnelStatus) -> None:
+        line = render.progress(status)
+        if line != render.progress(self._last) and status.state != "up":
+            output.note(line)
+        self._last = status
+
+    def _refused(self, status: TunnelStatus) -> ControlError:
+        failure = status.failure
+        if failure is None:
+            return ControlError("user.down", f"{status.name} was taken down meanwhile")
+        return ControlError(failure.kind, f"{status.name}: {failure.evidence}", failure.hint)
+
+    def _too_late(self) -> ControlError:
+        doing = render.progress(self._last)
+        if self._failure is not None:
+            evidence = f"after {self._patience:g} s, {self._last.name}: {self._failure.evidence}"
+            return ControlError(self._failure.kind, evidence, self._failure.hint)
+        return ControlError("wait.timeout", f"after {self._patience:g} s, {doing}")
+
+    def _answer(self, needed: SecretNeeded) -> None:
+        """Ask the person; the time that takes is given back to the deadline."""
+        asked_at = monotonic()
+        try:
+            ask = self._prompter.line if needed.kind in _VISIBLE else self._prompter.secret
+            value = ask(needed.prompt)
+        except (ControlError, KeyboardInterrupt):
+            with contextlib.suppress(ControlError):
+                self._client.cancel_secret(needed.id)
+            raise
+        self._client.answer_secret(SecretAnswer(needed.id, SecretText(value)))
+        self._deadline += monotonic() - asked_at
+
+
+def _stood(before: Snapshot, name: str) -> bool:
+    return any(entry.name == name and entry.state != "off" for entry in before.report.tunnels)

@@ -1,0 +1,132 @@
+"""Secrets of a profile, fetched in the user's own session: keyring, private files, systemd credentials, prompts.
+
+They go into a `SecretText` at once and from there to the daemon; never into arguments, environment or a log.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from getpass import GetPassWarning, getpass
+from pathlib import Path
+from typing import Protocol
+
+from client.control.messages import ControlError, SecretText
+from profiles.references import Reference, read_secret
+
+from .render import printable
+
+KEYRING_SERVICE = "roam"
+
+
+class Prompter(Protocol):
+    """Somebody who can be asked."""
+
+    def secret(self, prompt: str) -> str:
+        """What a person types without an echo; `ControlError("secret.no_terminal")` where there is nobody."""
+
+    def line(self, prompt: str) -> str:
+        """What a person types visibly."""
+
+
+class Terminal:
+    """The person at the terminal on stdin."""
+
+    def secret(self, prompt: str) -> str:
+        self._require(prompt)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", GetPassWarning)  # it would echo the password otherwise
+                return getpass(f"{printable(prompt)}: ", stream=sys.stderr)
+        except (GetPassWarning, EOFError):
+            raise _nobody(prompt) from None
+
+    def line(self, prompt: str) -> str:
+        self._require(prompt)
+        print(f"{printable(prompt)} ", end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip()
+
+    def _require(self, prompt: str) -> None:
+        if not sys.stdin.isatty():
+            raise _nobody(prompt)
+
+
+def _nobody(prompt: str) -> ControlError:
+    return ControlError("secret.no_terminal", f'nobody can answer "{printable(prompt)}" here')
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Secrets by their reference, and those that the person may want to keep once they have proven right."""
+
+    values: dict[str, SecretText] = field(default_factory=dict)
+    new: tuple[Reference, ...] = ()
+
+
+def collect(
+    references: Iterable[Reference], directory: Path, prompter: Prompter, *, owner: str, ask: bool = False
+) -> Secrets:
+    """Fetch every secret; `owner` ("Password for alice") opens a prompt, `ask` prompts for stored ones too.
+
+    Raises `ControlError`, or `ProfileError` for a file that cannot be used.
+    """
+    values: dict[str, SecretText] = {}
+    new: list[Reference] = []
+    for reference in references:
+        stored = None if ask else _stored(reference, directory)
+        if stored is None:
+            stored = prompter.secret(
+                reference.target.strip() if reference.scheme == "ask" and reference.target.strip() else owner
+            )
+            if reference.scheme == "keyring":
+                new.append(reference)
+        values[reference.text] = SecretText(stored)
+    return Secrets(values, tuple(new))
+
+
+def _stored(reference: Reference, directory: Path) -> str | None:
+    """The secret where it is kept; None where a person must be asked."""
+    if reference.scheme == "ask":
+        return None
+    if reference.scheme == "keyring":
+        return _from_keyring(reference)
+    return read_secret(reference, directory, {os.geteuid()})
+
+
+def _from_keyring(reference: Reference) -> str | None:
+    import keyring
+    from keyring.errors import KeyringError
+
+    try:
+        value = keyring.get_password(KEYRING_SERVICE, reference.target)
+    except KeyringError as error:
+        reason = f"the keyring cannot be read ({type(error).__name__})"
+    else:
+        if value is not None:
+            return value
+        reason = f'the keyring has no entry "{KEYRING_SERVICE}" for "{reference.target}"'
+    if not sys.stdin.isatty():
+        raise ControlError("secret.missing", f"{reference.path}: {reason}")
+    return None
+
+
+def offer_to_keep(secrets: Secrets, prompter: Prompter) -> None:
+    """Store what was typed for a keyring: reference and has proven right, if the person says so."""
+    if not secrets.new:
+        return
+    import keyring
+    from keyring.errors import KeyringError
+
+    for reference in secrets.new:
+        if prompter.line(f'Keep the password in the keyring as "{reference.target}"? [y/N]').lower() not in {
+            "y",
+            "yes",
+        }:
+            continue
+        try:
+            keyring.set_password(KEYRING_SERVICE, reference.target, secrets.values[reference.text].reveal())
+        except KeyringError as error:
+            print(f"not kept: the keyring refused ({type(error).__name__})", file=sys.stderr)

@@ -1,0 +1,77 @@
+"""From a profile's name to the request that goes to the daemon: the caller reads everything it names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from client.control.messages import ControlError, Up
+from profiles.errors import ProfileError, ProfileNotFound
+from profiles.model import Profile
+from profiles.references import UnsafeFile, files_of, read_file, secrets_of
+from profiles.store import ProfileFile, Store, load_text
+
+from .credentials import Prompter, Secrets, collect
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request, and the secrets in it that may be kept later."""
+
+    request: Up
+    secrets: Secrets
+
+
+def choose(store: Store, name: str | None) -> ProfileFile:
+    """The profile that is meant; without a name the only one there is."""
+    if name is not None:
+        try:
+            return store.find(name)
+        except ProfileError as error:
+            raise as_control_error(error) from None
+    files = store.files()
+    if not files:
+        raise ControlError("profile.unknown", f"there is no profile in {store.user} or {store.system}")
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files)
+        raise ControlError("usage", f"there are several profiles: {names}", "Name one: 'roam up NAME'.")
+    return files[0]
+
+
+def prepare(file: ProfileFile, prompter: Prompter, *, ask: bool = False) -> Prepared:
+    """Read a profile with the files and secrets that it refers to; a system profile the daemon reads itself."""
+    if file.is_system:
+        return Prepared(Up(name=file.path.stem), Secrets())
+    try:
+        text = file.read_text()
+        profile = file.check_name(load_text(text, str(file.path)))
+        return _with_contents(profile, text, file, prompter, ask=ask)
+    except ProfileError as error:
+        raise as_control_error(error) from None
+
+
+def _with_contents(
+    profile: Profile, text: str, file: ProfileFile, prompter: Prompter, *, ask: bool
+) -> Prepared:
+    directory = file.path.parent
+    files = {reference.text: read_file(reference, directory) for reference in files_of(profile)}
+    secrets = collect(secrets_of(profile, files), directory, prompter, owner=_prompt(profile), ask=ask)
+    return Prepared(Up(profile=text, files=files, secrets=secrets.values), secrets)
+
+
+def _prompt(profile: Profile) -> str:
+    first = profile.auth.local[0]
+    local = profile.identity.local.value if profile.identity.local else ""
+    words = {"psk": "Pre-shared key of", "cert": "Passphrase of the key of", "eap": "Password of"}[
+        first.method
+    ]
+    return f"{words} {first.identity or local or profile.title} ({profile.gateway.addresses[0]})"
+
+
+def as_control_error(error: ProfileError) -> ControlError:
+    """A profile's error as the command line tells it."""
+    kind = "profile.invalid"
+    if isinstance(error, ProfileNotFound):
+        kind = "profile.unknown"
+    elif isinstance(error, UnsafeFile):
+        kind = "secret.unsafe"
+    return ControlError(kind, str(error), error.hint)

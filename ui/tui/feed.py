@@ -1,0 +1,57 @@
+"""What the daemon says, as a stream of whole pictures: no Textual here.
+
+The feed outlives the daemon: when that goes away, it says so and comes back with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from client.control.async_client import AsyncClient
+from client.control.messages import ControlError, StatusReport, Subscribe, TunnelStatus
+
+RETRY_TIME = 1.0
+"""Seconds between two looks for a daemon that is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The tunnels as last heard of; `problem`: why nothing newer comes."""
+
+    tunnels: tuple[TunnelStatus, ...] = ()
+    problem: ControlError | None = None
+
+    def with_tunnel(self, status: TunnelStatus) -> Picture:
+        """The picture after a change of one tunnel; one that is off leaves it."""
+        others = [entry for entry in self.tunnels if _key(entry) != _key(status)]
+        tunnels = others if status.state == "off" else [*others, status]
+        return Picture(tuple(sorted(tunnels, key=_key)))
+
+
+def _key(status: TunnelStatus) -> tuple[str, int]:
+    return status.name, status.owner
+
+
+async def follow(path: str, pause: Callable[[float], Awaitable[object]]) -> AsyncIterator[Picture]:
+    """Pictures for ever: at each change, at each loss of the daemon, and at its return."""
+    picture = Picture()
+    while True:
+        try:
+            async with AsyncClient(path) as client:
+                snapshot = await client.subscribe(Subscribe(("tunnel",)))
+                picture = _of(snapshot.report)
+                yield picture
+                async for event in client.events():
+                    if isinstance(event.data, TunnelStatus):
+                        picture = picture.with_tunnel(event.data)
+                        yield picture
+                raise ControlError("daemon.lost", "the daemon closed the connection")
+        except ControlError as error:
+            picture = replace(picture, problem=error)
+            yield picture
+        await pause(RETRY_TIME)
+
+
+def _of(report: StatusReport) -> Picture:
+    return Picture(tuple(sorted(report.tunnels, key=_key)))
