@@ -149,13 +149,14 @@ def mark_congestion(packet: bytearray | memoryview, outer: int) -> None:
         return
     if packet[0] >> 4 == 4:
         packet[1] = packet[1] & 0xFC | outcome
-        _adjust_header_checksum(packet, outcome - inner)
+        _adjust_header_checksum(packet, inner, outcome)
     else:
         packet[1] = packet[1] & 0xCF | outcome << 4
 
 
-def _adjust_header_checksum(packet: bytearray | memoryview, added: int) -> None:
-    """RFC 1624, equation 3, for a word that has grown by `added`."""
-    checksum = int.from_bytes(packet[10:12])
-    total = (~checksum & 0xFFFF) + added
-    packet[10:12] = (~(total % 0xFFFF) & 0xFFFF).to_bytes(2)
+def _adjust_header_checksum(packet: bytearray | memoryview, old: int, new: int) -> None:
+    """RFC 1624, equation 3, for two bits of the header."""
+    total = (~int.from_bytes(packet[10:12]) & 0xFFFF) + (~old & 0xFFFF) + new
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    packet[10:12] = (~total & 0xFFFF).to_bytes(2)

@@ -47,13 +47,13 @@ class Protection(Protocol):
 class _Aead(Protocol):
     """What `cryptography` gives for both combined modes; the registry needs less of it."""
 
-    def encrypt(self, nonce: bytes, data: Octets, associated_data: bytes) -> bytes: ...
+    def encrypt(self, nonce: bytes, data: Octets, associated_data: Octets) -> bytes: ...
 
-    def encrypt_into(self, nonce: bytes, data: Octets, associated_data: bytes, buf: memoryview) -> int: ...
+    def encrypt_into(self, nonce: bytes, data: Octets, associated_data: Octets, buf: memoryview) -> int: ...
 
-    def decrypt(self, nonce: bytes, data: Octets, associated_data: bytes) -> bytes: ...
+    def decrypt(self, nonce: bytes, data: Octets, associated_data: Octets) -> bytes: ...
 
-    def decrypt_into(self, nonce: bytes, data: Octets, associated_data: bytes, buf: memoryview) -> int: ...
+    def decrypt_into(self, nonce: bytes, data: Octets, associated_data: Octets, buf: memoryview) -> int: ...
 
 
 class CombinedMode:
@@ -75,36 +75,37 @@ class CombinedMode:
         self._aead = cast("_Aead", row.make_aead(octets[: row.key_size]))
         self._salt = octets[row.key_size :]
         self._spi = spi.to_bytes(4)
-        self._sequence_from = 0 if esn else 4  # the octets that are associated data (RFC 4106 section 5)
+        self._esn = esn
 
     def protect(self, sequence: int, plaintext: Octets) -> bytes:
         iv = sequence.to_bytes(8)
-        sealed = self._aead.encrypt(self._salt + iv, plaintext, self._spi + iv[self._sequence_from :])
-        return self._spi + iv[4:] + iv + sealed
+        associated = self._spi + (iv if self._esn else iv[4:])  # RFC 4106 section 5
+        return self._spi + iv[4:] + iv + self._aead.encrypt(self._salt + iv, plaintext, associated)
 
     def protect_into(self, sequence: int, plaintext: Octets, packet: memoryview) -> None:
         iv = sequence.to_bytes(8)
+        associated = self._spi + (iv if self._esn else iv[4:])
         packet[:16] = self._spi + iv[4:] + iv
-        self._aead.encrypt_into(
-            self._salt + iv, plaintext, self._spi + iv[self._sequence_from :], packet[16:]
-        )
+        self._aead.encrypt_into(self._salt + iv, plaintext, associated, packet[16:])
 
     def open(self, sequence: int, packet: Octets) -> bytes:
         try:
-            return self._aead.decrypt(self._salt + packet[8:16], packet[16:], self._associated(sequence))
+            return self._aead.decrypt(
+                self._salt + packet[8:16], packet[16:], self._associated(sequence, packet)
+            )
         except InvalidTag:
             raise EspRejected(Reason.FORGED) from None
 
     def open_into(self, sequence: int, packet: Octets, plaintext: memoryview) -> None:
         try:
             self._aead.decrypt_into(
-                self._salt + packet[8:16], packet[16:], self._associated(sequence), plaintext
+                self._salt + packet[8:16], packet[16:], self._associated(sequence, packet), plaintext
             )
         except InvalidTag:
             raise EspRejected(Reason.FORGED) from None
 
-    def _associated(self, sequence: int) -> bytes:
-        return self._spi + sequence.to_bytes(8)[self._sequence_from :]
+    def _associated(self, sequence: int, packet: Octets) -> Octets:
+        return bytes(packet[:4]) + sequence.to_bytes(8) if self._esn else packet[:8]
 
 
 class CbcWithHmac:
