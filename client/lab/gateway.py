@@ -220,11 +220,10 @@ def _configure(plan: GatewayPlan) -> None:
             netlink.route("replace", dst=str(pool), oif=index, family=family)
 
 
-async def _serve(plan: GatewayPlan) -> None:
+async def _serve(gateway: Gateway) -> None:
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, ended.set)
-    gateway = Gateway(plan)
     gateway.start(loop)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
@@ -234,7 +233,8 @@ async def _serve(plan: GatewayPlan) -> None:
 
 def main() -> None:
     """Run the gateway that the plan named on the command line describes, until SIGTERM."""
-    asyncio.run(_serve(GatewayPlan.read(FilePath(sys.argv[1]))))
+    gateway = Gateway(GatewayPlan.read(FilePath(sys.argv[1])))  # blocking netlink: before there is a loop
+    asyncio.run(_serve(gateway))
 
 
 if __name__ == "__main__":
