@@ -146,30 +146,38 @@ def _diagnose(
     anchors: Sequence[x509.Certificate],
     wall: datetime,
 ) -> TrustError:
-    """The likeliest cause of a missing path, most helpful first: a date, a weak key, an unknown authority."""
-    issuers = {certificate.issuer for certificate in (leaf, *others)}
+    """The likeliest cause of a missing path, what is easiest to mend first."""
+    sent = [leaf, *others]
+    issuers = {certificate.issuer for certificate in sent}
     above = [*others, *(anchor for anchor in anchors if anchor.subject in issuers)]
-    checks: tuple[Callable[[x509.Certificate], object], ...] = (
-        lambda certificate: _check_dates(certificate, wall),
-        _strong_key,
+    missing = issuers - {certificate.subject for certificate in [*others, *anchors]}
+    return (
+        _complaint(lambda certificate: _check_dates(certificate, wall), above)
+        or _complaint(_strong_key, above)
+        or _unknown(leaf, missing)
+        or _complaint(_check_signature, sent)
+        or TrustError(Kind.TRUST_UNKNOWN_CA, printable(f"{_called(leaf)} cannot be verified: {reason}"))
     )
-    for check in checks:
-        for certificate in above:
-            try:
-                check(certificate)
-            except TrustError as error:
-                return error
-    trusted = {anchor.subject for anchor in anchors}
-    missing = issuers - {certificate.subject for certificate in others} - trusted
-    if missing:
-        names = " or ".join(sorted(_quoted(name) for name in missing))
-        return TrustError(
-            Kind.TRUST_UNKNOWN_CA,
-            f"the certificate {_called(leaf)} is issued by {names}, not trusted here",
-        )
+
+
+def _complaint(
+    check: Callable[[x509.Certificate], object], certificates: Sequence[x509.Certificate]
+) -> TrustError | None:
+    """What the check first finds fault with, if anything."""
+    for certificate in certificates:
+        try:
+            check(certificate)
+        except TrustError as error:
+            return error
+    return None
+
+
+def _unknown(leaf: x509.Certificate, missing: set[x509.Name]) -> TrustError | None:
+    if not missing:
+        return None
+    names = " or ".join(sorted(_quoted(name) for name in missing))
     return TrustError(
-        Kind.TRUST_UNKNOWN_CA,
-        printable(f"the certificate {_called(leaf)} cannot be verified: {reason}"),
+        Kind.TRUST_UNKNOWN_CA, f"the certificate {_called(leaf)} is issued by {names}, not trusted here"
     )
 
 
