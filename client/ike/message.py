@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from struct import Struct
 from typing import NamedTuple, Self, TypeVar
 
-from .buffer import Reader, Writer
+from .buffer import Writer
 from .errors import InvalidMajorVersion, InvalidSyntax, ProtocolError, UnsupportedCriticalPayload
 from .payloads import PAYLOADS, Notify, Payload, UnknownPayload
 from .registry import ExchangeType, PayloadType
@@ -214,9 +214,7 @@ def _pull_payloads(chain: Iterable[_Raw], *, clear: bool = False) -> tuple[Paylo
             raise InvalidSyntax(f"payload {raw.type} stands twice")
         if not row.repeatable:
             once.add(raw.type)
-        reader = Reader(raw.body)
-        payloads.append(row.pull(reader))
-        reader.finish()
+        payloads.append(row.pull_body(raw.body))
     return tuple(payloads)
 
 

@@ -1,6 +1,7 @@
 """The payloads of IKEv2 as frozen values, and the table of them.
 
-`pull` reads a payload's body (what follows the generic header) and leaves nothing over; `push` writes it.
+`pull` reads a payload's body (what follows the generic header); `push` writes it.  From hostile octets a body is
+read by its row of the table, which also refuses octets left over.
 RESERVED octets are ignored on receipt and sent as zero, except in the identification payloads, whose octets
 are signed as received (RFC 7296 section 2.15).  Numbers that we do not know are values like others: whether
 they are acceptable is decided by whoever uses them.
@@ -207,14 +208,12 @@ class Delete:
 
     @classmethod
     def pull(cls, reader: Reader) -> Self:
-        """Read the body; `InvalidSyntax` where sizes do not fit together."""
+        """Read the body; `InvalidSyntax` where the size of an SPI is not that of the protocol."""
         protocol = reader.uint(1)
         size = reader.uint(1)
         count = reader.uint(2)
         if protocol in _DELETE_SPI_SIZE and size != _DELETE_SPI_SIZE[protocol]:
             raise InvalidSyntax(f"an SPI of {size} octets for protocol {protocol}")
-        if reader.remaining != count * size:
-            raise InvalidSyntax(f"{count} SPIs of {size} octets in {reader.remaining} octets")
         # Without an SPI size the count says nothing: a hostile one must not make us build 65535 empty SPIs.
         return cls(protocol, tuple(reader.take(size) for _ in range(count if size else 0)))
 
@@ -334,6 +333,13 @@ class PayloadRow(NamedTuple):
     pull: Callable[[Reader], Payload]
     repeatable: bool = False
     in_clear: bool = False  # may stand outside the Encrypted payload, that is in IKE_SA_INIT
+
+    def pull_body(self, body: bytes) -> Payload:
+        """Read a body to its last octet; `InvalidSyntax` is all that can be raised."""
+        reader = Reader(body)
+        payload = self.pull(reader)
+        reader.finish()
+        return payload
 
 
 PAYLOADS: dict[int, PayloadRow] = {

@@ -28,11 +28,10 @@ class TrafficSelectors:
 
     @classmethod
     def pull(cls, reader: Reader) -> Self:
-        """Read the body; `InvalidSyntax` where the count, a length or a range is wrong."""
+        """Read the body; `InvalidSyntax` where a length or a range is wrong."""
         count = reader.uint(1)
         reader.take(3)
         pulled = [_pull_selector(reader) for _ in range(count)]
-        reader.finish()
         known = tuple(selector for selector in pulled if selector is not None)
         return cls(known, count - len(known))
 

@@ -36,10 +36,7 @@ every_sample = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sam
 
 
 def pull(kind: int, octets: bytes) -> Payload:
-    reader = Reader(octets)
-    payload = PAYLOADS[kind].pull(reader)
-    reader.finish()
-    return payload
+    return PAYLOADS[kind].pull_body(octets)
 
 
 def push(payload: Payload) -> bytes:

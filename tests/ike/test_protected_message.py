@@ -171,14 +171,19 @@ def test_spoiled_octets_of_the_peer_are_decoded_or_its_fault(sample: Sample) -> 
 
 
 def sealed_chain(
-    next_payload: int, chain: bytes, *, in_front: bytes = b"", first: int = PayloadType.SK
+    next_payload: int,
+    chain: bytes,
+    *,
+    in_front: bytes = b"",
+    first: int = PayloadType.SK,
+    numbers: bytes = b"",
 ) -> bytes:
     """A genuine message whose Encrypted payload holds these octets, whatever they are."""
     sealer, _ = protection("AES-GCM")
-    size = 4 + sealer.sealed_size(len(chain))
+    size = 4 + len(numbers) + sealer.sealed_size(len(chain))
     total = 28 + len(in_front) + size
     associated = SPI_I + SPI_R + bytes([first, 0x20, 35, 0x20]) + (1).to_bytes(4) + total.to_bytes(4)
-    associated += in_front + bytes([next_payload, 0]) + size.to_bytes(2)
+    associated += in_front + bytes([next_payload, 0]) + size.to_bytes(2) + numbers
     return associated + sealer.seal(associated, chain)
 
 
@@ -212,31 +217,30 @@ def test_octets_behind_the_encrypted_payload_are_rejected() -> None:
     assert isinstance(decode(relabelled(data + follower), protection("AES-GCM")[1]), Rejected)
 
 
-def outside(kind: int, *, critical: bool = False) -> bytes:
-    """A genuine message with a payload in front of SK."""
-    in_front = bytes([PayloadType.SK, critical * 0x80]) + bytes.fromhex("0008 00004000")
-    return sealed_chain(PayloadType.NONE, b"", in_front=in_front, first=kind)
+NUMBERS = {PayloadType.SK: b"", PayloadType.SKF: bytes.fromhex("00010001")}
 
 
-def test_an_unknown_payload_in_front_of_the_encrypted_one_is_skipped() -> None:
-    assert decoded(outside(200), protection("AES-GCM")[1]).message == auth()
+@pytest.mark.parametrize("encrypted", NUMBERS)
+class TestPayloadsInFrontOfTheEncryptedOne:
+    def message(self, kind: int, encrypted: PayloadType, *, critical: bool = False) -> bytes:
+        in_front = bytes([encrypted, critical * 0x80]) + bytes.fromhex("0008 00004000")
+        return sealed_chain(PayloadType.NONE, b"", in_front=in_front, first=kind, numbers=NUMBERS[encrypted])
 
+    def test_an_unknown_one_is_skipped(self, encrypted: PayloadType) -> None:
+        outcome = decode(self.message(200, encrypted), protection("AES-GCM")[1])
+        assert isinstance(outcome, Decoded if encrypted == PayloadType.SK else Fragment)
 
-def test_a_critical_one_in_front_of_the_encrypted_one_is_the_peers_fault() -> None:
-    outcome = decode(outside(200, critical=True), protection("AES-GCM")[1])
-    assert isinstance(outcome, ProtectedError)
-    assert isinstance(outcome.error, UnsupportedCriticalPayload)
+    def test_a_critical_one_is_the_peers_fault(self, encrypted: PayloadType) -> None:
+        outcome = decode(self.message(200, encrypted, critical=True), protection("AES-GCM")[1])
+        assert isinstance(outcome, ProtectedError)
+        assert isinstance(outcome.error, UnsupportedCriticalPayload)
 
+    def test_a_known_one_is_not_believed(self, encrypted: PayloadType) -> None:
+        outcome = decode(self.message(PayloadType.NOTIFY, encrypted), protection("AES-GCM")[1])
+        assert isinstance(outcome, ProtectedError)
 
-def test_a_known_payload_in_front_of_the_encrypted_one_is_not_believed() -> None:
-    outcome = decode(outside(PayloadType.NOTIFY), protection("AES-GCM")[1])
-    assert isinstance(outcome, ProtectedError)
-
-
-def test_what_stands_in_front_of_the_encrypted_payload_is_authenticated_too() -> None:
-    data = outside(200)
-    flipped = with_octet(data, 33, data[33] ^ 1)
-    assert isinstance(decode(flipped, protection("AES-GCM")[1]), Rejected)
+    def test_it_is_authenticated_too(self, encrypted: PayloadType) -> None:
+        assert_every_flip_is_rejected(self.message(200, encrypted), protection("AES-GCM")[1])
 
 
 @pytest.mark.parametrize(("number", "total"), [(0, 0), (0, 1), (2, 1), (1, 0), (65535, 64)])
