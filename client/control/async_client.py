@@ -17,6 +17,7 @@ from .messages import (
     Empty,
     Ended,
     Event,
+    Message,
     Named,
     ProfileList,
     Rekey,
@@ -32,7 +33,7 @@ from .wire import decode_line, encode_request
 if TYPE_CHECKING:
     from .wire import Json
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Message)
 
 
 class AsyncClient:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from .wire import Json
 
-    T = TypeVar("T")
+    T = TypeVar("T", bound=Message)
 
 ANSWER_TIME = 10.0
 """Seconds within which a daemon answers what it answers at once."""

@@ -61,6 +61,10 @@ class Up(Message):
     files: dict[str, bytes] = {}  # noqa: RUF012 - a message's default, never changed
     secrets: dict[str, SecretText] = {}  # noqa: RUF012
 
+    def objection(self) -> str:
+        wrong = (self.name is None) == (self.profile is None)
+        return "either a name or a profile is wanted" if wrong else ""
+
 
 class Named(Message):
     """Parameters of a method about one tunnel; None: the only one, or all (`tunnel.status`)."""

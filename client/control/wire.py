@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, ClassVar, NoReturn, Self, TypeVar, dataclass_transform
 
-    T = TypeVar("T")
+    T = TypeVar("T", bound="Message")
     Json = dict[str, Any]
 else:
 
@@ -110,6 +110,10 @@ class Message:
         )
         return f"{type(self).__name__}({changed})"
 
+    def objection(self) -> str:
+        """What is wrong between the fields of a message that came in; empty: nothing."""
+        return ""
+
     def replace(self, **changes: Any) -> Self:
         """The same message with some fields changed."""
         return type(self)(**{**self.__dict__, **changes})
@@ -129,9 +133,12 @@ def read(shape: type[T], value: object, where: str = "params", kind: str = "rpc.
     if not isinstance(value, dict):
         raise ControlError(kind, f"{where} is no object")
     try:
-        return shape(**_fields(shape, value, where))
+        message = shape(**_fields(shape, value, where))
     except _Unfit as error:
         raise ControlError(kind, str(error)) from None
+    if objection := message.objection():
+        raise ControlError(kind, f"{where}: {objection}")
+    return message
 
 
 class _Unfit(Exception):
