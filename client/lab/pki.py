@@ -13,11 +13,12 @@ from typing import Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
-KeyKind = Literal["ecdsa", "ecdsa384", "ecdsa521", "ed25519", "rsa", "rsa1024"]
+from ..ike.signatures import PrivateKey
+
+KeyKind = Literal["ecdsa", "ecdsa384", "ecdsa521", "ed25519", "ed448", "rsa", "rsa1024"]
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -124,6 +125,8 @@ def make_key(kind: KeyKind) -> PrivateKey:
     """A fresh private key."""
     if kind == "ed25519":
         return ed25519.Ed25519PrivateKey.generate()
+    if kind == "ed448":
+        return ed448.Ed448PrivateKey.generate()
     if kind in ("rsa", "rsa1024"):
         return rsa.generate_private_key(65537, 1024 if kind == "rsa1024" else 2048)
     return ec.generate_private_key(_CURVES[kind]())
@@ -200,4 +203,5 @@ def _alternative_names(
 
 
 def _sign(builder: x509.CertificateBuilder, key: PrivateKey) -> x509.Certificate:
-    return builder.sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256())
+    edwards = isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
+    return builder.sign(key, None if edwards else hashes.SHA256())
