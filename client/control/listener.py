@@ -43,7 +43,9 @@ def _remove_stale(path: Path) -> None:
         probe.settimeout(1.0)
         try:
             probe.connect(str(path))
-        except ConnectionRefusedError:
+        except ConnectionRefusedError:  # also what the kernel says of a file that is no socket
+            if not path.is_socket():
+                raise ControlError("local.fault", f"{path} is in the way: it is no socket") from None
             path.unlink(missing_ok=True)
         except FileNotFoundError:
             pass
