@@ -1,0 +1,355 @@
+"""`roam demo`: the main job, shown on a network of its own, with nothing at hand but this machine.
+
+A laptop with Wi-Fi and LTE behind two NATs, an embedded gateway, a server behind it; `roamd` in the laptop, `roam
+up`, traffic, Wi-Fi goes away and comes back, the gateway is killed and started anew, `roam down`.  The lines that
+are printed are computed from the record (`demo_record`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from . import demo_record, pki
+from .capture import Capture
+from .demo_record import Record
+from .devices import offer_tun
+from .echo import EchoServer, Train
+from .isolation import LabUnavailable, enter
+from .namespaces import Account, Surroundings
+from .plan import GatewayPlan
+from .snapshot import Snapshot, difference, snapshot
+from .topology import GATEWAY, GATEWAY_V6, SERVER, Topology, topology
+
+INTERVAL = 0.02  # seconds between probes
+PATIENCE = 60.0  # seconds for anything that is waited for
+STEADY = 25  # answers that make traffic steady
+DAEMON_UID = 65534
+USER = "alice"
+NAME = "vpn.example.com"
+PROFILE = f"""\
+schema = 1
+id = "demo"
+name = "Roam demo"
+
+[gateway]
+addresses = ["{GATEWAY}"]
+
+[identity]
+local = {{ type = "email", value = "{USER}@example.com" }}
+remote = {{ type = "fqdn", value = "{NAME}" }}
+
+[[auth.local]]
+method = "eap"
+identity = "{USER}"
+secret = "file:password"
+
+[trust]
+ca = ["file:ca.pem"]
+system_store = false
+
+[routing]
+mode = "split"
+include = ["10.77.0.0/24", "fd77::/64"]
+"""
+
+
+class DemoFailed(Exception):
+    """A step did not do what it shows; the text is for the user."""
+
+
+def main(*, keep: str | None = None, tui: bool = False) -> int:
+    """Run the demo; 0 when everything that it shows is as it should be."""
+    try:
+        enter()
+        with tempfile.TemporaryDirectory(prefix="roam-demo-") as directory, topology() as lab:
+            problems = Demo(lab, Path(directory), Path(keep) if keep else None).run(tui=tui)
+    except (LabUnavailable, DemoFailed) as error:
+        print(f"roam demo: {error}", file=sys.stderr)
+        return 1
+    for problem in problems:
+        print(f"roam demo: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+class Demo:
+    """One run: its network, its files and its record."""
+
+    def __init__(self, lab: Topology, directory: Path, keep: Path | None) -> None:
+        self._lab = lab
+        self._directory = directory
+        self._keep = keep
+        self._record = Record(interval_ms=INTERVAL * 1000)
+        self._socket = directory / "run" / "control.sock"
+        self._plan = directory / "gateway.json"
+
+    def run(self, *, tui: bool = False) -> list[str]:
+        """All steps; returns what is wrong in the end."""
+        self._write_files()
+        say("network   a laptop with Wi-Fi and LTE behind two NATs, a gateway, a server behind it")
+        before = snapshot(self._lab.laptop)
+        uplinks = [(self._lab.laptop, uplink.plan.link) for uplink in (self._lab.wifi, self._lab.lte)]
+        with Capture(uplinks, self._capture_file()) as capture, ExitStack() as stack:
+            gateway = self._start_gateway()
+            daemon = self._start_daemon()
+            server = stack.enter_context(EchoServer(self._lab.server, SERVER))
+            self._note_daemon(daemon.pid)
+            self._connect()
+            if tui:
+                stack.enter_context(self._terminal_interface())
+            train = stack.enter_context(Train(self._lab.laptop, SERVER, INTERVAL))
+            self._roam(train)
+            gateway = self._restart_gateway(gateway, train)
+            while_up = snapshot(self._lab.laptop)
+            self._note_probes(train, server)
+            self._roam_command("down")
+            self._lab.laptop.stop(daemon)
+            self._lab.gateway.stop(gateway)
+        self._record.underlay = sorted(address for address in capture.sent_to() if is_global(address))
+        self._compare(before, while_up)
+        self._tell_end()
+        self._write_record()
+        return demo_record.verdict(self._record, frozenset({str(GATEWAY), str(GATEWAY_V6)}))
+
+    # Preparation
+
+    def _write_files(self) -> None:
+        authority = pki.make_authority("CN=Roam demo")
+        issued = authority.issue(f"CN={NAME}", dns=[NAME], server=True)
+        password = os.urandom(12).hex()
+        GatewayPlan(
+            users={USER: password},
+            certificates=(pki.pem(issued.certificate),),
+            key=pki.pem(issued.key),
+            dns=(str(SERVER),),
+        ).write(self._plan)
+        profiles = self._directory / "config" / "roam" / "profiles"
+        profiles.mkdir(parents=True)
+        (profiles / "demo.toml").write_text(PROFILE)
+        (profiles / "ca.pem").write_text(pki.pem(authority.certificate))
+        (profiles / "password").touch(0o600)
+        (profiles / "password").write_text(password)
+        for name in ("run", "state"):
+            (self._directory / name).mkdir(0o700)
+            if os.geteuid() == 0 and is_real_root():
+                os.chown(self._directory / name, DAEMON_UID, DAEMON_UID)
+        self._directory.chmod(0o711)
+
+    def _start_gateway(self) -> subprocess.Popen[bytes]:
+        arguments = [sys.executable, "-m", "client.lab.gateway", str(self._plan)]
+        log = (self._directory / "gateway.log").open("ab")
+        process = self._lab.gateway.start(
+            arguments, Surroundings(environment=program_environment(), output=log)
+        )
+        log.close()
+        wait_for(
+            lambda: b"ready" in (self._directory / "gateway.log").read_bytes().splitlines()[-1:],
+            "the embedded gateway did not start",
+            self._directory / "gateway.log",
+        )
+        return process
+
+    def _start_daemon(self) -> subprocess.Popen[bytes]:
+        run, state = self._directory / "run", self._directory / "state"
+        arguments = [sys.executable, "-m", "client", "--socket", str(self._socket)]
+        arguments += ["--state-dir", str(state), "--run-dir", str(run)]
+        account = Account(DAEMON_UID, DAEMON_UID) if is_real_root() else None
+        with (self._directory / "roamd.log").open("ab") as log:
+            process = self._lab.laptop.start(
+                arguments,
+                Surroundings(
+                    account=account,
+                    prepare=offer_tun if account else None,
+                    environment=program_environment(),
+                    output=log,
+                ),
+            )
+        wait_for(self._socket.exists, "roamd did not start", self._directory / "roamd.log")
+        return process
+
+    def _note_daemon(self, pid: int) -> None:
+        fields = dict(
+            line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line
+        )
+        self._record.daemon = {
+            "uid": int(fields["Uid"].split()[1]),
+            "capabilities": int(fields["CapEff"].strip(), 16),
+        }
+        say(demo_record.describe_daemon(self._record))
+
+    # Steps
+
+    def _connect(self) -> None:
+        self._mark("up_asked")
+        self._roam_command("up", "demo")
+        self._mark("up")
+        status = json.loads(self._roam_command("--json", "status", "demo"))
+        self._record.status = status["data"]["tunnels"][0]
+        say(demo_record.describe_connect(self._record))
+
+    def _roam(self, train: Train) -> None:
+        self._await_traffic(train)
+        self._mark("traffic")
+        self._await_traffic(train)
+        self._mark("wifi_down")
+        self._lab.wifi.down()
+        self._await_traffic(train)
+        self._mark("wifi_up")
+        self._lab.wifi.up()
+        wait_for(
+            lambda: self._path_interface() == self._lab.wifi.plan.link, "the tunnel did not return to Wi-Fi"
+        )
+        self._await_traffic(train)
+        self._mark("returned")
+
+    def _restart_gateway(self, gateway: subprocess.Popen[bytes], train: Train) -> subprocess.Popen[bytes]:
+        self._mark("gateway_killed")
+        gateway.kill()
+        gateway.wait()
+        replacement = self._start_gateway()
+        self._await_traffic(train)
+        self._mark("restarted")
+        return replacement
+
+    def _await_traffic(self, train: Train) -> None:
+        """Wait until probes sent from now on are answered steadily."""
+        first = len(train.sent)
+        wait_for(
+            lambda: sum(1 for sequence in list(train.answers) if sequence >= first) >= STEADY,
+            "no traffic through the tunnel",
+            self._directory / "roamd.log",
+        )
+
+    def _path_interface(self) -> str:
+        status = json.loads(self._roam_command("--json", "status", "demo"))
+        path = status["data"]["tunnels"][0]["path"] or {}
+        return str(path.get("interface", ""))
+
+    @contextmanager
+    def _terminal_interface(self) -> Iterator[None]:
+        """Show the terminal UI meanwhile; it stays until the user leaves it."""
+        with subprocess.Popen(
+            [*PROGRAM, "--socket", str(self._socket), "tui"], env=self._environment()
+        ) as interface:
+            yield
+            interface.terminate()
+
+    # Records
+
+    def _mark(self, moment: str) -> None:
+        self._record.moments[moment] = time.monotonic_ns()
+
+    def _note_probes(self, train: Train, server: EchoServer) -> None:
+        step = int(INTERVAL * 1e9)
+        probes = [asdict(probe) for probe in train.probes(server)]
+        start = next((p["sent_at"] - p["sequence"] * step for p in probes if p["sent_at"] is not None), 0)
+        for probe in probes:
+            probe["due_at"] = probe["sent_at"] or start + probe["sequence"] * step
+            probe["sent_at"] = probe["due_at"] if probe["sent_at"] is None else probe["sent_at"]
+        self._record.probes = probes
+        for describe in (
+            demo_record.describe_traffic,
+            demo_record.describe_roam,
+            demo_record.describe_return,
+            demo_record.describe_restart,
+        ):
+            say(describe(self._record))
+
+    def _compare(self, before: Snapshot, while_up: Snapshot) -> None:
+        after = snapshot(self._lab.laptop)
+        record = self._record
+        record.snapshots = {
+            "before": before.as_json(),
+            "while_up": while_up.as_json(),
+            "after": after.as_json(),
+        }
+        record.changed_while_up = list(difference(before, while_up))
+        record.left_behind = list(difference(before, after))
+
+    def _tell_end(self) -> None:
+        say(demo_record.describe_leaks(self._record))
+        say(demo_record.describe_difference(self._record))
+
+    def _capture_file(self) -> Path | None:
+        return self._directory / "underlay.pcap" if self._keep else None
+
+    def _write_record(self) -> None:
+        text = json.dumps(self._record.as_json(), indent=1)
+        target = self._keep or Path.cwd()
+        target.mkdir(parents=True, exist_ok=True)
+        (target / "demo.json").write_text(text)
+        if self._keep:
+            for name in ("underlay.pcap", "roamd.log", "gateway.log"):
+                shutil.copy(self._directory / name, self._keep / name)
+        say(f"record    {target / 'demo.json'}")
+
+    # The command line, as a user has it
+
+    def _environment(self) -> Mapping[str, str]:
+        return {
+            **program_environment(),
+            "ROAM_SOCKET": str(self._socket),
+            "XDG_CONFIG_HOME": str(self._directory / "config"),
+        }
+
+    def _roam_command(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [*PROGRAM, *arguments],
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=2 * PATIENCE,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise DemoFailed(f"roam {' '.join(arguments)}: {(done.stderr or done.stdout).strip()}")
+        return done.stdout
+
+
+PROGRAM: Sequence[str] = (sys.executable, "-c", "import sys; from ui.cli import main; sys.exit(main())")
+
+
+def program_environment() -> dict[str, str]:
+    """What our programs need to find themselves, and the terminal; nothing else of ours."""
+    kept = {name: os.environ[name] for name in ("PATH", "TERM", "LANG", "HOME") if name in os.environ}
+    return {**kept, "PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def is_real_root() -> bool:
+    """Whether we are root of the machine, who can become somebody else; in a user namespace of ours we can not."""
+    return os.geteuid() == 0 and len(Path("/proc/self/uid_map").read_text().split()) == 3 and _maps_everyone()
+
+
+def _maps_everyone() -> bool:
+    return int(Path("/proc/self/uid_map").read_text().split()[2]) > DAEMON_UID
+
+
+def is_global(address: str) -> bool:
+    """Whether an address is neither link-local nor multicast: what neighbours say to each other is no leak."""
+    return not address.startswith(("fe80:", "ff", "224.", "239.", "255."))
+
+
+def wait_for(condition: Callable[[], Any], otherwise: str, log: Path | None = None) -> None:
+    """Poll until something is true; `DemoFailed` with the log's last lines where it never is."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            tail = "\n".join(log.read_text().splitlines()[-15:]) if log is not None and log.exists() else ""
+            raise DemoFailed(f"{otherwise}\n{tail}".rstrip())
+        time.sleep(0.005)
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    print(line, flush=True)
