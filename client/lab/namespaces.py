@@ -38,10 +38,14 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a process sees: its account, files bound over the machine's, and its three standard streams."""
+    """What a process sees: its account, files bound over the machine's, and where its output goes.
+
+    `prepare` is called in the thread that starts the process, for mounts of any other kind.
+    """
 
     account: Account | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
+    prepare: Callable[[], None] | None = None
     environment: Mapping[str, str] | None = None
     output: IO[bytes] | int | None = None
 
@@ -109,6 +113,8 @@ class Namespace:
         def inside() -> subprocess.Popen[bytes]:
             if around.files or around.account:
                 mounts.make_private(around.files, mounts.interpreter_paths() if around.account else ())
+            if around.prepare is not None:
+                around.prepare()
             return subprocess.Popen(
                 [*_as(around.account), *map(str, arguments)],
                 env=None if around.environment is None else dict(around.environment),
