@@ -7,39 +7,24 @@ import pytest
 from client.ike.keys import Secret
 from client.ike.message import Decoded, Message, decode
 from client.ike.payloads import Nonce, Notify, Payload
-from client.ike.registry import Encr, ExchangeType, Integ, Kex, NotifyType, Prf
+from client.ike.registry import ExchangeType, NotifyType
 from client.ike.seal import Opener, Sealer, make_opener, make_sealer
-from client.ike.transforms import IkeSuite, encryption, integrity, kex_method, pseudorandom
+from client.ike.transforms import IkeSuite
+from tests.ike.suites import SUITES
 
 SPI_I = bytes.fromhex("1112131415161718")
 SPI_R = bytes.fromhex("2122232425262728")
 COOKIE = Notify(NotifyType.COOKIE, b"\xc0\xc1\xc2\xc3")
 NONCE = Nonce(bytes(range(16)))
 
-SUITES = ("AES-GCM", "AES-CBC with HMAC", "ChaCha20-Poly1305")
-every_suite = pytest.mark.parametrize("suite_name", SUITES)
+every_suite = pytest.mark.parametrize("suite", SUITES, ids=str)
 
 
-def suite(name: str) -> IkeSuite:
-    prf, kex = pseudorandom(Prf.HMAC_SHA2_256), kex_method(Kex.X25519)
-    assert prf is not None
-    assert kex is not None
-    encr, bits, integ = {
-        "AES-GCM": (Encr.AES_GCM_16, 256, None),
-        "AES-CBC with HMAC": (Encr.AES_CBC, 128, integrity(Integ.HMAC_SHA2_256_128)),
-        "ChaCha20-Poly1305": (Encr.CHACHA20_POLY1305, None, None),
-    }[name]
-    row = encryption(encr, bits)
-    assert row is not None
-    return IkeSuite(row, integ, prf, kex)
-
-
-def protection(name: str) -> tuple[Sealer, Opener]:
+def protection(suite: IkeSuite = SUITES[0]) -> tuple[Sealer, Opener]:
     """A sealer and the opener for it, with keys that are no secret."""
-    chosen = suite(name)
-    sk_e = Secret(bytes(range(chosen.encryption.keymat_size)))
-    sk_a = Secret(bytes(chosen.integrity.key_size if chosen.integrity else 0))
-    return make_sealer(chosen, sk_e, sk_a, lambda size: b"\x5a" * size), make_opener(chosen, sk_e, sk_a)
+    sk_e = Secret(bytes(range(suite.encryption.keymat_size)))
+    sk_a = Secret(bytes(suite.integrity.key_size if suite.integrity else 0))
+    return make_sealer(suite, sk_e, sk_a, lambda size: b"\x5a" * size), make_opener(suite, sk_e, sk_a)
 
 
 def init(*payloads: Payload, is_response: bool = False) -> Message:

@@ -78,10 +78,13 @@ def test_a_coarser_cut_is_dropped() -> None:
     assert_whole(reassembly.add(fine[1]))
 
 
-def test_what_comes_after_the_message_was_whole_is_dropped() -> None:
+@pytest.mark.parametrize("again", [2, 4])
+def test_a_message_that_is_sent_again_is_put_together_again(again: int) -> None:
     reassembly = Reassembly()
     feed(reassembly, *cut(2))
-    assert feed(reassembly, *cut(2), *cut(4)) == [None] * 6
+    *early, last = feed(reassembly, *cut(again))
+    assert early == [None] * (again - 1)
+    assert_whole(last)
 
 
 def test_a_newer_message_takes_the_place_of_an_unfinished_one() -> None:
@@ -113,11 +116,10 @@ def test_the_most_fragments_are_taken_and_not_one_more() -> None:
         assert (results[-1] is not None) is taken
 
 
-def test_a_message_of_too_many_octets_is_given_up_for_good() -> None:
+def test_a_message_of_too_many_octets_is_never_whole() -> None:
     reassembly = Reassembly()
-    assert reassembly.add(fragment(1, 3, bytes(MAX_SIZE))) is None
-    assert reassembly.add(fragment(2, 3, b"\x00")) is None
-    assert reassembly.add(fragment(3, 3, b"")) is None
+    large = [fragment(1, 3, bytes(MAX_SIZE)), fragment(2, 3, b"\x00"), fragment(3, 3, b"")]
+    assert feed(reassembly, *large, *large) == [None] * 6
     assert_whole(feed(reassembly, *cut(2, message_id=2))[-1], message_id=2)
 
 

@@ -136,7 +136,7 @@ def test_only_what_ike_sa_init_carries_is_read_in_clear(sample: Sample) -> None:
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 def test_a_payload_stands_twice_only_where_it_may_be_repeated(sample: Sample) -> None:
     assert not isinstance(sample.payload, UnknownPayload)
-    sealer, opener = protection("AES-GCM")
+    sealer, opener = protection()
     data = one(encode_protected(auth(sample.payload, sample.payload), sealer))
     repeatable = PAYLOADS[sample.payload.TYPE].repeatable
     assert isinstance(decode(data, opener), Decoded if repeatable else ProtectedError)
@@ -146,7 +146,7 @@ def test_a_payload_stands_twice_only_where_it_may_be_repeated(sample: Sample) ->
 @pytest.mark.parametrize("has_keys", [False, True])
 def test_everything_after_ike_sa_init_must_be_protected(exchange: int, has_keys: bool) -> None:
     message = replace(auth(Notify(NotifyType.INVALID_IKE_SPI)), exchange=exchange)
-    outcome = decode(encode_clear(message), protection("AES-GCM")[1] if has_keys else None)
+    outcome = decode(encode_clear(message), protection()[1] if has_keys else None)
     assert isinstance(outcome, Rejected)
     assert outcome.hint == Notify(NotifyType.INVALID_IKE_SPI)
 
@@ -158,7 +158,7 @@ def test_an_unprotected_message_without_an_error_notify_is_no_hint() -> None:
 
 
 def test_ike_sa_init_is_read_in_clear_also_when_there_are_keys() -> None:
-    assert decoded(GOLDEN, protection("AES-GCM")[1]).protected is False
+    assert decoded(GOLDEN, protection()[1]).protected is False
 
 
 def test_spoiled_clear_messages_are_decoded_or_rejected() -> None:
@@ -195,13 +195,13 @@ class TestUnknownPayloads:
         assert outcome.error.data == bytes([kind])
 
     def test_one_that_is_not_critical_is_skipped_under_protection(self, kind: int, is_response: bool) -> None:
-        sealer, opener = protection("AES-GCM")
+        sealer, opener = protection()
         message = auth(UnknownPayload(kind, False, b"?"), COOKIE, is_response=is_response)
         outcome = decoded(one(encode_protected(message, sealer)), opener)
         assert outcome.message == message
 
     def test_a_critical_one_under_protection_is_the_peers_fault(self, kind: int, is_response: bool) -> None:
-        sealer, opener = protection("AES-GCM")
+        sealer, opener = protection()
         message = auth(COOKIE, UnknownPayload(kind, True, b"?"), is_response=is_response)
         outcome = decode(one(encode_protected(message, sealer)), opener)
         assert isinstance(outcome, ProtectedError)

@@ -24,11 +24,11 @@ from client.ike.message import (
 from client.ike.payloads import PAYLOADS, Notify, Payload, UnknownPayload, VendorId
 from client.ike.registry import NotifyType, PayloadType
 from client.ike.seal import Opener
+from client.ike.transforms import IkeSuite
 from tests.ike.messages import (
     COOKIE,
     SPI_I,
     SPI_R,
-    SUITES,
     auth,
     decoded,
     every_suite,
@@ -39,6 +39,7 @@ from tests.ike.messages import (
     with_octet,
 )
 from tests.ike.strategies import PAYLOADS_OF_ANY_KIND
+from tests.ike.suites import SUITES
 from tests.ike.wire import SAMPLES, Sample, spoiled
 
 
@@ -50,8 +51,8 @@ def body(payload: Payload) -> bytes:
 
 @every_suite
 @pytest.mark.parametrize("payloads", [(), (COOKIE,), (VendorId(bytes(3000)), COOKIE)])
-def test_what_is_sealed_is_opened(suite_name: str, payloads: tuple[Payload, ...]) -> None:
-    sealer, opener = protection(suite_name)
+def test_what_is_sealed_is_opened(suite: IkeSuite, payloads: tuple[Payload, ...]) -> None:
+    sealer, opener = protection(suite)
     data = one(encode_protected(auth(*payloads), sealer))
     outcome = decoded(data, opener)
     assert outcome.message == auth(*payloads)
@@ -106,16 +107,16 @@ def test_a_fragment_is_written_as_its_figure_has_it() -> None:
 
 
 @every_suite
-def test_every_flipped_bit_of_a_protected_message_rejects_it(suite_name: str) -> None:
-    sealer, opener = protection(suite_name)
+def test_every_flipped_bit_of_a_protected_message_rejects_it(suite: IkeSuite) -> None:
+    sealer, opener = protection(suite)
     for payloads in ((), (COOKIE,)):
         data = one(encode_protected(auth(*payloads), sealer))
         assert_every_flip_is_rejected(data, opener)
 
 
 @every_suite
-def test_every_flipped_bit_of_a_fragment_rejects_it(suite_name: str) -> None:
-    sealer, opener = protection(suite_name)
+def test_every_flipped_bit_of_a_fragment_rejects_it(suite: IkeSuite) -> None:
+    sealer, opener = protection(suite)
     for data in encode_protected(auth(VendorId(bytes(120))), sealer, fragment_size=140):
         assert isinstance(decode(data, opener), Fragment)
         assert_every_flip_is_rejected(data, opener)
@@ -128,8 +129,8 @@ def assert_every_flip_is_rejected(data: bytes, opener: Opener) -> None:
 
 
 @every_suite
-def test_every_truncation_of_a_protected_message_is_rejected(suite_name: str) -> None:
-    sealer, opener = protection(suite_name)
+def test_every_truncation_of_a_protected_message_is_rejected(suite: IkeSuite) -> None:
+    sealer, opener = protection(suite)
     data = one(encode_protected(auth(COOKIE), sealer))
     for size in range(len(data)):
         assert isinstance(decode(data[:size], opener), Rejected)
@@ -139,18 +140,18 @@ def test_every_truncation_of_a_protected_message_is_rejected(suite_name: str) ->
 
 
 def test_a_message_sealed_with_other_keys_is_rejected() -> None:
-    sealer, _ = protection("AES-GCM")
-    _, opener = protection("ChaCha20-Poly1305")
+    sealer, _ = protection()
+    _, opener = protection(SUITES[-1])
     assert isinstance(decode(one(encode_protected(auth(COOKIE), sealer)), opener), Rejected)
 
 
 def test_a_protected_message_is_rejected_while_there_are_no_keys() -> None:
-    sealer, _ = protection("AES-GCM")
+    sealer, _ = protection()
     assert isinstance(decode(one(encode_protected(auth(COOKIE), sealer)), None), Rejected)
 
 
 def test_ike_sa_init_is_never_protected() -> None:
-    sealer, opener = protection("AES-GCM")
+    sealer, opener = protection()
     assert isinstance(decode(one(encode_protected(init(COOKIE), sealer)), opener), Rejected)
 
 
@@ -160,7 +161,7 @@ SMALL = [sample for sample in SAMPLES if len(sample.octets) < 100]
 @pytest.mark.parametrize("sample", SMALL, ids=lambda sample: sample.name)
 def test_spoiled_octets_of_the_peer_are_decoded_or_its_fault(sample: Sample) -> None:
     assert not isinstance(sample.payload, UnknownPayload)
-    sealer, _ = protection("AES-GCM")
+    sealer, _ = protection()
     octets = body(sample.payload)
     chain = bytes([0, 0]) + (4 + len(octets)).to_bytes(2) + octets
     header = Header.pull(one(encode_protected(auth(sample.payload), sealer)))
@@ -179,7 +180,7 @@ def sealed_chain(
     numbers: bytes = b"",
 ) -> bytes:
     """A genuine message whose Encrypted payload holds these octets, whatever they are."""
-    sealer, _ = protection("AES-GCM")
+    sealer, _ = protection()
     size = 4 + len(numbers) + sealer.sealed_size(len(chain))
     total = 28 + len(in_front) + size
     associated = SPI_I + SPI_R + bytes([first, 0x20, 35, 0x20]) + (1).to_bytes(4) + total.to_bytes(4)
@@ -193,13 +194,13 @@ NESTED = [(PayloadType.SK, b"sealed"), (PayloadType.SKF, bytes.fromhex("00010001
 @pytest.mark.parametrize(("kind", "content"), NESTED)
 def test_an_encrypted_payload_inside_another_is_the_peers_fault(kind: int, content: bytes) -> None:
     chain = bytes([0, 0]) + (4 + len(content)).to_bytes(2) + content
-    outcome = decode(sealed_chain(kind, chain), protection("AES-GCM")[1])
+    outcome = decode(sealed_chain(kind, chain), protection()[1])
     assert isinstance(outcome, ProtectedError)
     assert isinstance(outcome.error, InvalidSyntax)
 
 
 def test_octets_behind_the_inner_chain_are_the_peers_fault() -> None:
-    assert isinstance(decode(sealed_chain(0, b"\x00"), protection("AES-GCM")[1]), ProtectedError)
+    assert isinstance(decode(sealed_chain(0, b"\x00"), protection()[1]), ProtectedError)
 
 
 def test_nonsense_padding_of_the_peer_is_its_fault() -> None:
@@ -212,9 +213,9 @@ def test_nonsense_padding_of_the_peer_is_its_fault() -> None:
 
 def test_octets_behind_the_encrypted_payload_are_rejected() -> None:
     data = sealed_chain(PayloadType.NONE, b"")
-    assert isinstance(decode(data, protection("AES-GCM")[1]), Decoded)
+    assert isinstance(decode(data, protection()[1]), Decoded)
     follower = bytes.fromhex("00 00 0004")
-    assert isinstance(decode(relabelled(data + follower), protection("AES-GCM")[1]), Rejected)
+    assert isinstance(decode(relabelled(data + follower), protection()[1]), Rejected)
 
 
 NUMBERS = {PayloadType.SK: b"", PayloadType.SKF: bytes.fromhex("00010001")}
@@ -227,20 +228,20 @@ class TestPayloadsInFrontOfTheEncryptedOne:
         return sealed_chain(PayloadType.NONE, b"", in_front=in_front, first=kind, numbers=NUMBERS[encrypted])
 
     def test_an_unknown_one_is_skipped(self, encrypted: PayloadType) -> None:
-        outcome = decode(self.message(200, encrypted), protection("AES-GCM")[1])
+        outcome = decode(self.message(200, encrypted), protection()[1])
         assert isinstance(outcome, Decoded if encrypted == PayloadType.SK else Fragment)
 
     def test_a_critical_one_is_the_peers_fault(self, encrypted: PayloadType) -> None:
-        outcome = decode(self.message(200, encrypted, critical=True), protection("AES-GCM")[1])
+        outcome = decode(self.message(200, encrypted, critical=True), protection()[1])
         assert isinstance(outcome, ProtectedError)
         assert isinstance(outcome.error, UnsupportedCriticalPayload)
 
     def test_a_known_one_is_not_believed(self, encrypted: PayloadType) -> None:
-        outcome = decode(self.message(PayloadType.NOTIFY, encrypted), protection("AES-GCM")[1])
+        outcome = decode(self.message(PayloadType.NOTIFY, encrypted), protection()[1])
         assert isinstance(outcome, ProtectedError)
 
     def test_it_is_authenticated_too(self, encrypted: PayloadType) -> None:
-        assert_every_flip_is_rejected(self.message(200, encrypted), protection("AES-GCM")[1])
+        assert_every_flip_is_rejected(self.message(200, encrypted), protection()[1])
 
 
 @pytest.mark.parametrize(("number", "total"), [(0, 0), (0, 1), (2, 1), (1, 0), (65535, 64)])
@@ -263,8 +264,8 @@ def unsealed_fragment(content: bytes) -> bytes:
 
 
 @every_suite
-def test_a_message_that_fits_is_not_fragmented(suite_name: str) -> None:
-    sealer, _ = protection(suite_name)
+def test_a_message_that_fits_is_not_fragmented(suite: IkeSuite) -> None:
+    sealer, _ = protection(suite)
     message = auth(VendorId(bytes(500)))
     whole = one(encode_protected(message, sealer))
     assert Header.pull(whole).next_payload == PayloadType.SK
@@ -274,8 +275,8 @@ def test_a_message_that_fits_is_not_fragmented(suite_name: str) -> None:
 
 @every_suite
 @pytest.mark.parametrize("fragment_size", [100, 576, 1232])
-def test_fragments_fill_their_size_and_never_exceed_it(suite_name: str, fragment_size: int) -> None:
-    sealer, opener = protection(suite_name)
+def test_fragments_fill_their_size_and_never_exceed_it(suite: IkeSuite, fragment_size: int) -> None:
+    sealer, opener = protection(suite)
     fragments = encode_protected(auth(VendorId(bytes(5000))), sealer, fragment_size=fragment_size)
     sizes = [len(fragment) for fragment in fragments]
     assert max(sizes) <= fragment_size
@@ -289,7 +290,7 @@ def test_fragments_fill_their_size_and_never_exceed_it(suite_name: str, fragment
 
 def test_a_fragment_size_without_room_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(AssertionError):
-        encode_protected(auth(COOKIE), protection("AES-GCM")[0], fragment_size=60)
+        encode_protected(auth(COOKIE), protection()[0], fragment_size=60)
 
 
 @st.composite
@@ -305,13 +306,11 @@ def chains(draw: st.DrawFn) -> tuple[Payload, ...]:
 
 
 @settings(derandomize=True, deadline=None, max_examples=100)
-@given(
-    payloads=chains(), suite_name=st.sampled_from(SUITES), fragment_size=st.integers(120, 400), data=st.data()
-)
+@given(payloads=chains(), suite=st.sampled_from(SUITES), fragment_size=st.integers(120, 400), data=st.data())
 def test_any_message_survives_protection_and_fragments_in_any_order(
-    payloads: tuple[Payload, ...], suite_name: str, fragment_size: int, data: st.DataObject
+    payloads: tuple[Payload, ...], suite: IkeSuite, fragment_size: int, data: st.DataObject
 ) -> None:
-    sealer, opener = protection(suite_name)
+    sealer, opener = protection(suite)
     message = auth(*payloads)
     datagrams = encode_protected(message, sealer, fragment_size=fragment_size)
     if len(datagrams) == 1:
@@ -331,7 +330,7 @@ def test_any_message_survives_protection_and_fragments_in_any_order(
 @settings(derandomize=True, deadline=None, max_examples=300)
 @given(data=st.binary(max_size=200))
 def test_random_octets_are_rejected_or_a_clear_message(data: bytes) -> None:
-    _, opener = protection("AES-GCM")
+    _, opener = protection()
     assert isinstance(decode(data, opener), Rejected)
     tail = SPI_I + SPI_R + bytes([PayloadType.NOTIFY, 0x20, 34, 0x20]) + bytes(8) + data
     assert isinstance(decode(relabelled(tail), opener), Decoded | Rejected)
