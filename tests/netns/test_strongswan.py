@@ -55,7 +55,7 @@ def test_gateway_restarts_and_rekeys_as_told(strongswan: Release, lab: Topology)
         assert next(events).name == "ike-rekey"
         gateway.restart(silently=True)
         assert gateway.ike_sas() == ()
-        assert len(client.ike_sas()) == 1  # nobody told it
+        assert client.ike_sas() != ()  # nobody told it
 
 
 def test_gateway_that_is_stopped_says_goodbye(strongswan: Release, lab: Topology) -> None:
