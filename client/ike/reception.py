@@ -63,6 +63,9 @@ class Reception:
             if fragment.number == 1:  # only the first asks for the response again (RFC 7383 section 2.6.1)
                 resend(self._core, sa, arrival)
             return
+        if not _is_due(sa, header):
+            self._core.drop("a fragment outside the window", arrival.at)
+            return
         whole = (sa.responses if header.is_response else sa.requests).add(fragment)
         if whole is not None:
             self.take(sa, whole, arrival)
@@ -142,6 +145,14 @@ class Reception:
 
 def _is_protected(outcome: Decoded | Fragment | ProtectedError) -> bool:
     return not isinstance(outcome, Decoded) or outcome.protected
+
+
+def _is_due(sa: IkeSa, header: Header) -> bool:
+    """Whether a message with this ID can be of use now: what cannot is not collected either."""
+    if header.is_response:
+        outstanding = sa.window.outstanding
+        return outstanding is not None and header.message_id == outstanding[0].message_id
+    return header.message_id == sa.window.expected_request_id
 
 
 def _answers(message: Message, request: Request) -> bool:

@@ -1,7 +1,9 @@
-"""Draw the state diagrams of the READMEs from the transition tables: `python packaging/dev/draw_states.py [--check]`.
+"""Draw the state diagrams of the READMEs from the transition tables.
 
-A README names a module between `<!-- states: MODULE -->` and `<!-- end -->`; the diagram of the module's TRANSITIONS
-stands there, in Mermaid.  With `--check` nothing is written, and a diagram that is out of date is an error.
+    python packaging/dev/draw_states.py [--check]
+
+A README names a module between `<!-- states: MODULE -->` and `<!-- end -->`; the diagram of the module's
+TRANSITIONS stands there, in Mermaid.  With `--check` nothing is written, and a diagram that is out of date is an error.
 """
 
 from __future__ import annotations
@@ -29,8 +31,7 @@ def diagram(transitions: Mapping[object, Iterable[object]]) -> str:
     """A Mermaid state diagram; the first state of the table is where it begins."""
     lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {name_of(next(iter(transitions)))}"]
     for state, followers in transitions.items():
-        for follower in sorted(map(name_of, followers)):
-            lines.append(f"    {name_of(state)} --> {follower}")
+        lines += [f"    {name_of(state)} --> {follower}" for follower in sorted(map(name_of, followers))]
         if not list(followers):
             lines.append(f"    {name_of(state)} --> [*]")
     return "\n".join([*lines, "```", ""])
