@@ -14,27 +14,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from . import demo_record, pki
 from .capture import Capture
 from .demo_record import Record
-from .devices import offer_tun
 from .echo import EchoServer, Train
 from .isolation import LabUnavailable, enter
-from .namespaces import Account, Surroundings
+from .laptop import PROGRAM, LabFailed, Laptop, daemon_account, program_environment, wait_for
+from .namespaces import Surroundings
 from .plan import GatewayPlan
 from .snapshot import Snapshot, difference, snapshot
 from .topology import GATEWAY, GATEWAY_V6, SERVER, Topology, topology
 
 INTERVAL = 0.02  # seconds between probes
-PATIENCE = 60.0  # seconds for anything that is waited for
 STEADY = 25  # answers that make traffic steady
-DAEMON_UID = 65534
 USER = "alice"
 NAME = "vpn.example.com"
 PROFILE = f"""\
@@ -64,17 +61,13 @@ include = ["10.77.0.0/24", "fd77::/64"]
 """
 
 
-class DemoFailed(Exception):
-    """A step did not do what it shows; the text is for the user."""
-
-
 def main(*, keep: str | None = None, tui: bool = False) -> int:
     """Run the demo; 0 when everything that it shows is as it should be."""
     try:
         enter()
         with tempfile.TemporaryDirectory(prefix="roam-demo-") as directory, topology() as lab:
             problems = Demo(lab, Path(directory), Path(keep) if keep else None).run(tui=tui)
-    except (LabUnavailable, DemoFailed) as error:
+    except (LabUnavailable, LabFailed) as error:
         print(f"roam demo: {error}", file=sys.stderr)
         return 1
     for problem in problems:
@@ -90,7 +83,7 @@ class Demo:
         self._directory = directory
         self._keep = keep
         self._record = Record(interval_ms=INTERVAL * 1000)
-        self._socket = directory / "run" / "control.sock"
+        self._laptop = Laptop(lab.laptop, directory, daemon_account())
         self._plan = directory / "gateway.json"
 
     def run(self, *, tui: bool = False) -> list[str]:
@@ -101,9 +94,9 @@ class Demo:
         uplinks = [(self._lab.laptop, uplink.plan.link) for uplink in (self._lab.wifi, self._lab.lte)]
         with Capture(uplinks, self._capture_file()) as capture, ExitStack() as stack:
             gateway = self._start_gateway()
-            daemon = self._start_daemon()
+            self._laptop.start()
             server = stack.enter_context(EchoServer(self._lab.server, SERVER))
-            self._note_daemon(daemon.pid)
+            self._note_daemon()
             self._connect()
             if tui:
                 stack.enter_context(self._terminal_interface())
@@ -112,8 +105,8 @@ class Demo:
             gateway = self._restart_gateway(gateway, train)
             while_up = snapshot(self._lab.laptop)
             self._note_probes(train, server)
-            self._roam_command("down")
-            self._lab.laptop.stop(daemon)
+            self._laptop.roam("down")
+            self._laptop.stop()
             self._lab.gateway.stop(gateway)
         self._record.underlay = sorted(address for address in capture.sent_to() if is_global(address))
         self._compare(before, while_up)
@@ -133,17 +126,8 @@ class Demo:
             key=pki.pem(issued.key),
             dns=(str(SERVER),),
         ).write(self._plan)
-        profiles = self._directory / "config" / "roam" / "profiles"
-        profiles.mkdir(parents=True)
-        (profiles / "demo.toml").write_text(PROFILE)
-        (profiles / "ca.pem").write_text(pki.pem(authority.certificate))
-        (profiles / "password").touch(0o600)
-        (profiles / "password").write_text(password)
-        for name in ("run", "state"):
-            (self._directory / name).mkdir(0o700)
-            if os.geteuid() == 0 and is_real_root():
-                os.chown(self._directory / name, DAEMON_UID, DAEMON_UID)
-        self._directory.chmod(0o711)
+        files = {"ca.pem": pki.pem(authority.certificate), "password": password}
+        self._laptop.write_profile("demo", PROFILE, files)
 
     def _start_gateway(self) -> subprocess.Popen[bytes]:
         arguments = [sys.executable, "-m", "client.lab.gateway", str(self._plan)]
@@ -159,42 +143,18 @@ class Demo:
         )
         return process
 
-    def _start_daemon(self) -> subprocess.Popen[bytes]:
-        run, state = self._directory / "run", self._directory / "state"
-        arguments = [sys.executable, "-m", "client", "--socket", str(self._socket)]
-        arguments += ["--state-dir", str(state), "--run-dir", str(run)]
-        account = Account(DAEMON_UID, DAEMON_UID) if is_real_root() else None
-        with (self._directory / "roamd.log").open("ab") as log:
-            process = self._lab.laptop.start(
-                arguments,
-                Surroundings(
-                    account=account,
-                    prepare=offer_tun if account else None,
-                    environment=program_environment(),
-                    output=log,
-                ),
-            )
-        wait_for(self._socket.exists, "roamd did not start", self._directory / "roamd.log")
-        return process
-
-    def _note_daemon(self, pid: int) -> None:
-        fields = dict(
-            line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line
-        )
-        self._record.daemon = {
-            "uid": int(fields["Uid"].split()[1]),
-            "capabilities": int(fields["CapEff"].strip(), 16),
-        }
+    def _note_daemon(self) -> None:
+        uid, capabilities = self._laptop.capabilities()
+        self._record.daemon = {"uid": uid, "capabilities": capabilities}
         say(demo_record.describe_daemon(self._record))
 
     # Steps
 
     def _connect(self) -> None:
         self._mark("up_asked")
-        self._roam_command("up", "demo")
+        self._laptop.roam("up", "demo")
         self._mark("up")
-        status = json.loads(self._roam_command("--json", "status", "demo"))
-        self._record.status = status["data"]["tunnels"][0]
+        self._record.status = self._laptop.status("demo")
         say(demo_record.describe_connect(self._record))
 
     def _roam(self, train: Train) -> None:
@@ -227,20 +187,17 @@ class Demo:
         wait_for(
             lambda: sum(1 for sequence in list(train.answers) if sequence >= first) >= STEADY,
             "no traffic through the tunnel",
-            self._directory / "roamd.log",
+            self._laptop.log,
         )
 
     def _path_interface(self) -> str:
-        status = json.loads(self._roam_command("--json", "status", "demo"))
-        path = status["data"]["tunnels"][0]["path"] or {}
+        path = self._laptop.status("demo")["path"] or {}
         return str(path.get("interface", ""))
 
     @contextmanager
     def _terminal_interface(self) -> Iterator[None]:
         """Show the terminal UI meanwhile; it stays until the user leaves it."""
-        with subprocess.Popen(
-            [*PROGRAM, "--socket", str(self._socket), "tui"], env=self._environment()
-        ) as interface:
+        with subprocess.Popen([*PROGRAM, "tui"], env=self._laptop.environment()) as interface:
             yield
             interface.terminate()
 
@@ -293,61 +250,10 @@ class Demo:
                 shutil.copy(self._directory / name, self._keep / name)
         say(f"record    {target / 'demo.json'}")
 
-    # The command line, as a user has it
-
-    def _environment(self) -> Mapping[str, str]:
-        return {
-            **program_environment(),
-            "ROAM_SOCKET": str(self._socket),
-            "XDG_CONFIG_HOME": str(self._directory / "config"),
-        }
-
-    def _roam_command(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [*PROGRAM, *arguments],
-            env=self._environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=2 * PATIENCE,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise DemoFailed(f"roam {' '.join(arguments)}: {(done.stderr or done.stdout).strip()}")
-        return done.stdout
-
-
-PROGRAM: Sequence[str] = (sys.executable, "-c", "import sys; from ui.cli import main; sys.exit(main())")
-
-
-def program_environment() -> dict[str, str]:
-    """What our programs need to find themselves, and the terminal; nothing else of ours."""
-    kept = {name: os.environ[name] for name in ("PATH", "TERM", "LANG", "HOME") if name in os.environ}
-    return {**kept, "PYTHONPATH": str(Path(__file__).parents[2])}
-
-
-def is_real_root() -> bool:
-    """Whether we are root of the machine, who can become somebody else; in a user namespace of ours we can not."""
-    return os.geteuid() == 0 and len(Path("/proc/self/uid_map").read_text().split()) == 3 and _maps_everyone()
-
-
-def _maps_everyone() -> bool:
-    return int(Path("/proc/self/uid_map").read_text().split()[2]) > DAEMON_UID
-
 
 def is_global(address: str) -> bool:
     """Whether an address is neither link-local nor multicast: what neighbours say to each other is no leak."""
     return not address.startswith(("fe80:", "ff", "224.", "239.", "255."))
-
-
-def wait_for(condition: Callable[[], Any], otherwise: str, log: Path | None = None) -> None:
-    """Poll until something is true; `DemoFailed` with the log's last lines where it never is."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > deadline:
-            tail = "\n".join(log.read_text().splitlines()[-15:]) if log is not None and log.exists() else ""
-            raise DemoFailed(f"{otherwise}\n{tail}".rstrip())
-        time.sleep(0.005)
 
 
 def say(line: str) -> None:
