@@ -93,6 +93,7 @@ def _named(parser: argparse.ArgumentParser) -> None:
 
 def _up(parser: argparse.ArgumentParser) -> None:
     _named(parser)
+    parser.add_argument("--ask", action="store_true", help="ask for secrets even where they are stored")
     waiting = parser.add_mutually_exclusive_group()
     waiting.add_argument(
         "--wait", dest="wait", action="store_true", default=True, help="until it is up (default)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from rich.text import Text
@@ -39,10 +39,16 @@ class RoamApp(App[None]):
         ("q", "quit", "Quit"),
     ]
 
-    def __init__(self, socket: str, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        socket: str,
+        wall: Callable[[], float] = time.time,
+        pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
         super().__init__()
         self._path = socket
         self._wall = wall
+        self._pause = pause
         self._picture = Picture()
 
     def compose(self) -> ComposeResult:
@@ -59,7 +65,7 @@ class RoamApp(App[None]):
 
     @work(exclusive=True, group="feed")
     async def _listen(self) -> None:
-        async for picture in follow(self._path, asyncio.sleep):
+        async for picture in follow(self._path, self._pause):
             self.post_message(PictureChanged(picture))
 
     @work(exclusive=True, group="refresh")

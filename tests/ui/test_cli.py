@@ -1,0 +1,195 @@
+"""The command line through its main(), with a fake daemon behind a real socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client.control.kinds import KINDS
+from client.control.messages import ControlError, Down, TunnelStatus
+from tests.control.fake import FakeDaemon, serving_apart
+from ui.cli import COMMANDS, main
+
+UP = TunnelStatus("office", "up", serial=1, addresses=("10.77.0.5/32",))
+
+
+def out(capsys: pytest.CaptureFixture[str]) -> Any:  # noqa: ANN401 - whatever the envelope holds
+    """The one envelope on stdout."""
+    message = json.loads(capsys.readouterr().out)
+    assert message["version"] == 1
+    return message
+
+
+# --- status
+
+
+def test_status_shows_the_tunnels(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]) -> None:
+    daemon.tunnels["office"] = UP
+    assert main(["status"]) == 0
+    assert capsys.readouterr().out.startswith("office: up\n")
+
+
+def test_status_as_json_has_a_versioned_envelope(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.tunnels["office"] = UP
+    assert main(["--json", "status"]) == 0
+    message = out(capsys)
+    assert message["kind"] == "status"
+    assert message["data"]["tunnels"][0]["addresses"] == ["10.77.0.5/32"]
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [("up", 0), ("moving", 0), ("connecting", 3), ("waiting", 3), ("blocked", 3), ("closing", 3)],
+)
+def test_status_of_a_name_says_by_its_exit_code_whether_it_is_connected(
+    daemon: FakeDaemon, state: str, code: int
+) -> None:
+    daemon.tunnels["office"] = TunnelStatus("office", state)
+    assert main(["status", "office"]) == code
+    assert main(["status"]) == 0
+
+
+def test_status_of_an_unknown_tunnel_is_not_connected(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["status", "office"]) == 3
+    assert "there is no such tunnel [tunnel.unknown]" in capsys.readouterr().err
+
+
+def test_without_a_daemon_every_command_says_how_to_get_one(
+    path: Path, directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in (["status"], ["up"], ["down"], ["watch"], ["rekey"]):
+        assert main(["--socket", str(path), *command]) == 7
+        words = capsys.readouterr().err
+        assert str(path) in words
+        assert "systemctl start roamd" in words
+
+
+def test_a_failure_is_an_envelope_too(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--json", "--socket", str(path)]) == 7
+    message = out(capsys)
+    assert (message["kind"], message["data"]["kind"]) == ("error", "daemon.absent")
+    assert message["data"]["hint"]
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_cause_ends_with_its_exit_code_and_three_lines(
+    daemon: FakeDaemon, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.refusal = ControlError(kind, "what was seen")
+    assert main(["down", "office"]) == KINDS[kind][0]
+    happened, seen, following = capsys.readouterr().err.splitlines()
+    assert happened == f"roam: {KINDS[kind][1]} [{kind}]"
+    assert seen == "  seen: what was seen"
+    assert following == f"  next: {KINDS[kind][2]}"
+
+
+# --- the small ones
+
+
+def test_down_names_what_it_ended(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]) -> None:
+    daemon.tunnels["office"] = UP
+    assert main(["down", "--force"]) == 0
+    assert capsys.readouterr().out == "office: down\n"
+    assert daemon.calls == [("down", Down(None, force=True))]
+
+
+def test_rekey_of_the_ike_sa(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]) -> None:
+    daemon.tunnels["office"] = UP
+    assert main(["rekey", "office", "--ike"]) == 0
+    assert "IKE SA" in capsys.readouterr().out
+
+
+def test_cleanup_lists_what_the_daemon_removed(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["cleanup"]) == 0
+    assert "table 29440" in capsys.readouterr().out
+    assert [name for name, _request in daemon.calls] == ["cleanup"]
+
+
+def test_cleanup_without_a_daemon_sweeps_where_it_may(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweeper, seen = tmp_path / "roamd", tmp_path / "seen"
+    sweeper.write_text(f'#!/bin/sh\necho "$@" > {seen}\nexit 1\n')
+    sweeper.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert main(["cleanup", "--socket", str(path), "--state-dir", "/var/lib/x"]) == 1
+    assert seen.read_text().split() == ["--sweep", "--socket", str(path), "--state-dir", "/var/lib/x"]
+
+
+def test_cleanup_without_a_daemon_is_for_those_who_may_change_the_network(path: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        if os.geteuid() == 0:
+            os.setresuid(65534, 65534, 65534)  # the kernel drops all capabilities with it
+        os._exit(main(["cleanup", "--socket", str(path)]))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
+
+
+def test_watch_prints_one_object_a_line_until_the_daemon_ends(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon = FakeDaemon()
+    monkeypatch.setenv("ROAM_SOCKET", str(path))
+    daemon.script = [UP]
+    with serving_apart(daemon, path) as thread:
+        import threading
+
+        watcher = threading.Thread(target=lambda: codes.append(main(["watch"])))
+        codes: list[int] = []
+        watcher.start()
+        lines: list[Any] = []
+        while not lines:
+            lines = capsys.readouterr().out.splitlines()
+        thread.call(lambda: daemon.change(UP))
+        while len(lines) < 2:
+            lines += capsys.readouterr().out.splitlines()
+    watcher.join()
+    kinds = [json.loads(line)["kind"] for line in lines]
+    assert (kinds, codes) == (["snapshot", "event"], [7])
+    assert json.loads(lines[1])["data"]["data"]["state"] == "up"
+
+
+def test_profiles_are_listed_with_what_is_wrong_with_them(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (directory / "broken.toml").write_text("schema = 1\nid = 3\n")
+    assert main(["profiles"]) == 0
+    broken, office = capsys.readouterr().out.splitlines()
+    assert broken.startswith("broken  unusable: ")
+    assert office == "office  vpn.example.com"
+    assert main(["profiles", "--json"]) == 0
+    assert [entry["name"] for entry in out(capsys)["data"]] == ["broken", "office"]
+
+
+def test_without_a_terminal_and_a_command_there_is_only_advice(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: False)
+    assert main([]) == 2
+    assert "roam --help" in capsys.readouterr().err
+
+
+def test_help_names_every_command_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert all(f"    {name}" in text for name in COMMANDS)
+    assert "9 needs a terminal" in " ".join(text.split())
+
+
+def test_an_unknown_command_is_usage() -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["stauts"])
+    assert caught.value.code == 2

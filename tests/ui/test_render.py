@@ -1,0 +1,148 @@
+"""A status as text."""
+
+from __future__ import annotations
+
+import pytest
+
+from client.control.messages import (
+    ControlError,
+    Fault,
+    Handover,
+    OuterPath,
+    StatusReport,
+    Traffic,
+    TunnelStatus,
+)
+from ui import render
+
+NOW = 1000.0
+
+UP = TunnelStatus(
+    "office",
+    "up",
+    since=NOW - 192,
+    title="Example Office",
+    gateway="vpn.example.com",
+    identity="vpn.example.com",
+    path=OuterPath("wlan0", "192.0.2.7:51312", "198.51.100.1:4500", nat_local=True),
+    link="roam0",
+    addresses=("10.77.0.5/32",),
+    routes=("198.51.100.0/24",),
+    dns=("10.77.0.1",),
+    domains=("corp.example.com",),
+    ike_suite="AES_GCM_16-256/PRF_HMAC_SHA2_384/X25519",
+    esp_suite="AES_GCM_16-256",
+    ike_rekey_at=NOW + 13200,
+    data_path="userspace",
+    data_path_reason="this kernel has no xfrm interfaces",
+    mobike=True,
+    guard=True,
+    traffic=Traffic(1034, 1_234_000, 800, 300, 2),
+    handover=Handover("the address in use vanished", "wlan1", "wlan0", NOW - 120, 143),
+)
+
+
+def test_a_tunnel_in_full() -> None:
+    assert render.status(StatusReport(NOW, tunnels=(UP,))).splitlines() == [
+        "office: up for 3 min 12 s  (Example Office)",
+        "  gateway   vpn.example.com, proven as vpn.example.com",
+        "  path      wlan0, 192.0.2.7:51312 → 198.51.100.1:4500, NAT here, ESP in UDP",
+        "  inside    10.77.0.5/32 on roam0",
+        "  routes    198.51.100.0/24",
+        "  dns       10.77.0.1 for corp.example.com",
+        "  ike       AES_GCM_16-256/PRF_HMAC_SHA2_384/X25519, new keys in 3 h 40 min",
+        "  esp       AES_GCM_16-256",
+        "  data path userspace (this kernel has no xfrm interfaces)",
+        "  roaming   MOBIKE",
+        "  traffic   1.2 MB in 1034 packets received, 300 B in 800 sent, 2 dropped",
+        "  moved     2 min ago, wlan1 → wlan0, gap 143 ms (the address in use vanished)",
+        "  guard     on: the selected traffic leaves through the tunnel or not at all",
+    ]
+
+
+def test_trouble_says_what_was_seen_and_what_comes_next() -> None:
+    failure = Fault("net.no_response", "192.0.2.1 did not answer 7 requests", "Check the address.")
+    waiting = TunnelStatus(
+        "office", "waiting", detail="before the next attempt", retry_at=NOW + 5, failure=failure
+    )
+    assert render.status(StatusReport(NOW, tunnels=(waiting,))).splitlines() == [
+        "office: waiting",
+        "  now       before the next attempt",
+        "  problem   192.0.2.1 did not answer 7 requests [net.no_response]",
+        "  next      Check the address.",
+        "  retry     in 5 s",
+    ]
+
+
+def test_several_tunnels_take_a_line_each() -> None:
+    other = TunnelStatus("home", "connecting", since=NOW - 1, detail="resolving vpn.example.net")
+    lines = render.status(StatusReport(NOW, tunnels=(UP, other))).splitlines()
+    assert lines == [
+        "office: up for 3 min 12 s, wlan0 to 198.51.100.1:4500",
+        "home: connecting for 1 s",
+        "  now       resolving vpn.example.net",
+    ]
+
+
+def test_no_tunnel_says_how_to_get_one() -> None:
+    assert "roam up" in render.status(StatusReport(NOW))
+
+
+def test_a_doubtful_gateway_is_mentioned_in_the_first_line() -> None:
+    assert "has not answered lately" in render.headline(UP.replace(probing=True), NOW)
+
+
+def test_a_long_list_is_cut_to_fit_the_screen() -> None:
+    many = UP.replace(routes=tuple(f"10.{n}.0.0/16" for n in range(200)))
+    text = render.tunnel(many, NOW)
+    assert "and 194 more" in text
+    assert len(text.splitlines()) < 24
+
+
+@pytest.mark.parametrize("evil", ["\x1b[2J\x1b]0;x\x07", "a\nb\rc", "\u202egnp.exe", "\x9b31m"])
+def test_nothing_from_outside_steers_the_terminal(evil: str) -> None:
+    entry = UP.replace(
+        identity=evil,
+        detail=evil,
+        domains=(evil,),
+        state="waiting",
+        failure=Fault("auth.rejected", evil, evil),
+        path=OuterPath(evil, evil, evil),
+    )
+    error = ControlError(evil, evil, evil)
+    texts = (
+        render.tunnel(entry, NOW),
+        render.progress(entry),
+        render.connected(entry),
+        render.problem(error, "x"),
+    )
+    for text in texts:
+        assert all(line.isprintable() for line in text.split("\n"))
+        assert evil not in text
+
+
+def test_an_endless_text_is_cut() -> None:
+    assert len(render.printable("x" * 100_000)) == render.TEXT_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-3, "0 s"),
+        (0.4, "0 s"),
+        (59.6, "1 min"),
+        (192, "3 min 12 s"),
+        (3600, "1 h"),
+        (90061, "1 d 1 h"),
+    ],
+)
+def test_spans_show_at_most_two_units(seconds: float, words: str) -> None:
+    assert render.span(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (1_234_000, "1.2 MB"), (5 * 10**12, "5.0 TB")],
+)
+def test_amounts_are_decimal(count: int, words: str) -> None:
+    assert render.octets(count) == words
