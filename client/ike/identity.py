@@ -120,7 +120,7 @@ def _covers(pattern: str, name: str) -> bool:
     """RFC 6125 section 6.4.3, at its strictest: `*.example.org` covers one label and no part of one."""
     wanted = _fold(pattern.encode())
     if not wanted.startswith("*."):
-        return "*" not in wanted and wanted == name
+        return wanted == name
     label, _, parent = name.partition(".")
     return bool(label) and "." in parent and wanted[2:] == parent
 
