@@ -120,6 +120,22 @@ class Session:
         return min((at for at in times if at is not None), default=None)
 
     @property
+    def ike_rekey_at(self) -> float | None:
+        """When the IKE SA's rekey begins."""
+        return self._core.timers.at(Timer.REKEY_IKE)
+
+    @property
+    def child_rekey_at(self) -> float | None:
+        """When the first rekey of a Child SA begins."""
+        times = (self._core.timers.at(Timer.REKEY_CHILD, spi_in) for spi_in in self._core.children)
+        return min((at for at in times if at is not None), default=None)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the gateway has given an answer that could be used, proven or not."""
+        return bool(self._core.sas)
+
+    @property
     def nat(self) -> NatVerdict:
         """Where NATs stand."""
         return self._core.nat
