@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import pytest
 
 from client.lab.topology import Topology, topology
 from tests.conftest import PEERS
 from tests.netns.peers.releases import PeerUnavailable, Release, release
+
+
+@dataclass
+class Interop:
+    """The table that a run prints: what was shown against which peer."""
+
+    rows: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def shown(self, peer: str, what: str, result: str) -> None:
+        """Add a row: only a test that has passed so far comes here."""
+        self.rows.append((peer, what, result))
+
+
+TABLE = Interop()
+
+
+@pytest.fixture
+def interop() -> Interop:
+    return TABLE
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if TABLE.rows:
+        terminalreporter.section("interoperability")
+        for peer, what, result in sorted(TABLE.rows):
+            terminalreporter.write_line(f"{peer:18} {what:48} {result}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
