@@ -45,9 +45,9 @@ def load(data: bytes) -> x509.Certificate | None:
         return None
     try:
         certificate = x509.load_der_x509_certificate(data)
-        _ = (certificate.subject, certificate.issuer, certificate.extensions, certificate.public_key())
-        _ = (certificate.signature_hash_algorithm, certificate.not_valid_before_utc)
-        _ = certificate.not_valid_after_utc
+        _ = (certificate.subject.public_bytes(), certificate.issuer.public_bytes())
+        _ = (certificate.extensions, certificate.public_key(), certificate.signature_hash_algorithm)
+        _ = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
     except UNREADABLE:
         return None
     return certificate

@@ -16,6 +16,7 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from . import chains, distinguished
@@ -66,12 +67,12 @@ class Trust:
         """What CERTREQ names our anchors by: SHA-1 of their public keys (RFC 7296 section 3.7)."""
         if len(self.anchors) > MAX_NAMED_ANCHORS:
             return ()
-        return tuple(authority_hash(anchor) for anchor in self.anchors)
+        keys = [key for anchor in self.anchors if (key := _public_key(anchor)) is not None]
+        return tuple(_authority_hash(key) for key in keys)
 
 
-def authority_hash(certificate: x509.Certificate) -> bytes:
-    """SHA-1 of the SubjectPublicKeyInfo, 20 octets."""
-    key = certificate.public_key()
+def _authority_hash(key: CertificatePublicKeyTypes) -> bytes:
+    """SHA-1 of a SubjectPublicKeyInfo, 20 octets."""
     return hashlib.sha1(
         key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     ).digest()
@@ -198,22 +199,30 @@ def _check_dates(certificate: x509.Certificate, wall: datetime) -> None:
 
 def _strong_key(certificate: x509.Certificate) -> PublicKey:
     """The certificate's key, of a kind and size that can prove something."""
-    subject, key = _called(certificate), certificate.public_key()
-    match key:
-        case rsa.RSAPublicKey():
+    subject = _called(certificate)
+    match _public_key(certificate):
+        case rsa.RSAPublicKey() as key:
             if key.key_size < MIN_RSA_BITS:
                 raise TrustError(Kind.TRUST_WEAK, f"the RSA key of {subject} has {key.key_size} bits")
             if key.public_numbers().e < 3 or key.public_numbers().e % 2 == 0:
                 raise TrustError(Kind.TRUST_WEAK, f"the RSA key of {subject} has a senseless exponent")
             return key
-        case ec.EllipticCurvePublicKey():
+        case ec.EllipticCurvePublicKey() as key:
             if key.curve.key_size < MIN_CURVE_BITS:
                 raise TrustError(Kind.TRUST_WEAK, f"the key of {subject} is on the curve {key.curve.name}")
             return key
-        case ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey():
+        case (ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey()) as key:
             return key
         case _:
             raise TrustError(Kind.TRUST_WEAK, f"the key of {subject} is of a kind that IKE does not use")
+
+
+def _public_key(certificate: x509.Certificate) -> CertificatePublicKeyTypes | None:
+    """The key, None where the library does not know its kind: an anchor may have any."""
+    try:
+        return certificate.public_key()
+    except chains.UNREADABLE:
+        return None
 
 
 def _check_signature(certificate: x509.Certificate) -> None:

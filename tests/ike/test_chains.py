@@ -120,14 +120,13 @@ def test_a_leaf_may_not_sign(key: KeyKind) -> None:
 
 
 @pytest.mark.parametrize("key", KINDS)
-@pytest.mark.parametrize(
-    "constraints", [x509.BasicConstraints(False, None), x509.BasicConstraints(True, None)]
-)
-def test_an_authority_may_sign_only_with_the_right_usage(
-    constraints: x509.BasicConstraints, key: KeyKind
+@pytest.mark.parametrize(("ca", "certificates"), [(False, False), (False, True), (True, False)])
+def test_an_authority_may_sign_only_if_both_its_extensions_say_so(
+    ca: bool, certificates: bool, key: KeyKind
 ) -> None:
     authority = root(key=key)
-    extensions = [(constraints, True), (usage_of(signature=True, certificates=False), True)]
+    usage = usage_of(signature=True, certificates=certificates)
+    extensions = [(x509.BasicConstraints(ca, None), True), (usage, True)]
     middle = gateway(authority, key=key, usages=[], extensions=extensions)
     forged = gateway(Authority(middle.certificate, middle.key), key=key)
     assert refused(forged.chain, authority)[0] is Kind.TRUST_UNKNOWN_CA

@@ -9,6 +9,7 @@ from functools import cache
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -139,6 +140,24 @@ def test_the_curve_is_part_of_the_classic_methods(kind: KeyKind) -> None:
     payload = KeySigner(key(kind)).sign(OCTETS, NONE)
     for method in {9, 10, 11, 1, 14} - {payload.method}:
         refused(Authentication(method, payload.data), key(kind))
+
+
+def test_another_curve_of_the_same_size_is_refused() -> None:
+    bitcoin = ec.generate_private_key(ec.SECP256K1())
+    payload = KeySigner(bitcoin).sign(OCTETS, ALL)
+    verify_signature(payload, bitcoin.public_key(), OCTETS)
+    r, s = decode_dss_signature(payload.data[payload.data[0] + 1 :])
+    classic = Authentication(AuthMethod.ECDSA_SHA256_P256, r.to_bytes(32) + s.to_bytes(32))
+    assert refused(classic, bitcoin) is Kind.TRUST_NO_PROOF
+
+
+@pytest.mark.parametrize(("kind", "own", "other"), [("ed25519", ED25519, ED448), ("ed448", ED448, ED25519)])
+def test_an_edwards_signature_under_the_other_curves_name_is_refused(
+    kind: KeyKind, own: str, other: str
+) -> None:
+    signature = KeySigner(key(kind)).sign(OCTETS, ALL).data[8:]
+    verify_signature(digital(own, signature), key(kind).public_key(), OCTETS)
+    assert refused(digital(other, signature), key(kind)) is Kind.TRUST_NO_PROOF
 
 
 @pytest.mark.parametrize(

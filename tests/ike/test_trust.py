@@ -206,3 +206,13 @@ def test_a_certificate_request_names_the_anchors_keys() -> None:
     spki = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     assert Trust((ROOT.certificate,), GATEWAY).authority_hashes() == (hashlib.sha1(spki).digest(),)
     assert Trust((ROOT.certificate,) * 17, GATEWAY).authority_hashes() == ()
+
+
+def test_an_anchor_with_a_key_that_nobody_knows_is_in_nobodys_way() -> None:
+    public = bytes.fromhex("06072a8648ce3d0201")  # id-ecPublicKey
+    odd = x509.load_der_x509_certificate(der(ROOT.certificate).replace(public, public[:-1] + b"\x7f"))
+    trust = Trust((odd, ROOT.certificate), GATEWAY)
+    assert len(trust.authority_hashes()) == 1
+    assert verify_gateway(trust, GATEWAY, GOOD.chain, WALL) == GOOD.key.public_key()
+    with pytest.raises(TrustError):
+        verify_gateway(Trust((odd,), GATEWAY), GATEWAY, GOOD.chain, WALL)

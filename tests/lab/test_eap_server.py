@@ -75,6 +75,17 @@ def test_a_refusal_that_was_acknowledged_ends_in_failure() -> None:
     assert there.msk is None
 
 
+def test_there_is_no_key_before_the_peer_has_accepted_the_proof() -> None:
+    there = server()
+    peer = EapPeer(EapLogin("bert", USERS["bert"]), seeded("peer"))
+    proof = there.handle(answered(peer, there.handle(answered(peer, there.start()))))
+    assert code(proof) is EapCode.REQUEST
+    assert there.msk is None
+    # --> Failure response instead of Success
+    assert code(there.handle(response(proof, bytes([OpCode.FAILURE])))) is EapCode.FAILURE
+    assert there.msk is None
+
+
 def test_acknowledging_success_before_it_was_proven_fails() -> None:
     there = server()
     challenge = there.handle(
