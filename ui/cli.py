@@ -24,6 +24,10 @@ UP_TIME = 90.0
 """Seconds that `up` waits; the time in which a person answers a prompt does not count."""
 
 
+_WIDTH = 80
+"""Columns of a help text."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (the table is `client.control.kinds`)."""
     options = _parser().parse_args(arguments)
@@ -49,9 +53,17 @@ def _command(options: argparse.Namespace) -> Command:
     return command
 
 
+class _Formatter(argparse.HelpFormatter):
+    """argparse makes one for every argument, and without a width each looks for the terminal through shutil."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_WIDTH)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="roam",
+        formatter_class=_Formatter,
         description="Roaming IKEv2 VPN client.",
         epilog="Exit codes: 0 done, 1 failed, 2 usage or profile, 3 not connected, 4 not permitted, "
         "5 login refused, 6 no answer, 7 no daemon, 8 gateway not trusted, 9 needs a terminal.",
@@ -60,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     _common(parser, top=True)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, (text, _module, add_arguments) in COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+        command = commands.add_parser(
+            name, help=text, description=text.capitalize() + ".", formatter_class=_Formatter
+        )
         _common(command, top=False)
         add_arguments(command)
     return parser
