@@ -15,8 +15,7 @@ from typing import Any
 import netifaces
 
 from ..ike.events import Interface
-from ..tunnel.model import Link, LinkAddress, NetworkState, Route
-from .netlink import OWN_LINKS
+from ..tunnel.model import OWN_LINKS, Link, LinkAddress, NetworkState, Route
 
 _DEFAULT = {socket.AF_INET: "0.0.0.0/0", socket.AF_INET6: "::/0"}
 

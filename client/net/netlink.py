@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 import struct
 from collections.abc import Iterator
@@ -23,10 +24,7 @@ from pyroute2.netlink import rtnl
 from pyroute2.netlink.exceptions import NetlinkError
 
 from ..ike.events import Address
-from ..tunnel.model import MAIN_TABLE, Link, LinkAddress, NetworkState, Route
-
-OWN_LINKS = "roam"
-"""How the names of Roam's own links begin."""
+from ..tunnel.model import MAIN_TABLE, OWN_LINKS, Link, LinkAddress, NetworkState, Route
 
 _IFF_UP, _IFF_LOOPBACK, _IFF_RUNNING = 0x1, 0x8, 0x40
 _IFA_F_OPTIMISTIC, _IFA_F_DADFAILED, _IFA_F_DEPRECATED, _IFA_F_TENTATIVE = 0x04, 0x08, 0x20, 0x40
@@ -145,7 +143,7 @@ def snapshot(own_links: str = OWN_LINKS) -> NetworkState:
     try:
         return _snapshot(own_links)
     except NetlinkError as error:
-        raise OSError(error.code, str(error)) from error
+        raise OSError(error.code, os.strerror(error.code)) from error
 
 
 def _snapshot(own_links: str) -> NetworkState:

@@ -188,5 +188,6 @@ MARK_MASK = 0xFF00
 TABLE = 29440
 RULE_PRIORITY = 7300  # the first of ten that are ours
 MAIN_TABLE = 254
+OWN_LINKS = "roam"  # how the names of our own links begin
 SOURCE_PORTS = (61440, 62463)
 """Where our marked sockets bind: above the ports that Linux gives to programs which ask for none."""

@@ -1,0 +1,170 @@
+"""The machine's applier: desired state in, idempotent, one change at a time in a thread of its own.
+
+Netlink requests block while another program holds the kernel's lock, and a note must reach the disk before
+the change: neither may delay an IKE message, so the event loop only waits here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from ..tunnel.model import TABLE, SystemConfig
+from .manifest import Manifest, Owned, Place
+from .plan import Actual, Step, missing_links, plan, plan_sweep
+from .routes import Kernel
+
+_log = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
+
+
+class Machine(Protocol):
+    """What is changed: the kernel, or a stand-in for it."""
+
+    def read(self, table: int, sysctls: frozenset[str], links: frozenset[str]) -> Actual:
+        """What of ours is there."""
+
+    def perform(self, step: Step, table: int) -> None:
+        """Carry one step out; `OSError` where that fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that could not be done, and why."""
+
+    what: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an `apply` of this generation did, and what it could not do."""
+
+    generation: int
+    steps: tuple[Step, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+class System:
+    """Commands: `apply`, `repair`, `sweep`, `close`; they may overlap and are carried out one after the other.
+
+    A step that fails does not keep the following ones from being tried: what closes the guard comes first,
+    and a half-made configuration is better than a leak.  Repeating `apply` is always right.
+    """
+
+    def __init__(
+        self, state_dir: Path, open_machine: Callable[[], AbstractContextManager[Machine]] = Kernel
+    ) -> None:
+        self._manifest = Manifest(state_dir)
+        self._open = open_machine
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="applier")
+        self._desired: SystemConfig | None = None
+        self._generation = 0
+
+    async def apply(self, desired: SystemConfig, generation: int) -> Outcome:
+        """Make the machine so."""
+        self._desired, self._generation = desired, generation
+        return await self._in_turn(lambda: self._apply(desired, generation))
+
+    async def repair(self) -> Outcome:
+        """Put back what somebody else changed since the last `apply`; without one, nothing is done."""
+        desired, generation = self._desired, self._generation
+        if desired is None:
+            return Outcome(generation)
+        return await self._in_turn(lambda: self._apply(desired, generation))
+
+    async def sweep(self) -> Outcome:
+        """Leave nothing of ours, whoever made it, with or without a manifest."""
+        self._desired = None
+        return await self._in_turn(self._sweep)
+
+    def close(self) -> None:
+        """Finish what is under way; the machine stays as it is."""
+        self._worker.shutdown()
+
+    async def _in_turn(self, work: Callable[[], _Result]) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+
+    def _apply(self, desired: SystemConfig, generation: int) -> Outcome:
+        steps: list[Step] = []
+        problems: list[Problem] = []
+        try:
+            place = Place.here()
+            owned = self._manifest.load(place)
+            wanted = frozenset(link.name for link in desired.links)
+            keys = frozenset(key for key, _ in desired.sysctls) | owned.sysctls.keys()
+            with self._open() as machine:
+                actual = machine.read(desired.table, keys, wanted)
+                steps += plan(actual, desired, owned.sysctls)
+                problems += self._note(_owned_while(owned, desired, actual), place)
+                problems += [
+                    Problem(f"link {link}", "is not there") for link in missing_links(actual, desired)
+                ]
+                problems += _perform(machine, steps, desired.table)
+            problems += self._note(_owned_after(owned, desired, actual), place)
+        except OSError as error:
+            problems.append(Problem("the kernel's routing", error.strerror or str(error)))
+        return Outcome(generation, tuple(steps), tuple(problems))
+
+    def _note(self, owned: Owned, place: Place) -> list[Problem]:
+        """A note that cannot be written is a problem, but no reason to leave the guard open."""
+        try:
+            self._manifest.store(owned, place)
+        except OSError as error:
+            return [Problem("the manifest", error.strerror or str(error))]
+        return []
+
+    def _sweep(self) -> Outcome:
+        steps: list[Step] = []
+        problems: list[Problem] = []
+        try:
+            place = Place.here()
+            owned = self._manifest.load(place)
+            with self._open() as machine:
+                for table in dict.fromkeys((TABLE, owned.table)):
+                    actual = machine.read(table, frozenset(owned.sysctls), owned.links)
+                    ahead = plan_sweep(actual, owned.sysctls)
+                    problems += _perform(machine, ahead, table)
+                    steps += ahead
+            if not problems:
+                self._manifest.forget()
+        except OSError as error:
+            problems.append(Problem("the kernel's routing", error.strerror or str(error)))
+        return Outcome(self._generation, tuple(steps), tuple(problems))
+
+
+def _perform(machine: Machine, steps: list[Step], table: int) -> list[Problem]:
+    problems: list[Problem] = []
+    for step in steps:
+        _log.debug("%s", step)
+        try:
+            machine.perform(step, table)
+        except OSError as error:
+            problems.append(Problem(str(step), error.strerror or str(error)))
+    return problems
+
+
+def _owned_while(owned: Owned, desired: SystemConfig, actual: Actual) -> Owned:
+    """What may be ours at any moment of the change."""
+    links = owned.links | {link.name for link in desired.links}
+    originals = {key: actual.sysctls[key] for key, _ in desired.sysctls if key in actual.sysctls}
+    return Owned(desired.table, links, {**originals, **owned.sysctls})
+
+
+def _owned_after(owned: Owned, desired: SystemConfig, actual: Actual) -> Owned:
+    during = _owned_while(owned, desired, actual)
+    kept = {key for key, _ in desired.sysctls}
+    return replace(
+        during,
+        links=frozenset(link.name for link in desired.links),
+        sysctls={key: value for key, value in during.sysctls.items() if key in kept},
+    )

@@ -1,0 +1,189 @@
+"""The machine as it is and as it should be in, the text of the steps out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_interface, ip_network
+
+import pytest
+
+from client.system.plan import Actual, Step, missing_links, plan, plan_sweep
+from client.tunnel.model import LinkEntry, RouteEntry, RuleEntry, SystemConfig
+
+
+def rule(text: str) -> RuleEntry:
+    family, priority = text.split(":")
+    return RuleEntry(int(family), int(priority), 29440, mark=0x7300, mark_mask=0xFF00, unmarked=True)
+
+
+def route(text: str) -> RouteEntry:
+    destination, metric, *link = text.split()
+    return RouteEntry(ip_network(destination), link[0] if link else None, int(metric))
+
+
+def link(text: str) -> LinkEntry:
+    name, mtu, *addresses = text.split()
+    return LinkEntry(name, int(mtu), tuple(ip_interface(address) for address in addresses))
+
+
+def config(links: str = "", rules: str = "", routes: str = "", sysctls: str = "") -> SystemConfig:
+    return SystemConfig(
+        links=tuple(link(text) for text in links.split(",") if text),
+        rules=tuple(rule(text) for text in rules.split()),
+        routes=tuple(route(text) for text in routes.split(",") if text),
+        sysctls=tuple((key, value) for key, value in (text.split("=") for text in sysctls.split())),
+    )
+
+
+def actual(links: str = "", rules: str = "", routes: str = "", sysctls: str = "", down: str = "") -> Actual:
+    there = config(links, rules, routes, sysctls)
+    return Actual(there.links, frozenset(down.split()), there.rules, there.routes, dict(there.sysctls))
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    actual: Actual
+    desired: SystemConfig
+    steps: list[str]
+    originals: str = ""
+
+
+GUARDED = config(rules="4:7301 6:7301", routes="0.0.0.0/0 2000,::/0 2000")
+STANDING = config(
+    "roam0 1400 10.8.0.2/32 fd01::2/128",
+    "4:7301 6:7301",
+    "0.0.0.0/0 100 roam0,::/0 100 roam0,192.168.1.0/24 500 wlan0,0.0.0.0/0 2000,::/0 2000",
+)
+RULE = "not fwmark 0x7300/0xff00 lookup 29440"
+
+ROWS = [
+    Row("nothing wanted, nothing there", actual(), SystemConfig(), []),
+    Row(
+        "the guard closes: rules before routes",
+        actual(),
+        GUARDED,
+        [
+            f"rule add IPv4 7301: {RULE}",
+            f"rule add IPv6 7301: {RULE}",
+            "route replace blackhole 0.0.0.0/0 metric 2000",
+            "route replace blackhole ::/0 metric 2000",
+        ],
+    ),
+    Row(
+        "the tunnel stands: link, routes, addresses",
+        actual("roam0 1500", "4:7301 6:7301", "0.0.0.0/0 2000,::/0 2000", down="roam0"),
+        STANDING,
+        [
+            "route replace 192.168.1.0/24 dev wlan0 metric 500",
+            "link set roam0 mtu 1400 up",
+            "route replace 0.0.0.0/0 dev roam0 metric 100",
+            "route replace ::/0 dev roam0 metric 100",
+            "address add 10.8.0.2/32 dev roam0",
+            "address add fd01::2/128 dev roam0",
+        ],
+    ),
+    Row(
+        "applied twice",
+        actual(
+            "roam0 1400 10.8.0.2/32 fd01::2/128",
+            "4:7301 6:7301",
+            "0.0.0.0/0 100 roam0,::/0 100 roam0,192.168.1.0/24 500 wlan0,0.0.0.0/0 2000,::/0 2000",
+        ),
+        STANDING,
+        [],
+    ),
+    Row(
+        "the order of what is there does not matter",
+        actual(rules="6:7301 4:7301", routes="::/0 2000,0.0.0.0/0 2000"),
+        GUARDED,
+        [],
+    ),
+    Row(
+        "a link that does not exist gets nothing, its blackholes stand",
+        actual(),
+        config("roam0 1400 10.8.0.2/32", "4:7301", "0.0.0.0/0 100 roam0,0.0.0.0/0 2000"),
+        [f"rule add IPv4 7301: {RULE}", "route replace blackhole 0.0.0.0/0 metric 2000"],
+    ),
+    Row(
+        "a link that was set down gets its routes back",
+        actual("roam0 1400 10.8.0.2/32", "4:7301", "0.0.0.0/0 2000", down="roam0"),
+        config("roam0 1400 10.8.0.2/32", "4:7301", "0.0.0.0/0 100 roam0,0.0.0.0/0 2000"),
+        ["link set roam0 mtu 1400 up", "route replace 0.0.0.0/0 dev roam0 metric 100"],
+    ),
+    Row(
+        "another path with less room",
+        actual("roam0 1400 10.8.0.2/32"),
+        config("roam0 1342 10.8.0.2/32"),
+        ["link set roam0 mtu 1342 up"],
+    ),
+    Row(
+        "another inside address: the new one before the old one goes",
+        actual("roam0 1400 10.8.0.2/32"),
+        config("roam0 1400 10.8.0.3/32"),
+        ["address add 10.8.0.3/32 dev roam0", "address del 10.8.0.2/32 dev roam0"],
+    ),
+    Row(
+        "a route on another link is replaced in one step",
+        actual("roam0 1400,roam1 1400", routes="0.0.0.0/0 100 roam0"),
+        config("roam1 1400", routes="0.0.0.0/0 100 roam1"),
+        ["route replace 0.0.0.0/0 dev roam1 metric 100"],
+    ),
+    Row(
+        "the tunnel ends and the guard stays",
+        actual("roam0 1400 10.8.0.2/32", "4:7301 6:7301", "0.0.0.0/0 100 roam0,0.0.0.0/0 2000,::/0 2000"),
+        GUARDED,
+        ["address del 10.8.0.2/32 dev roam0", "route del 0.0.0.0/0 dev roam0 metric 100"],
+    ),
+    Row(
+        "everything ends: addresses, routes over links, blackholes, rules last",
+        actual("roam0 1400 10.8.0.2/32", "4:7301 6:7301", "0.0.0.0/0 2000,0.0.0.0/0 100 roam0"),
+        SystemConfig(),
+        [
+            "address del 10.8.0.2/32 dev roam0",
+            "route del 0.0.0.0/0 dev roam0 metric 100",
+            "route del blackhole 0.0.0.0/0 metric 2000",
+            f"rule del IPv6 7301: {RULE}",
+            f"rule del IPv4 7301: {RULE}",
+        ],
+    ),
+    Row(
+        "settings first",
+        actual(sysctls="net/a=0"),
+        config(rules="4:7301", sysctls="net/a=1"),
+        ["sysctl net/a = 1", f"rule add IPv4 7301: {RULE}"],
+    ),
+    Row("a setting that is as wanted", actual(sysctls="net/a=1"), config(sysctls="net/a=1"), [], "net/a=0"),
+    Row(
+        "a setting that is not wanted any more is as before",
+        actual(rules="4:7301", sysctls="net/a=1"),
+        SystemConfig(),
+        [f"rule del IPv4 7301: {RULE}", "sysctl net/a = 0"],
+        "net/a=0",
+    ),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_steps_are(row: Row) -> None:
+    originals = dict(config(sysctls=row.originals).sysctls)
+    assert texts(plan(row.actual, row.desired, originals)) == row.steps
+
+
+def texts(steps: list[Step]) -> list[str]:
+    return [str(step) for step in steps]
+
+
+def test_links_that_do_not_exist_are_named() -> None:
+    assert missing_links(actual("roam0 1400"), config("roam0 1400,roam1 1400")) == ("roam1",)
+
+
+def test_sweep_takes_the_links_away_too() -> None:
+    there = actual("roam0 1400 10.8.0.2/32", "4:7301", "0.0.0.0/0 100 roam0", "net/a=1")
+    assert texts(plan_sweep(there, {"net/a": "0"})) == [
+        "address del 10.8.0.2/32 dev roam0",
+        "route del 0.0.0.0/0 dev roam0 metric 100",
+        f"rule del IPv4 7301: {RULE}",
+        "sysctl net/a = 0",
+        "link del roam0",
+    ]
