@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -18,27 +19,32 @@ SUN_PATH = 107
 def listen(path: Path, group: int | None) -> socket.socket:
     """A listening socket at `path`, 0660 for `group` (0600 where that is None or cannot be given).
 
-    A socket that nobody answers on is replaced; where a daemon does: `ControlError("daemon.running")`.
+    It appears when it listens, and not before.  A socket that nobody answers on is replaced; where a daemon
+    does: `ControlError("daemon.running")`.
     """
-    if len(os.fsencode(path)) > SUN_PATH:
-        raise ControlError("usage", f"the socket's path is longer than {SUN_PATH} octets: {path}")
-    _remove_stale(path)
+    unready = path.with_name(f".{path.name}.{os.getpid()}")
+    if len(os.fsencode(unready)) > SUN_PATH:
+        raise ControlError("usage", f"the socket's path is too long for the kernel: {path}")
+    _check_free(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         before = os.umask(0o177)  # nobody gets in between bind and chmod
         try:
-            listener.bind(str(path))
+            listener.bind(str(unready))
         finally:
             os.umask(before)
-        _open_to_group(path, group)
+        _open_to_group(unready, group)
         listener.listen(socket.SOMAXCONN)
+        unready.replace(path)
     except OSError as error:
         listener.close()
+        with contextlib.suppress(OSError):
+            unready.unlink()
         raise ControlError("local.fault", f"cannot listen at {path}: {error.strerror}") from None
     return listener
 
 
-def _remove_stale(path: Path) -> None:
+def _check_free(path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)
         try:
@@ -46,7 +52,6 @@ def _remove_stale(path: Path) -> None:
         except ConnectionRefusedError:  # also what the kernel says of a file that is no socket
             if not path.is_socket():
                 raise ControlError("local.fault", f"{path} is in the way: it is no socket") from None
-            path.unlink(missing_ok=True)
         except FileNotFoundError:
             pass
         except OSError as error:
@@ -57,10 +62,10 @@ def _remove_stale(path: Path) -> None:
 
 def _open_to_group(path: Path, group: int | None) -> None:
     if group is None:
-        log.warning("there is no group here that may use %s: only root and uid %d may", path, os.getuid())
+        log.warning("no group may use the control socket: only root and uid %d may", os.getuid())
         return
     try:
         os.chown(path, -1, group)
         path.chmod(0o660)
     except OSError as error:  # e.g. a group that our user namespace does not map
-        log.warning("%s stays closed to the group %d: %s", path, group, error.strerror)
+        log.warning("the control socket stays closed to group %d: %s", group, error.strerror)
