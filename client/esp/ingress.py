@@ -1,20 +1,34 @@
-"""From the gateway to the TUN interface."""
+"""From the gateway to the TUN interface.
+
+Datagrams are read many at once, trains of them at best (UDP_GRO), and segments of one TCP flow are written
+many at once (`offload`).  Each datagram is checked alone: integrity, replay, selectors.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import struct
 from collections.abc import Callable
 
 from ..ike.events import Endpoint
 from . import ipc
-from .outer import OuterSocket, endpoint_of
+from .inner import CE, ECT_1, NOT_ECT, mark_congestion
+from .mmsg import LARGEST_DATAGRAM, DatagramReader, Origin
+from .offload import TcpRun
+from .outer import OuterSocket
+from .packet import InboundSa
 from .rejected import EspRejected, Reason
 from .table import Pair, SaTable
 
-_NO_OFFLOAD = bytes(10)  # an empty virtio-net header
-_NON_ESP_MARKER = bytes(4)  # RFC 3948 section 2.2
-_MOST_DATAGRAMS = 64  # in one go, before the other direction has its turn
+_NON_ESP_MARKER = 0  # RFC 3948 section 2.2: where ESP has its SPI
+_MARKER_SIZE = 4
+_SHORTEST = 8  # SPI and sequence number; anything shorter is a keepalive or nonsense
+
+_spi_of = struct.Struct(">I").unpack_from
+
+# The interface is down or the machine short of memory: the packet is lost, as on any network.
+_PASSING = frozenset({errno.EIO, errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.EINVAL, errno.ENETDOWN})
 
 
 class Ingress:
@@ -26,55 +40,96 @@ class Ingress:
         self.tun = -1
         self.violations: set[int] = set()  # inbound SPIs with selector violations not told yet
         self.dropped = 0
-        self._expected: tuple[str, int] | None = None
-        self._seen: tuple[str, int] | None = None
+        self._seen: Endpoint | None = None
+        self._reader = DatagramReader()
+        self._plain = memoryview(bytearray(2 * LARGEST_DATAGRAM))
+        self._end = 0  # of the plaintexts that the run still needs
+        self._run = TcpRun()
+        self._run_of: InboundSa | None = None
 
     def expect(self, remote: Endpoint) -> None:
         """Where the peer's packets should come from."""
-        self._expected = self._seen = str(remote.address), remote.port
+        self._seen = remote
 
     def drain(self, outer: OuterSocket) -> bool:
         """Pass on what waits on a socket; whether anything authentic came in."""
+        try:
+            trains = self._reader.read(outer.fileno())
+        except OSError as error:
+            if not outer.passes(error):
+                raise
+            return False
         alive = False
-        for _ in range(_MOST_DATAGRAMS):
-            received = outer.receive()
-            if received is None:
-                break
-            data, ecn, source = received
-            if data[:4] == _NON_ESP_MARKER:
-                self._tell(ipc.IkeReceived(data[4:], endpoint_of(source), outer.local))
-            elif len(data) > 1:  # a single octet is a keepalive
-                alive |= self._pass_on(data, ecn, source)
+        for start, end, origin in trains:
+            size = origin.part or end - start
+            for at in range(start, end, size or 1):
+                alive |= self._take(at, min(at + size, end), origin, outer)
+        self._write_run()
+        self._end = 0
         return alive
 
-    def _pass_on(self, data: bytes, ecn: int, source: tuple[str, int]) -> bool:
-        pair = self._table.receiver(data[:4])
+    def _take(self, start: int, end: int, origin: Origin, outer: OuterSocket) -> bool:
+        if end - start < _SHORTEST:
+            return False
+        spi = _spi_of(self._reader.buffer, start)[0]
+        if spi == _NON_ESP_MARKER:
+            data = bytes(self._reader.view[start + _MARKER_SIZE : end])
+            self._tell(ipc.IkeReceived(data, origin.remote, outer.local))
+            return False
+        pair = self._table.pair(spi)
         if pair is None:
             self.dropped += 1
             return False
         try:
-            self._write(pair.inbound.decapsulate(data, ecn))
+            self._pass_on(pair.inbound, self._reader.view[start:end], origin.ecn)
         except EspRejected as rejected:
+            pair.inbound.dropped += 1
             if rejected.reason is Reason.SELECTOR:
                 self.violations.add(pair.inbound.spi)
             if not rejected.authentic:
                 return False
-        self._note_life(pair, source)
+        if not pair.told_first or origin.remote != self._seen:
+            self._note_life(pair, origin.remote)
         return True
 
-    def _note_life(self, pair: Pair, source: tuple[str, int]) -> None:
+    def _pass_on(self, sa: InboundSa, packet: memoryview, ecn: int) -> None:
+        size = max(len(packet) - sa.overhead, 0)
+        if self._end + size > len(self._plain):
+            self._write_run()
+            self._end = 0
+        plaintext = self._plain[self._end : self._end + size]
+        sa.open_into(packet, plaintext)
+        marked = ecn in (ECT_1, CE)  # the other two never change an inner packet
+        if sa is self._run_of and not marked and self._run.follows(plaintext):
+            sa.octets += self._run.first_size
+        else:
+            self._examine(sa, plaintext, ecn if marked else NOT_ECT)
+        self._end += size
+
+    def _examine(self, sa: InboundSa, plaintext: memoryview, ecn: int) -> None:
+        """A packet that is no next segment of the run as it stands."""
+        inner = plaintext[: sa.payload_size(plaintext)]
+        sa.admit(inner)
+        if ecn:
+            mark_congestion(inner, ecn)
+        if sa is not self._run_of or not self._run.ends_with(plaintext, len(inner)):
+            self._write_run()
+            self._run.begin(plaintext, len(inner))
+            self._run_of = sa
+
+    def _note_life(self, pair: Pair, remote: Endpoint) -> None:
         if not pair.told_first:
             pair.told_first = True
             self._tell(ipc.Notice(ipc.Sign.FIRST_INBOUND, pair.inbound.spi))
-        if source != self._seen:
-            self._seen = source
-            self._tell(ipc.PeerSeen(endpoint_of(source)))
+        if remote != self._seen:
+            self._seen = remote
+            self._tell(ipc.PeerSeen(remote))
 
-    def _write(self, packet: bytes) -> None:
-        """The interface may be down or full: then the packet is lost, as on any network."""
-        try:
-            os.writev(self.tun, (_NO_OFFLOAD, packet))
-        except OSError as error:
-            if error.errno not in (errno.EIO, errno.EAGAIN, errno.ENOBUFS, errno.EINVAL, errno.EBADF):
-                raise
-            self.dropped += 1
+    def _write_run(self) -> None:
+        if self._run.size:
+            try:
+                os.writev(self.tun, self._run.finish())
+            except OSError as error:
+                if error.errno not in _PASSING:
+                    raise
+                self.dropped += 1

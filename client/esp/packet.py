@@ -13,6 +13,8 @@ never meets a second `OutboundSa` (`table.py` sees to that) and the counter of o
 
 from __future__ import annotations
 
+import struct
+
 from ..ike.events import ChildSa, Rng
 from .inner import IPV4, IPV6, NO_NEXT_HEADER, ip_size, mark_congestion, next_header_of
 from .policy import Policy
@@ -23,6 +25,7 @@ from .replay import ReplayWindow
 REPLAY_WINDOW = 1024
 TRAILER_SIZE = 2  # Pad Length and Next Header
 
+_sequence_of = struct.Struct(">I").unpack_from
 _PADDING = bytes(range(1, 256))  # 1, 2, 3, … (RFC 4303 section 2.4)
 _LAST_SEQUENCE = {False: (1 << 32) - 1, True: (1 << 64) - 1}
 
@@ -145,7 +148,7 @@ class InboundSa:
         """
         if len(packet) < self._smallest:
             raise EspRejected(Reason.TOO_SHORT)
-        sequence = self.window.infer(int.from_bytes(packet[4:8]))
+        sequence = self.window.infer(_sequence_of(packet, 4)[0])
         self._protection.open_into(sequence, packet, plaintext)
         self.window.accept(sequence)
         self.packets += 1
@@ -174,7 +177,7 @@ class InboundSa:
     def _open(self, packet: Octets) -> bytes:
         if len(packet) < self._smallest:
             raise EspRejected(Reason.TOO_SHORT)
-        sequence = self.window.infer(int.from_bytes(packet[4:8]))
+        sequence = self.window.infer(_sequence_of(packet, 4)[0])
         plaintext = self._protection.open(sequence, packet)
         self.window.accept(sequence)
         self.packets += 1

@@ -17,17 +17,17 @@ class Policy:
     Where no selector names a protocol or port the verdict hangs on the addresses alone and is remembered.
     """
 
-    __slots__ = ("_by_address", "_local", "_remote", "_verdicts")
+    __slots__ = ("_local", "_remote", "_verdicts", "by_address")
 
     def __init__(self, local: tuple[Selector, ...], remote: tuple[Selector, ...]) -> None:
         self._local = tuple(_Matcher(selector) for selector in local)
         self._remote = tuple(_Matcher(selector) for selector in remote)
-        self._by_address = all(matcher.any_flow for matcher in self._local + self._remote)
+        self.by_address = all(matcher.any_flow for matcher in self._local + self._remote)  # and nothing else
         self._verdicts: dict[bytes, bool] = {}
 
     def permits_outbound(self, packet: Octets) -> bool:
         """Whether a whole IP packet of ours may go out on these SAs."""
-        if not self._by_address:
+        if not self.by_address:
             return self._matches(flow_of(packet))
         addresses = bytes(packet[12:20] if packet[0] >> 4 == 4 else packet[8:40])
         verdict = self._verdicts.get(addresses)
@@ -35,7 +35,7 @@ class Policy:
 
     def permits_inbound(self, packet: Octets) -> bool:
         """Whether a whole IP packet that came in on these SAs may be passed on."""
-        if not self._by_address:
+        if not self.by_address:
             return self._matches(_reversed(flow_of(packet)))
         if packet[0] >> 4 == 4:
             addresses = bytes(packet[16:20]) + packet[12:16]

@@ -76,7 +76,8 @@ class Pump:
         self._inbound_at = self._outbound_at = 0.0
         self._told = ipc.Active(0, 0)
         self._tell_at = 0.0
-        self._poll.register(control, select.EPOLLIN)
+        self._interest: dict[int, int] = {}
+        self._watch(control.fileno(), select.EPOLLIN)
 
     def run(self) -> None:
         """Turn packets over until the parent goes away."""
@@ -90,21 +91,40 @@ class Pump:
                 return False
             self._reporter.flush()
         now = self._clock()
-        if self._egress.tun in ready and self._egress.drain():
+        if (self._egress.tun in ready or self._egress.blocked) and self._egress.drain():
             self._outbound_at = now
-        for outer in self._readable(ready):
-            if self._ingress.drain(outer):
+        for outer in self._sockets():
+            if outer.fileno() in ready and self._ingress.drain(outer):
                 self._inbound_at = now
         self._report(now)
         self._close_left(now)
-        self._watch_control()
+        self._watch_all()
         return True
 
-    def _readable(self, ready: dict[int, int]) -> list[OuterSocket]:
-        sockets = [outer for _, outer in self._left]
+    def _sockets(self) -> list[OuterSocket]:
+        left = [outer for _, outer in self._left]
+        return left if self._egress.outer is None else [self._egress.outer, *left]
+
+    def _watch_all(self) -> None:
+        """Wait for room only where something waits for it, and for packets only where they can go on."""
+        blocked = self._egress.blocked
+        self._watch(self._control.fileno(), select.EPOLLIN | select.EPOLLOUT * self._reporter.blocked)
+        if self._egress.tun >= 0:
+            self._watch(self._egress.tun, 0 if blocked else select.EPOLLIN)
         if self._egress.outer is not None:
-            sockets.insert(0, self._egress.outer)
-        return [outer for outer in sockets if outer.fileno() in ready]
+            self._watch(self._egress.outer.fileno(), select.EPOLLIN | select.EPOLLOUT * blocked)
+
+    def _watch(self, descriptor: int, events: int) -> None:
+        known = self._interest.get(descriptor)
+        if known is None:
+            self._poll.register(descriptor, events)
+        elif known != events:
+            self._poll.modify(descriptor, events)
+        self._interest[descriptor] = events
+
+    def _forget(self, descriptor: int) -> None:
+        del self._interest[descriptor]
+        self._poll.unregister(descriptor)
 
     def _obey(self) -> bool:
         """Carry out one command; False where the parent is gone."""
@@ -136,14 +156,15 @@ class Pump:
 
     def _attach(self, descriptor: int) -> None:
         os.set_blocking(descriptor, False)
-        self._poll.register(descriptor, select.EPOLLIN)
+        self._watch(descriptor, select.EPOLLIN)
         self._egress.tun = self._ingress.tun = descriptor
 
     def _bind(self, command: ipc.Bind, descriptor: int) -> None:
         """Sequence numbers and replay windows belong to the SAs: they know nothing of this."""
         outer = OuterSocket(socket.socket(fileno=descriptor), command.local, command.remote)
-        self._poll.register(outer, select.EPOLLIN)
+        self._watch(outer.fileno(), select.EPOLLIN)
         if self._egress.outer is not None:
+            self._watch(self._egress.outer.fileno(), select.EPOLLIN)
             self._left.append((self._clock() + _LINGER, self._egress.outer))
         self._egress.outer = outer
         self._ingress.expect(command.remote)
@@ -152,7 +173,11 @@ class Pump:
         return tuple(map(_tally, self._table.pairs))
 
     def _offloads(self) -> str:
-        return ""
+        outer = self._egress.outer
+        words = ["tun-gso"]
+        if outer is not None:
+            words += ["udp-gso"] * outer.sends_trains + ["udp-gro"] * outer.receives_trains
+        return " ".join(words)
 
     def _delay(self) -> float | None:
         """Seconds until something is due although nothing comes in."""
@@ -184,12 +209,8 @@ class Pump:
     def _close_left(self, now: float) -> None:
         for entry in [entry for entry in self._left if entry[0] <= now]:
             self._left.remove(entry)
-            self._poll.unregister(entry[1])
+            self._forget(entry[1].fileno())
             entry[1].close()
-
-    def _watch_control(self) -> None:
-        wanted = select.EPOLLIN | select.EPOLLOUT if self._reporter.blocked else select.EPOLLIN
-        self._poll.modify(self._control, wanted)
 
 
 def _tally(pair: Pair) -> ipc.Tally:

@@ -30,14 +30,19 @@ class SaTable:
     def __init__(self, rng: Rng) -> None:
         self._rng = rng
         self._pairs: dict[int, Pair] = {}
-        self._inbound: dict[bytes, Pair] = {}
         self._outbound: list[Pair] = []
         self._used_keys: set[bytes] = set()
+        self.generation = 0  # another number after every change: what was found before may be wrong
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
         """Every Child SA, oldest first."""
         return tuple(self._pairs.values())
+
+    @property
+    def by_address(self) -> bool:
+        """Whether addresses alone decide which Child SA sends a packet."""
+        return all(pair.outbound.policy.by_address for pair in self._outbound)
 
     def install(self, child: ChildSa, *, outbound: bool) -> None:
         """Add a Child SA; `ValueError` for what must not be installed.
@@ -52,9 +57,9 @@ class SaTable:
         pair = Pair(*make_pair(child, self._rng))
         self._used_keys.add(fingerprint)
         self._pairs[child.spi_in] = pair
-        self._inbound[child.spi_in.to_bytes(4)] = pair
         if outbound:
             self._outbound.insert(0, pair)
+        self.generation += 1
 
     def use_outbound(self, spi_in: int) -> None:
         """Send on this Child SA from now; `ValueError` where it does not exist."""
@@ -62,17 +67,22 @@ class SaTable:
         if pair is None:
             raise ValueError(f"inbound SPI {spi_in:08x} is unknown")
         self._outbound = [pair, *(other for other in self._outbound if other is not pair)]
+        self.generation += 1
 
     def remove(self, spi_in: int) -> None:
         """Forget a Child SA; unknown ones are ignored."""
         pair = self._pairs.pop(spi_in, None)
         if pair is not None:
-            del self._inbound[spi_in.to_bytes(4)]
             self._outbound = [other for other in self._outbound if other is not pair]
+            self.generation += 1
 
     def receiver(self, spi: bytes) -> Pair | None:
         """The Child SA of an ESP packet that starts with these four octets."""
-        return self._inbound.get(spi)
+        return self._pairs.get(int.from_bytes(spi))
+
+    def pair(self, spi_in: int) -> Pair | None:
+        """The Child SA with this inbound SPI."""
+        return self._pairs.get(spi_in)
 
     def sender(self, packet: Octets) -> Pair:
         """The Child SA for a whole inner packet; `EspRejected` where no selector permits it."""

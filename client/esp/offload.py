@@ -1,0 +1,197 @@
+"""Joining TCP segments into one super-packet for the TUN interface.
+
+Theory of operation.  The kernel takes up to 64 KiB of one TCP flow in a single write where a virtio-net
+header says how long its segments are (Linux: Documentation/networking/tuntap.rst; virtio 1.2 section 5.1.6).
+A `TcpRun` collects segments that follow one another in the same flow, by the rules of the kernel's own GRO.
+Because all of a segment's header but a few fields must equal its predecessor's, one comparison of numbers
+decides.
+
+A super-packet's TCP checksum counts as not yet computed, so the kernel does not verify it.  We accept that:
+the gateway's integrity check covers the whole way that we can see, and a lone segment is verified as ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+VNET_HEADER_SIZE = 10
+NO_OFFLOAD = bytes(VNET_HEADER_SIZE)
+
+_NEEDS_CHECKSUM = 1
+_GSO_TCPV4 = 1
+_GSO_TCPV6 = 4
+_TCP = 6
+_ACK = 0x10
+_PSH = 0x08
+_LARGEST_PACKET = 65535
+_CHECKSUM_AT = 16  # within the TCP header
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where the fields of a header of one size are, as masks and shifts of the header read as one number."""
+
+    ip_size: int
+    size: int  # of both headers
+    same: int  # mask of what equals the predecessor's, once the sequence number has been moved on
+    length: int  # mask of the IP length field
+    sequence_shift: int
+    push: int
+
+
+@lru_cache
+def _layout(version: int, tcp_size: int) -> _Layout:
+    """IPv4 identification may be anything, because no packet here may be fragmented (RFC 6864 section 4)."""
+    ip_size = 20 if version == 4 else 40
+    size = ip_size + tcp_size
+
+    def mask(at: int, octets: int) -> int:
+        return ((1 << 8 * octets) - 1) << 8 * (size - at - octets)
+
+    push = mask(ip_size + 13, 1) & (_PSH * mask(ip_size + 13, 1) // 0xFF)
+    free = mask(ip_size + _CHECKSUM_AT, 2) | push
+    if version == 4:
+        free |= mask(4, 2) | mask(10, 2)
+    length = mask(2, 2) if version == 4 else mask(4, 2)
+    return _Layout(ip_size, size, mask(0, size) & ~free, length, 8 * (size - ip_size - 8), push)
+
+
+class TcpRun:
+    """Segments of one flow, each following the one before; empty at first.
+
+    Segments are buffers that hold an ESP plaintext: the inner packet, padding and trailer.  They must not
+    change until the run is written.  What the first one's selector check has found holds for all.
+    """
+
+    __slots__ = (
+        "_closed",
+        "_expected",
+        "_first",
+        "_layout",
+        "_parts",
+        "_plain_size",
+        "_push",
+        "_tail",
+        "size",
+    )
+
+    def __init__(self) -> None:
+        self.size = 0  # octets of the inner packet so far; 0: empty
+        self._closed = True
+        self._expected = 0  # the header of the next segment, as far as it is foreseen
+        self._first = memoryview(b"")
+        self._layout = _layout(4, 20)
+        self._parts: list[memoryview | bytes] = []
+        self._plain_size = 0
+        self._push = 0
+        self._tail = b""
+
+    @property
+    def first_size(self) -> int:
+        """Octets of the first inner packet."""
+        return self._plain_size - len(self._tail)
+
+    def begin(self, plaintext: memoryview, size: int) -> None:
+        """Start with a checked packet of `size` octets; where it is no segment nothing can follow it."""
+        self.size = size
+        self._first = plaintext
+        self._parts = [NO_OFFLOAD, plaintext[:size]]
+        layout = _layout_of(plaintext, size)
+        self._closed = layout is None
+        if layout is not None:
+            self._layout = layout
+            self._plain_size = len(plaintext)
+            self._tail = bytes(plaintext[size:])
+            head = int.from_bytes(plaintext[: layout.size])
+            self._push = head & layout.push
+            self._expected = (head & layout.same) + (size - layout.size << layout.sequence_shift)
+            self._closed = bool(self._push)
+
+    def follows(self, plaintext: memoryview) -> bool:
+        """Take an unchecked plaintext that is the next segment, as long as the first to the octet."""
+        if self._closed or len(plaintext) != self._plain_size:
+            return False
+        layout = self._layout
+        head = int.from_bytes(plaintext[: layout.size])
+        if head & layout.same != self._expected:
+            return False
+        first = len(self._tail)
+        if plaintext[-first:] != self._tail:
+            return False
+        self._take(plaintext[layout.size : -first], head)
+        return True
+
+    def ends_with(self, plaintext: memoryview, size: int) -> bool:
+        """Take a checked packet of `size` octets that is the next segment and shorter: then the run is over."""
+        layout = self._layout
+        if self._closed or not layout.size < size < len(self._first):
+            return False
+        head = int.from_bytes(plaintext[: layout.size])
+        same = layout.same & ~layout.length
+        if head & same != self._expected & same or size > self._segment_size + layout.size:
+            return False
+        self._take(plaintext[layout.size : size], head)
+        self._closed = True
+        return True
+
+    def finish(self) -> list[memoryview | bytes]:
+        """What to write for the run, which is empty again."""
+        parts, size = self._parts, self.size
+        if len(parts) > 2:
+            parts[0] = self._super_packet(size)
+        self.size = 0
+        self._closed = True
+        self._parts = []
+        return parts
+
+    @property
+    def _segment_size(self) -> int:
+        return self.first_size - self._layout.size
+
+    def _take(self, payload: memoryview, head: int) -> None:
+        self._parts.append(payload)
+        self.size += len(payload)
+        self._expected += len(payload) << self._layout.sequence_shift
+        self._push |= head & self._layout.push
+        self._closed = bool(self._push) or self.size + self._segment_size > _LARGEST_PACKET
+
+    def _super_packet(self, size: int) -> bytes:
+        """Make the first header that of the whole; the virtio-net header for it."""
+        layout, first = self._layout, self._first
+        ip_size = layout.ip_size
+        if self._push:
+            first[ip_size + 13] |= _PSH
+        if ip_size == 20:
+            kind, addresses = _GSO_TCPV4, first[12:20]
+            first[2:4] = size.to_bytes(2)
+            first[10:12] = bytes(2)
+            first[10:12] = (_sum(first[:20]) ^ 0xFFFF).to_bytes(2)
+        else:
+            kind, addresses = _GSO_TCPV6, first[8:40]
+            first[4:6] = (size - 40).to_bytes(2)
+        pseudo = _sum(bytes(addresses) + (size - ip_size).to_bytes(4) + _TCP.to_bytes(4))
+        first[ip_size + _CHECKSUM_AT : ip_size + _CHECKSUM_AT + 2] = pseudo.to_bytes(2)
+        return bytes((_NEEDS_CHECKSUM, kind)) + b"".join(
+            field.to_bytes(2, "little") for field in (layout.size, self._segment_size, ip_size, _CHECKSUM_AT)
+        )
+
+
+def _layout_of(packet: memoryview, size: int) -> _Layout | None:
+    """The layout of a packet that others may follow: plain TCP data with ACK, and PSH at most, and no fragment."""
+    version = packet[0] >> 4
+    if version == 4:
+        ip_size, whole = 20, packet[0] == 0x45 and packet[6] == 0x40 and packet[7] == 0 and packet[9] == _TCP
+    else:
+        ip_size, whole = 40, packet[6] == _TCP
+    if not whole or size < ip_size + 20:
+        return None
+    layout = _layout(version, (packet[ip_size + 12] >> 4) * 4)
+    if layout.size < ip_size + 20 or size <= layout.size or packet[ip_size + 13] & ~_PSH != _ACK:
+        return None
+    return layout
+
+
+def _sum(octets: memoryview | bytes) -> int:
+    """The Internet checksum's sum, not complemented (RFC 1071)."""
+    return int.from_bytes(octets) % 0xFFFF or 0xFFFF
