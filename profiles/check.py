@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from . import references
 from .errors import ProfileError
-from .model import Profile
+from .model import Dns, LocalRound, Profile
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -31,19 +31,23 @@ def _rounds(profile: Profile) -> None:
         raise ProfileError("auth.local", "names no way to prove who we are")
     for n, entry in enumerate(profile.auth.local):
         path = f"auth.local[{n}]"
-        for name in ("cert", "key"):
-            if (getattr(entry, name) is None) == (entry.method == "cert"):
-                word = (
-                    "is missing"
-                    if entry.method == "cert"
-                    else f'means nothing with method = "{entry.method}"'
-                )
-                raise ProfileError(f"{path}.{name}", word)
+        _certificate(entry, path)
+        if entry.method != "cert" and entry.identity is None and profile.identity.local is None:
+            hint = 'Write local = "you@example.com" under [identity], as the gateway knows you.'
+            raise ProfileError("identity.local", "is missing, and nothing else says who we are", hint)
         if entry.method == "eap" and not entry.eap_methods:
             raise ProfileError(f"{path}.eap_methods", "is empty")
         if entry.method == "eap" and profile.auth.proof != "cert":
             hint = "An EAP password must not go to a gateway that has not proven itself by a certificate."
             raise ProfileError("auth.remote.method", 'must be "cert" with EAP', hint)
+
+
+def _certificate(entry: LocalRound, path: str) -> None:
+    for name, value in (("cert", entry.cert), ("key", entry.key)):
+        if entry.method == "cert" and value is None:
+            raise ProfileError(f"{path}.{name}", "is missing")
+        if entry.method != "cert" and value is not None:
+            raise ProfileError(f"{path}.{name}", f'means nothing with method = "{entry.method}"')
 
 
 def _proof(profile: Profile) -> None:
@@ -80,20 +84,32 @@ def _references(profile: Profile) -> None:
 
 
 def _available(profile: Profile) -> None:
-    """Keys of schema 1 without an effect yet: refused, since ignoring them would promise too much."""
-    wanted = (
-        ("gateway.transport", "udp" not in profile.gateway.transport, "a TCP transport alone"),
-        ("auth.local", len(profile.auth.local) > 1, "more than one round of authentication"),
-        ("auth.remote.aaa_name", profile.auth.remote.aaa_name is not None, "a name for EAP-TLS"),
-        ("trust.pin", bool(profile.trust.pin), "a pinned key"),
-        ("trust.revocation", profile.trust.revocation == "strict", "strict revocation checking"),
-        ("crypto.ppk", profile.crypto.ppk is not None, "a post-quantum pre-shared key"),
-        ("mobility.autoconnect", profile.mobility.autoconnect, "coming up by itself"),
-        ("mobility.trusted_networks", bool(profile.mobility.trusted_networks), "a list of trusted networks"),
-    )
-    for path, asked, what in wanted:
-        if asked:
+    """Refuse what has no effect yet: ignoring it would promise too much."""
+    for path, what, asked in UNAVAILABLE:
+        if asked(profile):
             raise ProfileError(path, f"{what} is not available in this version", "Remove the key for now.")
+
+
+UNAVAILABLE: tuple[tuple[str, str, Callable[[Profile], object]], ...] = (
+    ("gateway.transport", "a TCP transport alone", lambda profile: "udp" not in profile.gateway.transport),
+    ("auth.local", "more than one round of authentication", lambda profile: len(profile.auth.local) > 1),
+    ("auth.remote.aaa_name", "a name for EAP-TLS", lambda profile: profile.auth.remote.aaa_name),
+    ("trust.pin", "a pinned key", lambda profile: profile.trust.pin),
+    ("trust.revocation", "strict revocation checking", lambda profile: profile.trust.revocation == "strict"),
+    ("crypto.ppk", "a post-quantum pre-shared key", lambda profile: profile.crypto.ppk),
+    ("address.none", "a tunnel without an inside address", lambda profile: profile.address.none),
+    ("mobility.autoconnect", "coming up by itself", lambda profile: profile.mobility.autoconnect),
+    ("mobility.trusted_networks", "a list of trusted networks", lambda p: p.mobility.trusted_networks),
+    ("data_path", "the kernel's data path", lambda profile: profile.data_path == "xfrm"),
+)
+"""Keys of schema 1 that this version refuses: (key, what it asks for, whether a profile asks for it)."""
+
+
+def remarks(profile: Profile) -> tuple[str, ...]:
+    """What a person should know of a profile that can be used."""
+    if profile.dns != Dns():
+        return ("dns: without effect in this version, names are resolved as before",)
+    return ()
 
 
 _RULES: tuple[Callable[[Profile], None], ...] = (

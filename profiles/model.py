@@ -55,7 +55,9 @@ class Gateway:
 class Identity:
     """[identity]"""
 
-    local: Name | None = option("who we are; without it what the first round of [[auth.local]] says", None)
+    local: Name | None = option(
+        "who we are; without it our certificate's subject, or the identity of the round", None
+    )
     remote: Name | None = option("who the gateway must be; without it the first of [gateway] addresses", None)
     send_idr: Literal["auto", "always", "never"] = option(
         'whether the first message names the wanted gateway identity; "auto": when remote is set', "auto"

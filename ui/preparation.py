@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from client.control.messages import ControlError, Up
+from profiles.check import remarks
 from profiles.errors import ProfileError, ProfileNotFound
 from profiles.model import Profile
 from profiles.references import UnsafeFile, files_of, read_file, secrets_of
@@ -15,10 +16,11 @@ from .credentials import Prompter, Secrets, collect
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request, and the secrets in it that may be kept later."""
+    """A request, the secrets in it that may be kept later, and what a person should know."""
 
     request: Up
     secrets: Secrets
+    remarks: tuple[str, ...] = ()
 
 
 def choose(store: Store, name: str | None) -> ProfileFile:
@@ -55,7 +57,7 @@ def _with_contents(
     directory = file.path.parent
     files = {reference.text: read_file(reference, directory) for reference in files_of(profile)}
     secrets = collect(secrets_of(profile, files), directory, prompter, owner=_prompt(profile), ask=ask)
-    return Prepared(Up(profile=text, files=files, secrets=secrets.values), secrets)
+    return Prepared(Up(profile=text, files=files, secrets=secrets.values), secrets, remarks(profile))
 
 
 def _prompt(profile: Profile) -> str:

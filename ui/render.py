@@ -94,7 +94,7 @@ def _rows(entry: TunnelStatus, now: float) -> Iterator[tuple[str, str]]:
     yield "inside", f"{some(entry.addresses)}{link}" if entry.addresses else ""
     yield "routes", some(entry.routes)
     domains = f" for {some(entry.domains)}" if entry.domains else ""
-    yield "dns", f"{some(entry.dns)}{domains}" if entry.dns else ""
+    yield "dns", f"{some(entry.dns)}{domains}, offered by the gateway and not used" if entry.dns else ""
     yield "ike", _keys(entry.ike_suite, entry.ike_rekey_at, now)
     yield "esp", _keys(entry.esp_suite, entry.child_rekey_at, now)
     reason = f" ({printable(entry.data_path_reason)})" if entry.data_path_reason else ""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from profiles.check import remarks
 from profiles.errors import ProfileError, ProfileNotFound
 from profiles.model import Name
 from profiles.store import ProfileFile, Store, load_text, user_directory
@@ -20,6 +21,7 @@ id = "home"
 addresses = ["vpn.example.com"]
 [[auth.local]]
 method = "psk"
+identity = "me@example.com"
 secret = "keyring:home"
 """
 
@@ -98,6 +100,9 @@ def test_static_addresses_replace_the_request() -> None:
         (with_lines("[auth.remote]", 'method = "cert"'), "trust", "system_store = true"),
         (with_lines("[crypto]", 'ppk = "keyring:x"'), "crypto.ppk", "not available in this version"),
         (with_lines("[trust]", 'pin = ["sha256/AAAA"]'), "trust.pin", "not available in this version"),
+        (with_lines("[address]", "none = true"), "address.none", "not available in this version"),
+        ('data_path = "xfrm"\n' + SMALL, "data_path", "not available in this version"),
+        (SMALL.replace('identity = "me@example.com"', ""), "identity.local", "nothing else says who we are"),
         (with_lines("name = 3"), "auth.local[0].name", "unknown key"),
         (SMALL.replace('id = "home"', 'id = "../x"'), "id", "letters, digits"),
         (SMALL.replace('id = "home"', 'id = ""'), "id", "is empty"),
@@ -128,6 +133,12 @@ def test_a_mistake_is_named_by_its_key_with_the_way_out(text: str, path: str, wo
     error = refusal(text)
     assert error.path == path
     assert words in f"{error.reason} {error.hint}"
+
+
+def test_what_has_no_effect_is_remarked() -> None:
+    assert remarks(load_text(SMALL)) == ()
+    (remark,) = remarks(load_text(with_lines("[dns]", 'search = ["corp.example.com"]')))
+    assert "without effect" in remark
 
 
 def test_a_secret_in_the_place_of_a_reference_is_not_quoted() -> None:

@@ -49,7 +49,7 @@ def test_a_tunnel_in_full() -> None:
         "  path      wlan0, 192.0.2.7:51312 → 198.51.100.1:4500, NAT here, ESP in UDP",
         "  inside    10.77.0.5/32 on roam0",
         "  routes    198.51.100.0/24",
-        "  dns       10.77.0.1 for corp.example.com",
+        "  dns       10.77.0.1 for corp.example.com, offered by the gateway and not used",
         "  ike       AES_GCM_16-256/PRF_HMAC_SHA2_384/X25519, new keys in 3 h 40 min",
         "  esp       AES_GCM_16-256",
         "  data path userspace (this kernel has no xfrm interfaces)",

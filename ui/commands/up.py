@@ -39,6 +39,8 @@ def up(options: argparse.Namespace) -> int:
     with Client(options.socket) as client:
         _require_access(client)
         prepared = prepare(file, prompter, ask=options.ask)
+        for remark in prepared.remarks:
+            output.note(f"note: {remark}")
         attempt = Attempt(client, prompter, options.timeout)
         status = attempt.run(prepared, wait=options.wait)
     _tell(status, options)
