@@ -86,10 +86,9 @@ def child_by_outbound(core: Core, spi_out: bytes) -> Child | None:
 
 
 def successor_of(core: Core, spi_in: int) -> Child | None:
-    """The Child SA that replaces the one with this inbound SPI."""
-    return next(
-        (c for c in core.children.values() if c.replaces == spi_in and c.state is ChildState.LIVE), None
-    )
+    """The Child SA that replaces the one with this inbound SPI, also while it is being replaced in turn."""
+    usable = (ChildState.LIVE, ChildState.REKEYING)
+    return next((c for c in core.children.values() if c.replaces == spi_in and c.state in usable), None)
 
 
 def has_live_child(core: Core) -> bool:

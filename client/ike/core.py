@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from .events import Assigned, Channel, ChildDown, Closed, Failure, Output, Path, Rng
 from .exchanges.base import Exchange
@@ -21,10 +22,15 @@ from .timers import Timer, Timers
 from .trace import Sink, TraceEvent, ignore
 from .window import RoundTrip, Schedule
 
+if TYPE_CHECKING:
+    from .opening import Opening
+
 UNKNOWN_DATE = datetime(1970, 1, 1, tzinfo=UTC)  # before every certificate: nothing is valid yet
 FIRST_ESP_SPI = 256  # 1 to 255 are reserved (RFC 4303 section 2.1)
 CLOSE_WITHIN = 3.0  # seconds that a Delete may take before the session ends without an answer
 RETRY_AFTER = 2.0  # seconds before an exchange is tried again after TEMPORARY_FAILURE, at least
+RETRY_AT_MOST = 60.0  # seconds before a later try
+MAX_REFUSALS = 9  # of one rekey, over some five minutes: then both ends must have lost each other
 
 
 @dataclass(slots=True)
@@ -38,6 +44,7 @@ class Core:
     path: Path | None = None
     path_number: int = 0  # counts moves, so that a late answer is known to speak of an earlier path
     wall: datetime = UNKNOWN_DATE
+    opening: Opening | None = None  # until the gateway has proven who it is
     timers: Timers = field(default_factory=Timers)
     pending: deque[Output] = field(default_factory=deque)
     round_trip: RoundTrip = field(default_factory=RoundTrip)
@@ -103,12 +110,12 @@ class Core:
             target.queue.append(exchange)
 
     def is_queued(self, kind: type) -> bool:
-        """Whether the current IKE SA has such an exchange waiting or outstanding."""
-        sa = self.current
-        if sa is None:
-            return False
-        waiting = any(isinstance(exchange, kind) for exchange in sa.queue)
-        return waiting or (sa.window.outstanding is not None and isinstance(sa.window.outstanding[1], kind))
+        """Whether any IKE SA has such an exchange waiting or outstanding."""
+        return any(
+            isinstance(exchange, kind)
+            for sa in self.sas.values()
+            for exchange in (*sa.queue, *(sa.window.outstanding or ())[1:])
+        )
 
     def schedule(self) -> Schedule:
         """Retransmission of an ordinary request (DESIGN 8)."""
@@ -135,9 +142,10 @@ class Core:
         share = int.from_bytes(self.rng(2)) / 65535
         return seconds * (1.0 - self.config.lifetimes.jitter * share)
 
-    def retry(self, timer: Timer, now: float, of: Hashable = None) -> None:
-        """Let a rekey be tried again after a while (RFC 7296 section 2.25)."""
-        self.timers.set(timer, now + RETRY_AFTER + 4 * int.from_bytes(self.rng(2)) / 65535, of)
+    def retry(self, timer: Timer, now: float, refusals: int, of: Hashable = None) -> None:
+        """Let a rekey be tried again after a while, the longer the more often (RFC 7296 section 2.25)."""
+        wait = min(RETRY_AFTER * 2 ** (refusals - 1), RETRY_AT_MOST)
+        self.timers.set(timer, now + wait + 4 * int.from_bytes(self.rng(2)) / 65535, of)
 
     def adopt(self, sa: IkeSa, now: float) -> None:
         """Make an IKE SA the one that new exchanges use, and let it age."""
@@ -158,6 +166,9 @@ class Core:
         self.sas.pop(sa.local_spi, None)
         self.timers.stop(Timer.RETRANSMIT, sa.local_spi)
         self.timers.stop(Timer.DROP_IKE, sa.local_spi)
+        for other in self.sas.values():
+            if other.predecessor is sa:
+                other.predecessor = None
 
     def close(self, failure: Failure) -> None:
         """End the session at once, without a word to the peer."""
@@ -166,7 +177,7 @@ class Core:
         for spi_in in list(self.children):
             self.forget_child(spi_in)
         self.sas.clear()
-        self.current = None
+        self.current = self.opening = None
         self.timers.clear()
         self.enter(SessionState.CLOSED)
         self.emit(Closed(failure))

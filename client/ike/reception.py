@@ -10,7 +10,7 @@ from .core import Core
 from .errors import AuthenticationFailed, ProtocolError, UnsupportedCriticalPayload
 from .events import Failure, Kind
 from .exchanges.answers import answer
-from .exchanges.delete import say_farewell
+from .exchanges.delete import forget_replaced, say_farewell
 from .message import Decoded, Fragment, Header, Message, ProtectedError, Rejected
 from .payloads import Notify
 from .registry import ExchangeType, NotifyType, ProtocolId
@@ -42,10 +42,13 @@ class Reception:
         if outcome.header.from_initiator is sa.initiated or not _is_protected(outcome):
             self._core.drop("reflected, or unprotected", arrival.at)
             return
-        self._watch.note_inbound(self._core, arrival.at)
+        if isinstance(outcome, Fragment):
+            self._take_fragment(sa, outcome, arrival)
+            return
+        if sa.window.expects(outcome.header):  # authentic is not enough: it must be new, too
+            sa.predecessor = None
+            self._watch.note_inbound(self._core, arrival.at)
         match outcome:
-            case Fragment():
-                self._take_fragment(sa, outcome, arrival)
             case ProtectedError(header, error):
                 self._take_protected_error(sa, header, error, arrival)
             case Decoded(header, message):
@@ -63,7 +66,7 @@ class Reception:
             if fragment.number == 1:  # only the first asks for the response again (RFC 7383 section 2.6.1)
                 resend(self._core, sa, arrival)
             return
-        if not _is_due(sa, header):
+        if not sa.window.expects(header):  # nor is what can be of no use collected
             self._core.drop("a fragment outside the window", arrival.at)
             return
         whole = (sa.responses if header.is_response else sa.requests).add(fragment)
@@ -84,7 +87,7 @@ class Reception:
         try:
             exchange.process(self._core, sa, message, now)
         except ProtocolError as error:
-            self._fail(sa, error, now)
+            self.fail(sa, error, now)
         if before is SessionState.CONNECTING and self._core.state is SessionState.ESTABLISHED:
             self._watch.start(self._core, now)
 
@@ -94,7 +97,7 @@ class Reception:
             core.drop("a request before authentication", arrival.at)
         elif sa.window.is_repeated(header.message_id):
             resend(core, sa, arrival)
-        elif header.message_id != sa.window.expected_request_id:
+        elif not sa.window.expects(header):
             core.drop("a request outside the window", arrival.at)
         else:
             core.trace(arrival.at, "request", str(header.exchange))
@@ -103,56 +106,53 @@ class Reception:
             except ProtocolError as error:
                 payloads = (_error_notify(error),)
             respond(core, sa, header, payloads, arrival)
-            self._end_if_gone(sa)
+            self._end_if_gone(sa, Failure(Kind.PEER_DELETED, "the gateway closed the connection"))
 
     def _take_protected_error(
         self, sa: IkeSa, header: Header, error: ProtocolError, arrival: Arrival
     ) -> None:
         """Authentic, and wrong: a request is answered with the error, a response ends the session (H6, H12)."""
         if header.is_response:
-            outstanding = sa.window.outstanding
-            if outstanding is not None and header.message_id == outstanding[0].message_id:
-                self._fail(sa, error, arrival.at)
-        elif sa.state is not IkeSaState.HALF_OPEN and header.message_id == sa.window.expected_request_id:
+            if sa.window.expects(header):
+                sa.window.outstanding = None
+                self._core.timers.stop(Timer.RETRANSMIT, sa.local_spi)
+                self.fail(sa, error, arrival.at)
+        elif sa.state is IkeSaState.HALF_OPEN:
+            self._core.drop("a request before authentication", arrival.at)
+        elif sa.window.is_repeated(header.message_id):
+            resend(self._core, sa, arrival)
+        elif sa.window.expects(header):
+            respond(self._core, sa, header, (_error_notify(error),), arrival)
             if not isinstance(error, UnsupportedCriticalPayload):
                 sa.state = IkeSaState.GONE
-            respond(self._core, sa, header, (_error_notify(error),), arrival)
-            self._end_if_gone(sa)
+                self._end_if_gone(sa, Failure(Kind.PEER_PROTOCOL, f"the gateway sent nonsense: {error}"))
 
-    def _fail(self, sa: IkeSa, error: ProtocolError, now: float) -> None:
+    def fail(self, sa: IkeSa, error: ProtocolError, now: float) -> None:
         """An exchange of ours ended in a way that the session cannot go on from."""
         core = self._core
         failure = error.failure or Failure(Kind.PEER_PROTOCOL, str(error))
         core.trace(now, "failed", failure.evidence)
-        if core.state is SessionState.ESTABLISHED:
-            say_farewell(core, sa, failure, now)
+        if core.state is not SessionState.CONNECTING:
+            say_farewell(core, failure, now)
             return
         if isinstance(error, AuthenticationFailed) and failure.kind is not Kind.AUTH_REJECTED:
             # The one error that a response may provoke: the gateway did not convince us (A11).
             send_once(core, sa, ExchangeType.INFORMATIONAL, (Notify(NotifyType.AUTHENTICATION_FAILED),))
-        core.close(failure)
+        if core.opening is None or not core.opening.turn_away(core, failure, now):
+            core.close(failure)
 
-    def _end_if_gone(self, sa: IkeSa) -> None:
-        """The peer has deleted an IKE SA: the session ends with it, unless it has a successor."""
+    def _end_if_gone(self, sa: IkeSa, failure: Failure) -> None:
+        """An IKE SA is gone for the peer: the session ends with it, unless it has a successor."""
         if sa.state is not IkeSaState.GONE:
             return
         if sa is self._core.current:
-            failure = self._core.farewell or Failure(Kind.PEER_DELETED, "the gateway closed the connection")
-            self._core.close(failure)
+            self._core.close(self._core.farewell or failure)
         else:
-            self._core.forget_ike(sa)
+            forget_replaced(self._core, sa)
 
 
 def _is_protected(outcome: Decoded | Fragment | ProtectedError) -> bool:
     return not isinstance(outcome, Decoded) or outcome.protected
-
-
-def _is_due(sa: IkeSa, header: Header) -> bool:
-    """Whether a message with this ID can be of use now: what cannot is not collected either."""
-    if header.is_response:
-        outstanding = sa.window.outstanding
-        return outstanding is not None and header.message_id == outstanding[0].message_id
-    return header.message_id == sa.window.expected_request_id
 
 
 def _answers(message: Message, request: Request) -> bool:

@@ -45,7 +45,9 @@ class IkeSa:
     opener: Opener
     fragmentation: bool
     created_at: float
+    refusals: int = 0  # of its rekey, one after the other
     state: IkeSaState = IkeSaState.HALF_OPEN
+    predecessor: IkeSa | None = None  # what the peer still uses until it has our answer to its rekey
     window: Window = field(default_factory=Window)
     queue: deque[Exchange] = field(default_factory=deque)
     requests: Reassembly = field(default_factory=Reassembly)
@@ -118,4 +120,5 @@ class Child:
     state: ChildState = ChildState.LIVE
     outbound: bool = True  # False: waits for the peer to use it (RFC 7296 section 2.8)
     replaces: int | None = None
+    refusals: int = 0  # of its rekey, one after the other
     peer_rekey: PeerRekey | None = None

@@ -15,15 +15,15 @@ from datetime import datetime
 from .children import install, use_outbound
 from .core import Core
 from .events import Assigned, Channel, ChildSa, Endpoint, Failure, Kind, Output, Path, Rng
-from .exchanges.delete import say_farewell
+from .exchanges.delete import forget_replaced, say_farewell
 from .exchanges.mobike import UpdateAddresses
 from .exchanges.rekey_child import RekeyChild
 from .exchanges.rekey_ike import RekeyIke
-from .message import decode
+from .message import Rejected, decode
 from .natd import NatVerdict
 from .opening import OPENING, TRIES_EACH, Opening
 from .options import SessionConfig
-from .reception import Reception
+from .reception import Outcome, Reception
 from .registry import ExchangeType
 from .sa import Child, ChildState, IkeSa, IkeSaState
 from .states import SessionState
@@ -48,7 +48,6 @@ class Session:
         self._core = Core(config, rng, sink=trace)
         self._watch = Watch()
         self._reception = Reception(self._core, self._watch)
-        self._opening: Opening | None = None
 
     @classmethod
     def established(
@@ -97,8 +96,8 @@ class Session:
     @property
     def local_spis(self) -> tuple[bytes, ...]:
         """Our SPIs of all IKE SAs alive: what datagrams for this session carry."""
-        opening = (self._opening.spi_i,) if self._opening else ()
-        return (*opening, *self._core.sas)
+        opening = (self._core.opening.spi_i,) if self._core.opening else ()
+        return tuple(dict.fromkeys((*opening, *self._core.sas)))
 
     @property
     def children(self) -> tuple[ChildSa, ...]:
@@ -168,7 +167,7 @@ class Session:
         core.enter(SessionState.CONNECTING)
         core.path, core.wall = path, wall
         core.trace(now, "initiate", str(path.remote))
-        self._opening = Opening(core, path, now)
+        core.opening = Opening(core, path, now)
 
     def move(self, path: Path, now: float) -> None:
         """Go on over another path (RFC 4555 section 3.5): only after `Established` said mobike."""
@@ -185,31 +184,31 @@ class Session:
                 transmit(core, sa, request, now)
         if not any(isinstance(exchange, UpdateAddresses) for exchange in core.current.queue):
             core.begin(UpdateAddresses(), first=True)
-        start_exchanges(core, now)
+        self._go_on(now)
 
     def rekey_child(self, now: float) -> None:
         """Replace the Child SAs in use."""
         for child in self.children:
             self._begin_child_rekey(child.spi_in)
-        start_exchanges(self._core, now)
+        self._go_on(now)
 
     def rekey_ike(self, now: float) -> None:
         """Replace the IKE SA."""
         self._begin_ike_rekey()
-        start_exchanges(self._core, now)
+        self._go_on(now)
 
     def probe(self, now: float) -> None:
         """Ask whether the gateway is there."""
         self._watch.probe(self._core, now)
-        start_exchanges(self._core, now)
+        self._go_on(now)
 
     def close(self, now: float) -> None:
         """End the session for the user: with a Delete where there is something to delete."""
         core = self._core
         failure = Failure(Kind.USER_DOWN, "ended by the user")
         if core.state is SessionState.ESTABLISHED and core.current is not None:
-            say_farewell(core, core.current, failure, now)
-            start_exchanges(core, now)
+            say_farewell(core, failure, now)
+            self._go_on(now)
         elif core.state is not SessionState.CLOSING:
             core.close(failure)
 
@@ -229,38 +228,49 @@ class Session:
     def note_soft_limit(self, spi_in: int, now: float) -> None:
         """The Child SA nears the end of its sequence numbers or of its volume."""
         self._begin_child_rekey(spi_in)
-        start_exchanges(self._core, now)
+        self._go_on(now)
 
     # The network and the clock
 
     def handle_datagram(self, data: bytes, channel: Channel, remote: Endpoint, now: float) -> None:
         """An IKE message without marker; whatever it is, it raises nothing."""
         core = self._core
-        sa = self._sa_named_in(data)
-        if self._opening is not None and data[EXCHANGE_OCTET] == bytes([ExchangeType.IKE_SA_INIT]):
-            if not self._opening.handle(core, data, now):
+        if core.opening is not None and data[EXCHANGE_OCTET] == bytes([ExchangeType.IKE_SA_INIT]):
+            if not core.opening.handle(core, data, now):
                 core.drop("not a usable IKE_SA_INIT response", now)
-        elif sa is None:
-            core.drop("no such IKE SA", now)
         else:
-            self._reception.take(sa, decode(data, sa.opener), Arrival(channel, remote, now))
-        if core.state is not SessionState.CONNECTING:
-            self._opening = None
-        start_exchanges(core, now)
+            self._take(data, Arrival(channel, remote, now))
+        self._go_on(now)
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due; nothing where nothing is."""
         for timer, of in self._core.timers.expired(now):
             if self._core.state is not SessionState.CLOSED:
                 self._expire(timer, of, now)
-        start_exchanges(self._core, now)
+        self._go_on(now)
 
-    def _sa_named_in(self, data: bytes) -> IkeSa | None:
-        spi_i, spi_r = data[:8], data[8:16]
-        for sa in (self._core.sas.get(spi_i), self._core.sas.get(spi_r)):
-            if sa is not None and (sa.spi_i, sa.spi_r) == (spi_i, spi_r):
-                return sa
-        return None
+    def _take(self, data: bytes, arrival: Arrival) -> None:
+        core = self._core
+        outcome: Outcome = Rejected("no such IKE SA")
+        for sa in self._sas_named_in(data):
+            outcome = decode(data, sa.opener)
+            if isinstance(outcome, Rejected) and core.opening is not None:
+                continue  # several answers to IKE_SA_INIT can carry the same SPIs
+            if core.opening is not None:
+                core.opening.turn_to(core, sa)
+            self._reception.take(sa, outcome, arrival)
+            return
+        core.drop(outcome.reason if isinstance(outcome, Rejected) else "", arrival.at)
+
+    def _sas_named_in(self, data: bytes) -> Iterator[IkeSa]:
+        core, spis = self._core, (data[:8], data[8:16])
+        alternatives = core.opening.alternatives if core.opening is not None else ()
+        for sa in (core.sas.get(spis[0]), core.sas.get(spis[1]), *alternatives):
+            if sa is not None and (sa.spi_i, sa.spi_r) == spis:
+                yield sa
+
+    def _go_on(self, now: float) -> None:
+        start_exchanges(self._core, self._reception.fail, now)
 
     def _expire(self, timer: Timer, of: Hashable, now: float) -> None:
         core = self._core
@@ -274,7 +284,7 @@ class Session:
             case Timer.DROP_CHILD if isinstance(of, int):
                 core.forget_child(of)
             case Timer.DROP_IKE if isinstance(of, bytes) and of in core.sas:
-                core.forget_ike(core.sas[of])
+                forget_replaced(core, core.sas[of])
             case Timer.IDLE:
                 self._watch.check_idle(core, now)
             case Timer.UNANSWERED:
@@ -287,38 +297,42 @@ class Session:
                 return
 
     def _retransmit(self, of: Hashable, now: float) -> None:
-        if of == OPENING:
-            if self._opening is not None:
-                self._opening.retransmit(self._core, now)
-            return
-        sa = self._core.sas.get(of) if isinstance(of, bytes) else None
+        core = self._core
+        if of == OPENING and core.opening is not None:
+            core.opening.retransmit(core, now)
+        sa = core.sas.get(of) if isinstance(of, bytes) else None
         if sa is None or sa.window.outstanding is None:
             return
         request, _ = sa.window.outstanding
-        if self._turn_to_next_candidate(request):
-            return
-        if now >= request.give_up_at:
+        if core.state is SessionState.ESTABLISHED:
+            request.extend(core.inbound_at)  # while ESP comes in the gateway is there, only its answer is not
+        if self._is_over(request, now):
             self._give_up(sa, request, now)
-            return
-        request.advance(now)
-        transmit(self._core, sa, request, now)
-        self._watch.note_silence(self._core, now)
+        elif now < request.retransmit_at:
+            core.timers.set(Timer.RETRANSMIT, request.deadline, sa.local_spi)
+        elif not self._is_turn_of_another(request, now):
+            request.advance(now)
+            transmit(core, sa, request, now)
+            self._watch.note_silence(core, now)
 
-    def _turn_to_next_candidate(self, request: Request) -> bool:
-        return (
-            self._opening is not None
-            and request.message_id == 1
-            and request.attempts >= TRIES_EACH
-            and self._opening.next_candidate(self._core)
-        )
+    def _is_over(self, request: Request, now: float) -> bool:
+        opening = self._core.opening
+        return now >= request.give_up_at or (opening is not None and opening.is_over(self._core, now))
+
+    def _is_turn_of_another(self, request: Request, now: float) -> bool:
+        opening = self._core.opening
+        if opening is None or request.attempts % TRIES_EACH:
+            return False
+        return opening.next_candidate(self._core, now)
 
     def _give_up(self, sa: IkeSa, request: Request, now: float) -> None:
         core = self._core
-        if core.inbound_at > request.sent_at and core.state is SessionState.ESTABLISHED:
-            request.restart(now)  # ESP still comes in: the gateway is there, only its answer is not
-            transmit(core, sa, request, now)
-        elif core.state is SessionState.CONNECTING:
-            core.close(Failure(Kind.NET_NO_RESPONSE, _unanswered_auth(request, core.required_path)))
+        if core.state is SessionState.CONNECTING:
+            earlier = core.opening.failure if core.opening is not None else None
+            silence = _unanswered_auth(request, core.required_path)
+            core.close(earlier or Failure(Kind.NET_NO_RESPONSE, silence))
+        elif sa is not core.current:
+            forget_replaced(core, sa)
         else:
             silence = f"no answer from the gateway for {now - core.inbound_at:.0f} s"
             core.close(core.farewell or Failure(Kind.NET_NO_RESPONSE, silence))

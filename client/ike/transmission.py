@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from .core import Core
+from .errors import ProtocolError
 from .events import Channel, Endpoint, Path, Transmit
 from .exchanges.base import Exchange
 from .exchanges.liveness import Liveness
@@ -34,14 +36,32 @@ class Arrival:
         return replace(path, remote_natt=self.remote)
 
 
-def start_exchanges(core: Core, now: float) -> None:
-    """Begin the next exchange of every IKE SA whose window is free."""
-    for sa in list(core.sas.values()):
-        while sa.queue and sa.window.outstanding is None:
-            exchange = sa.queue.popleft()
-            payloads = exchange.build(core, sa, now)
-            if payloads is not None:
-                _send_request(core, sa, exchange, payloads, now)
+Fail = Callable[[IkeSa, ProtocolError, float], None]
+
+
+def start_exchanges(core: Core, fail: Fail, now: float) -> None:
+    """Begin the next exchange of every IKE SA whose window is free; `fail` hears of one that cannot be."""
+    while any(_start_next(core, sa, fail, now) for sa in list(core.sas.values())):
+        pass  # from the start again: what failed may have put another IKE SA in place
+
+
+def _start_next(core: Core, sa: IkeSa, fail: Fail, now: float) -> bool:
+    """Begin one exchange; False where there is none, or its turn has not come."""
+    if core.sas.get(sa.local_spi) is not sa or not sa.queue or sa.window.outstanding is not None:
+        return False
+    exchange = sa.queue.popleft()
+    if sa.predecessor is not None and isinstance(exchange, PROBES):
+        # The peer may not know this IKE SA yet, and may never where our answer went to an address that is gone.
+        sa.predecessor.queue.append(exchange)
+        return True
+    try:
+        payloads = exchange.build(core, sa, now)
+    except ProtocolError as error:  # what this peer wants, our credentials cannot give
+        fail(sa, error, now)
+        return True
+    if payloads is not None:
+        _send_request(core, sa, exchange, payloads, now)
+    return True
 
 
 def transmit(core: Core, sa: IkeSa, request: Request, now: float) -> None:

@@ -13,8 +13,9 @@ from .registry import ExchangeType
 
 if TYPE_CHECKING:
     from .exchanges.base import Exchange
+    from .message import Header
 
-MAX_MESSAGE_ID = 2**32 - 1
+LONGEST_PATIENCE = 300.0  # seconds for one request while the peer shows by other signs that it is there
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Request:
     give_up_at: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.restart(self.sent_at)
+        self._begin(self.sent_at)
 
     @property
     def deadline(self) -> float:
@@ -56,7 +57,16 @@ class Request:
         self.retransmit_at = now + self.interval
 
     def restart(self, now: float) -> None:
-        """A new path: be as quick and as patient as at the beginning."""
+        """Sent once more, over a new path: be as quick and as patient as at the beginning."""
+        self.attempts += 1
+        self._begin(now)
+
+    def extend(self, alive_at: float) -> None:
+        """The peer was there at `alive_at`: be patient from then on, but not for ever."""
+        latest = self.sent_at + LONGEST_PATIENCE
+        self.give_up_at = max(self.give_up_at, min(alive_at + self.schedule.give_up, latest))
+
+    def _begin(self, now: float) -> None:
         self.interval = self.schedule.first
         self.retransmit_at = now + self.interval
         self.give_up_at = now + self.schedule.give_up
@@ -76,6 +86,12 @@ class Window:
         message_id = self.next_request_id
         self.next_request_id += 1
         return message_id
+
+    def expects(self, header: Header) -> bool:
+        """Whether this is the message that moves the window on: what is older may be replayed by anybody."""
+        if header.is_response:
+            return self.outstanding is not None and header.message_id == self.outstanding[0].message_id
+        return header.message_id == self.expected_request_id
 
     def is_repeated(self, message_id: int) -> bool:
         """Whether the peer's request is the one answered last."""

@@ -50,21 +50,30 @@ class DeleteIke:
     def process(self, core: Core, sa: IkeSa, response: Message, now: float) -> None:
         """# <-- INFORMATIONAL {}."""
         if sa.state is IkeSaState.REPLACED:
-            core.forget_ike(sa)
+            forget_replaced(core, sa)
         else:
             core.close(core.farewell or Failure(Kind.USER_DOWN, "deleted"))
 
 
-def say_farewell(core: Core, sa: IkeSa, failure: Failure, now: float) -> None:
+def say_farewell(core: Core, failure: Failure, now: float) -> None:
     """End the session politely: a Delete, and the end after its answer or a few seconds."""
-    if core.state is SessionState.CLOSING:
+    if core.state is not SessionState.ESTABLISHED or core.current is None:
         return
     core.farewell = failure
     core.enter(SessionState.CLOSING)
-    sa.state = IkeSaState.CLOSING
-    sa.queue.clear()
-    core.begin(DeleteIke(), sa)
+    core.current.state = IkeSaState.CLOSING
+    core.current.queue.clear()
+    core.begin(DeleteIke())
     core.timers.set(Timer.CLOSE, now + CLOSE_WITHIN)
+
+
+def forget_replaced(core: Core, sa: IkeSa) -> None:
+    """Drop an IKE SA that has a successor; what still waits for an answer there is asked anew."""
+    waiting = [*(sa.window.outstanding or ())[1:], *sa.queue]
+    core.forget_ike(sa)
+    for exchange in reversed(waiting):
+        if not isinstance(exchange, DeleteIke):
+            core.begin(exchange, first=True)
 
 
 def answer_delete(core: Core, sa: IkeSa, request: Message, now: float) -> tuple[Payload, ...]:
@@ -74,9 +83,11 @@ def answer_delete(core: Core, sa: IkeSa, request: Message, now: float) -> tuple[
         sa.state = IkeSaState.GONE
         return ()
     named = [spi for delete in deletes if delete.protocol == ProtocolId.ESP for spi in delete.spis]
+    # Our rekey of such an SA may have succeeded at the peer already: its response decides.
+    rekeyed = any(child.state is ChildState.REKEYING for child in core.children.values())
     ours = [spi_in for spi in named if (spi_in := _delete_child(core, spi, now)) is not None]
-    if named and not has_live_child(core) and sa.state is not IkeSaState.CLOSING:
-        say_farewell(core, sa, Failure(Kind.PEER_DELETED, "the gateway deleted the last Child SA"), now)
+    if ours and not rekeyed and not has_live_child(core):
+        say_farewell(core, Failure(Kind.PEER_DELETED, "the gateway deleted the last Child SA"), now)
     return (Delete(ProtocolId.ESP, tuple(ours)),) if ours else ()
 
 
@@ -93,8 +104,8 @@ def _delete_child(core: Core, spi_out: bytes, now: float) -> bytes | None:
     return None if crossed else child.sa.spi_in.to_bytes(4)
 
 
-def forget_lost_child(core: Core, sa: IkeSa, child: Child, now: float) -> None:
+def forget_lost_child(core: Core, child: Child, now: float) -> None:
     """The peer does not know this SA any more (X5): without another one the session has no use."""
     core.forget_child(child.sa.spi_in)
     if not has_live_child(core):
-        say_farewell(core, sa, Failure(Kind.PEER_DELETED, "the gateway has lost the last Child SA"), now)
+        say_farewell(core, Failure(Kind.PEER_DELETED, "the gateway has lost the last Child SA"), now)

@@ -92,6 +92,7 @@ def verify_proof(core: Core, sa: IkeSa, login: Login, response: Message) -> None
             key = verify_gateway(trust, received, chain, core.wall)
             verify_signature(auth, key, login.responder_octets(sa), allow_sha1=trust.allow_sha1)
     core.peer_identity = str(received)
+    core.opening = None  # whatever else answers IKE_SA_INIT is somebody else
 
 
 def _check_strict_identity(core: Core, received: Identity) -> None:
@@ -137,7 +138,7 @@ def complete(core: Core, sa: IkeSa, login: Login, response: Message, now: float)
     try:
         _install_first_child(core, sa, login, response, now)
     except ProtocolError as error:
-        _give_up(core, sa, error, now)
+        _give_up(core, error, now)
 
 
 def _install_first_child(core: Core, sa: IkeSa, login: Login, response: Message, now: float) -> None:
@@ -157,7 +158,7 @@ def _install_first_child(core: Core, sa: IkeSa, login: Login, response: Message,
     install(core, build_child(core, sa, suite, spis, nonces, None, selectors, initiated=True), now)
 
 
-def _give_up(core: Core, sa: IkeSa, error: ProtocolError, now: float) -> None:
+def _give_up(core: Core, error: ProtocolError, now: float) -> None:
     """The login worked and the Child SA did not: nothing is gained by keeping the IKE SA."""
     match error:
         case TsUnacceptable():
@@ -166,4 +167,4 @@ def _give_up(core: Core, sa: IkeSa, error: ProtocolError, now: float) -> None:
             failure = Failure(Kind.CRYPTO_NO_PROPOSAL, str(error))
         case _:
             failure = error.failure or Failure(Kind.PEER_PROTOCOL, str(error))
-    say_farewell(core, sa, failure, now)
+    say_farewell(core, failure, now)

@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import ClassVar
 
 from ..children import accepted_selectors, build_child, install, use_outbound
-from ..core import Core
+from ..core import MAX_REFUSALS, Core
 from ..errors import ChildSaNotFound, InvalidSyntax, TemporaryFailure, TsUnacceptable
-from ..events import Selector
+from ..events import Failure, Kind, Selector
 from ..kex import KeyPair, generate
 from ..message import Message
 from ..payloads import KeyExchange, Nonce, Notify, Payload, SecurityAssociation, TsInitiator, TsResponder
@@ -31,8 +31,8 @@ from .create_child import (
     share_method,
     wanted_group,
 )
-from .delete import DeleteChild, forget_lost_child
-from .sa_init import NONCE_SIZE
+from .delete import DeleteChild, forget_lost_child, say_farewell
+from .sa_init import NONCE_SIZE, notify_name
 
 
 class RekeyChild:
@@ -46,6 +46,7 @@ class RekeyChild:
         self.new_spi_in = core.new_esp_spi()
         self.nonce = core.rng(NONCE_SIZE)
         self.pair: KeyPair | None = generate(group, core.rng) if group is not None else None
+        self._child: Child | None = None
 
     @classmethod
     def preferred(cls, core: Core, spi_in: int) -> RekeyChild:
@@ -59,6 +60,7 @@ class RekeyChild:
         if child is None or child.state not in (ChildState.LIVE, ChildState.REKEYING):
             return None
         child.state = ChildState.REKEYING
+        self._child = child
         share = (KeyExchange(self.pair.method, self.pair.public),) if self.pair else ()
         return (
             Notify(NotifyType.REKEY_SA, protocol=ProtocolId.ESP, spi=self.spi_in.to_bytes(4)),
@@ -71,9 +73,9 @@ class RekeyChild:
 
     def process(self, core: Core, sa: IkeSa, response: Message, now: float) -> None:
         """# <-- CREATE_CHILD_SA { SA, Nr, [KEr,] TSi, TSr }."""
-        child = core.children.get(self.spi_in)
+        child = self._child  # it may be deleted by now; its successor is wanted all the same
         if child is None:
-            return
+            raise AssertionError("a response to a request that was not built")
         if (error := response.error()) is not None:
             self._recover(core, sa, child, error, response, now)
             return
@@ -96,8 +98,11 @@ class RekeyChild:
         return new, min(self.nonce, nonce_r)
 
     def _replace(self, core: Core, sa: IkeSa, child: Child, new: Child, lowest: bytes, now: float) -> None:
-        child.state = ChildState.REPLACED
         core.timers.stop(Timer.REKEY_CHILD, self.spi_in)
+        if child.state is ChildState.DELETED:
+            install(core, new, now, replaces=self.spi_in)
+            return
+        child.state = ChildState.REPLACED
         rival = child.peer_rekey
         if rival is None or rival.lowest_nonce < lowest:
             install(core, new, now, replaces=self.spi_in)
@@ -113,18 +118,28 @@ class RekeyChild:
         self, core: Core, sa: IkeSa, child: Child, error: Notify, response: Message, now: float
     ) -> None:
         """The gateway refused: try what it would accept, at once or later (R2, X4, X5)."""
+        if child.state is ChildState.DELETED or error.type == NotifyType.CHILD_SA_NOT_FOUND:
+            if child.peer_rekey is None:  # else the peer's own rekey came first and stands (X3)
+                forget_lost_child(core, child, now)
+            return
         child.state = ChildState.LIVE if child.peer_rekey is None else ChildState.REPLACED
         group = wanted_group(response)
+        if child.peer_rekey is not None:
+            return
         if group is not None and group != self.group and group in core.config.esp_offer.kex_methods:
             core.begin(RekeyChild(core, self.spi_in, group), sa, first=True)
-        elif error.type == NotifyType.NO_PROPOSAL_CHOSEN and self.group is not None:
+        elif error.type in (NotifyType.NO_PROPOSAL_CHOSEN, NotifyType.INVALID_KE_PAYLOAD) and self.group:
             core.begin(RekeyChild(core, self.spi_in, None), sa, first=True)
-        elif child.peer_rekey is not None:
-            return  # the peer's own rekey of the same SA came first and stands (X3)
-        elif error.type == NotifyType.CHILD_SA_NOT_FOUND:
-            forget_lost_child(core, sa, child, now)
         else:
-            core.retry(Timer.REKEY_CHILD, now, self.spi_in)
+            self._try_later(core, child, error, now)
+
+    def _try_later(self, core: Core, child: Child, error: Notify, now: float) -> None:
+        child.refusals += 1
+        if child.refusals < MAX_REFUSALS:
+            core.retry(Timer.REKEY_CHILD, now, child.refusals, self.spi_in)
+            return
+        evidence = f"the gateway refuses to replace the Child SA, at last with {notify_name(error.type)}"
+        say_farewell(core, Failure(Kind.PEER_PROTOCOL, evidence), now)
 
 
 def answer_rekey_child(

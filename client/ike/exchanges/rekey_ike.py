@@ -11,13 +11,13 @@ from collections import deque
 from dataclasses import replace
 from typing import ClassVar
 
-from ..core import Core
+from ..core import MAX_REFUSALS, Core
 from ..errors import InvalidSyntax, TemporaryFailure
-from ..events import IkeRekeyed
+from ..events import Failure, IkeRekeyed, Kind
 from ..kex import generate
 from ..keys import derive_rekeyed_ike_keys
 from ..message import Message
-from ..payloads import KeyExchange, Nonce, Payload, SecurityAssociation
+from ..payloads import KeyExchange, Nonce, Notify, Payload, SecurityAssociation
 from ..proposals import accept_ike, choose_ike
 from ..registry import ExchangeType
 from ..sa import ChildState, IkeSa, IkeSaState
@@ -30,8 +30,8 @@ from .create_child import (
     share_method,
     wanted_group,
 )
-from .delete import DeleteIke
-from .sa_init import NONCE_SIZE
+from .delete import DeleteIke, say_farewell
+from .sa_init import NONCE_SIZE, notify_name
 
 OLD_SA_KEPT = 60.0  # seconds for the peer to delete an IKE SA that it has replaced
 
@@ -60,8 +60,8 @@ class RekeyIke:
 
     def process(self, core: Core, sa: IkeSa, response: Message, now: float) -> None:
         """# <-- CREATE_CHILD_SA { SA, Nr, KEr }."""
-        if response.error() is not None:
-            self._recover(core, sa, response, now)
+        if (error := response.error()) is not None:
+            self._recover(core, sa, error, response, now)
             return
         suite, spi_r = accept_ike(self.proposals, required_proposals(response))
         nonce_r = required_nonce(response)
@@ -77,13 +77,20 @@ class RekeyIke:
         succeed(core, sa, successor, now)
         core.begin(DeleteIke(), sa)
 
-    def _recover(self, core: Core, sa: IkeSa, response: Message, now: float) -> None:
+    def _recover(self, core: Core, sa: IkeSa, error: Notify, response: Message, now: float) -> None:
+        if sa.state is not IkeSaState.REKEYING:
+            return  # it is being closed meanwhile
         sa.state = IkeSaState.LIVE
         group = wanted_group(response)
         if group is not None and group != self.pair.method and group in core.config.ike_offer.kex_methods:
             core.begin(RekeyIke(core, group), sa, first=True)
-        else:
-            core.retry(Timer.REKEY_IKE, now)
+            return
+        sa.refusals += 1
+        if sa.refusals < MAX_REFUSALS:
+            core.retry(Timer.REKEY_IKE, now, sa.refusals)
+            return
+        evidence = f"the gateway refuses to replace the IKE SA, at last with {notify_name(error.type)}"
+        say_farewell(core, Failure(Kind.PEER_PROTOCOL, evidence), now)
 
 
 def succeed(core: Core, old: IkeSa, successor: IkeSa, now: float) -> None:
@@ -113,4 +120,5 @@ def answer_rekey_ike(core: Core, sa: IkeSa, request: Message, now: float) -> tup
         proposal.spi, spi_r, suite, keys, core.rng, initiated=False, fragmentation=sa.fragmentation, now=now
     )
     succeed(core, sa, successor, now)
+    successor.predecessor = sa
     return (SecurityAssociation((replace(proposal, spi=spi_r),)), Nonce(nonce_r), *share)
