@@ -57,9 +57,7 @@ class RsaPkcs1:
 
     def verify(self, key: PublicKey, signature: bytes, octets: bytes) -> None:
         """The padding of RFC 8017 section 8.2 is encoded and compared, not parsed."""
-        if not isinstance(key, rsa.RSAPublicKey):
-            raise InvalidSignature
-        key.verify(signature, octets, padding.PKCS1v15(), _HASHES[self.hash_id])
+        _fitting_rsa(key, signature).verify(signature, octets, padding.PKCS1v15(), _HASHES[self.hash_id])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +72,7 @@ class RsaPss:
 
     def verify(self, key: PublicKey, signature: bytes, octets: bytes) -> None:
         """A salt of another size is refused."""
-        if not isinstance(key, rsa.RSAPublicKey):
-            raise InvalidSignature
-        key.verify(signature, octets, self._padding(), _HASHES[self.hash_id])
+        _fitting_rsa(key, signature).verify(signature, octets, self._padding(), _HASHES[self.hash_id])
 
     def _padding(self) -> padding.PSS:
         digest = _HASHES[self.hash_id]
@@ -146,6 +142,13 @@ class Edwards:
         if not isinstance(key, self.public):
             raise InvalidSignature
         key.verify(signature, octets)
+
+
+def _fitting_rsa(key: PublicKey, signature: bytes) -> rsa.RSAPublicKey:
+    """The key, if it may have made a signature of this size (RFC 8017 section 8.1.2): OpenSSL does not ask."""
+    if not isinstance(key, rsa.RSAPublicKey) or len(signature) != (key.key_size + 7) // 8:
+        raise InvalidSignature
+    return key
 
 
 def _expect_rsa(key: PrivateKey) -> rsa.RSAPrivateKey:

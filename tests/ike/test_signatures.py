@@ -191,6 +191,14 @@ def test_auth_without_its_algorithm_identifier_is_refused() -> None:
     refused(Authentication(AuthMethod.DIGITAL_SIGNATURE, b""), key("rsa"))
 
 
+def test_an_rsa_signature_without_its_leading_zero_is_refused() -> None:
+    signature = b"\1"
+    while signature[0] != 0:  # one in 256 is
+        signature = rsa_key().sign(OCTETS, padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256())
+    verify_signature(digital(PSS_SHA256, signature), rsa_key().public_key(), OCTETS)
+    assert refused(digital(PSS_SHA256, signature[1:]), rsa_key()) is Kind.TRUST_NO_PROOF
+
+
 @pytest.mark.parametrize("salt", [0, 20, 31, 33, 64])
 def test_a_salt_of_another_size_is_refused(salt: int) -> None:
     signature = rsa_key().sign(OCTETS, padding.PSS(padding.MGF1(hashes.SHA256()), salt), hashes.SHA256())
