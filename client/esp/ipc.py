@@ -34,6 +34,7 @@ class _Tag(IntEnum):
     PEER = 20
     ACTIVE = 21
     BROKEN = 22
+    CARRIES = 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +268,22 @@ class Active:
 
 
 @dataclass(frozen=True, slots=True)
+class Carries:
+    """The first packet came in over the socket bound last; both times as in `Active`."""
+
+    TAG: ClassVar = _Tag.CARRIES
+    before_ms: int  # the last one over an earlier socket
+    first_ms: int
+
+    @classmethod
+    def pull(cls, reader: Reader) -> Self:
+        return cls(reader.uint(8), reader.uint(8))
+
+    def push(self, writer: Writer) -> None:
+        writer.uint(self.before_ms, 8).uint(self.first_ms, 8)
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
     """The pump's last words."""
 
@@ -282,13 +299,13 @@ class Broken:
 
 
 Command = Attach | Bind | Install | UseOutbound | Remove | Count
-Report = Done | Counted | IkeReceived | Notice | PeerSeen | Active | Broken
+Report = Done | Counted | IkeReceived | Notice | PeerSeen | Active | Carries | Broken
 
 _COMMANDS: dict[int, type[Command]] = {
     kind.TAG: kind for kind in (Attach, Bind, Install, UseOutbound, Remove, Count)
 }
 _REPORTS: dict[int, type[Report]] = {
-    kind.TAG: kind for kind in (Done, Counted, IkeReceived, Notice, PeerSeen, Active, Broken)
+    kind.TAG: kind for kind in (Done, Counted, IkeReceived, Notice, PeerSeen, Active, Carries, Broken)
 }
 
 

@@ -74,6 +74,7 @@ class Pump:
         self._ingress = Ingress(self._table, self._reporter.tell)
         self._left: list[tuple[float, OuterSocket]] = []  # sockets of earlier paths and when to close them
         self._inbound_at = self._outbound_at = 0.0
+        self._moving = False  # bound to another socket, over which nothing has come in yet
         self._told = ipc.Active(0, 0)
         self._tell_at = 0.0
         self._interest: dict[int, int] = {}
@@ -95,11 +96,18 @@ class Pump:
             self._outbound_at = now
         for outer in self._sockets():
             if outer.fileno() in ready and self._ingress.drain(outer):
-                self._inbound_at = now
+                self._note_inbound(outer, now)
         self._report(now)
         self._close_left(now)
         self._watch_all()
         return True
+
+    def _note_inbound(self, outer: OuterSocket, now: float) -> None:
+        """Keep the time; the first packet over a new path says how long the move was felt."""
+        if self._moving and outer is self._egress.outer:
+            self._moving = False
+            self._reporter.tell(ipc.Carries(int(self._inbound_at * 1000), int(now * 1000)))
+        self._inbound_at = now
 
     def _sockets(self) -> list[OuterSocket]:
         left = [outer for _, outer in self._left]
@@ -164,6 +172,7 @@ class Pump:
         outer = OuterSocket(socket.socket(fileno=descriptor), command.local, command.remote)
         self._watch(outer.fileno(), select.EPOLLIN)
         if self._egress.outer is not None:
+            self._moving = True
             self._watch(self._egress.outer.fileno(), select.EPOLLIN)
             self._left.append((self._clock() + _LINGER, self._egress.outer))
         self._egress.outer = outer

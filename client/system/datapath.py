@@ -58,13 +58,26 @@ class Activity:
 
 
 @dataclass(frozen=True, slots=True)
+class PathCarries:
+    """The first packet came in over the path of the last `rebind`.
+
+    Times in CLOCK_BOOTTIME seconds; `before` is the last one over an earlier path, 0.0: there was none.
+    """
+
+    before: float
+    first: float
+
+
+@dataclass(frozen=True, slots=True)
 class DataPathFailed:
     """The data path is gone (the pump died): everything on it must be made anew."""
 
     reason: str
 
 
-DataPathEvent = FirstInbound | SoftLimit | SelectorViolation | PeerAddressSeen | Activity | DataPathFailed
+DataPathEvent = (
+    FirstInbound | SoftLimit | SelectorViolation | PeerAddressSeen | Activity | PathCarries | DataPathFailed
+)
 
 
 class DataPath(Protocol):

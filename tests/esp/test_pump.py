@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path as FilePath
 
 import pytest
 
 from client.ike.events import EspAlgorithms
-from client.system.datapath import Activity, DataPathFailed, FirstInbound, PeerAddressSeen
+from client.system.datapath import Activity, DataPathFailed, FirstInbound, PathCarries, PeerAddressSeen
 from client.system.userspace import IkeDatagram
 
 from .children import AES_CBC, AES_GCM, AES_GCM_ESN, CHACHA20
@@ -105,6 +106,20 @@ def test_move_to_a_new_socket_keeps_sequence_numbers_and_replay_state() -> None:
         after = await other.data_path.counters()
         assert after[0].packets_in > before[0].packets_in
         assert after[0].dropped == before[0].dropped  # a counter that had started anew would be a replay
+
+    run(body)
+
+
+def test_the_first_packet_over_a_new_path_tells_how_long_the_move_was_felt() -> None:
+    async def body(one: End, other: End) -> None:
+        assert await udp_echo(one, other, 4)
+        moved_at = time.clock_gettime(time.CLOCK_BOOTTIME)
+        one.leave_for(SPARE[0])
+        await one.point_at(other.local)
+        await other.point_at(one.local)
+        assert await udp_echo(one, other, 4)
+        told = await one.next(PathCarries)
+        assert 0 < told.before <= moved_at < told.first + 0.001
 
     run(body)
 
