@@ -140,7 +140,8 @@ def _handover(move: Handover, now: float) -> str:
 
 
 def _trouble(entry: TunnelStatus, now: float) -> Iterator[str]:
-    if entry.state != "up" and entry.detail:
+    told = entry.failure.evidence if entry.failure else ""
+    if entry.state != "up" and entry.detail not in ("", told):
         yield f"now       {printable(entry.detail)}"
     if entry.failure is not None:
         yield f"problem   {printable(entry.failure.evidence)} [{printable(entry.failure.kind)}]"

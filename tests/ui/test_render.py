@@ -74,6 +74,11 @@ def test_trouble_says_what_was_seen_and_what_comes_next() -> None:
     ]
 
 
+def test_what_is_seen_is_not_told_twice() -> None:
+    blocked = TunnelStatus("office", "blocked", detail="E=691", failure=Fault("auth.rejected", "E=691"))
+    assert render.tunnel(blocked, NOW).count("E=691") == 1
+
+
 def test_several_tunnels_take_a_line_each() -> None:
     other = TunnelStatus("home", "connecting", since=NOW - 1, detail="resolving vpn.example.net")
     lines = render.status(StatusReport(NOW, tunnels=(UP, other))).splitlines()

@@ -17,7 +17,9 @@ from tests.control.fake import FakeDaemon, serving_apart
 from tests.ui.conftest import EAP, MemoryKeyring
 from ui.cli import main
 
-CONNECTING = TunnelStatus("office", "connecting", serial=1, detail="waiting for an answer from 192.0.2.1")
+CONNECTING = TunnelStatus(
+    "office", "connecting", serial=1, gateway="vpn.example.com", detail="waiting for an answer from 192.0.2.1"
+)
 UP = TunnelStatus("office", "up", serial=1, addresses=("10.77.0.5/32",))
 ROOT_OF_SOURCE = Path(__file__).parents[2]
 
@@ -156,7 +158,7 @@ def test_a_tunnel_that_just_does_not_come_up_times_out(
 ) -> None:
     daemon.script = [CONNECTING]
     assert main(["up", "--timeout", "0.05"]) == 6
-    assert "waiting for an answer from 192.0.2.1" in capsys.readouterr().err
+    assert "waiting for an answer from 192.0.2.1 (gateway vpn.example.com)" in capsys.readouterr().err
 
 
 def test_a_tunnel_that_was_wanted_before_stays_wanted(daemon: FakeDaemon) -> None:
@@ -263,11 +265,14 @@ def in_a_terminal(
 
 def test_a_person_at_a_terminal_is_asked_without_an_echo(daemon: FakeDaemon, directory: Path) -> None:
     (directory / "office.toml").write_text(EAP.replace("keyring:office/eap", "ask:"))
-    daemon.script = [SecretNeeded("7", "office", "otp", "Code of the day", 0.0), UP]
+    question = SecretNeeded("7", "office", "otp", "Code of the day", 0.0)
+    daemon.secrets = (question, SecretNeeded("8", "other", "otp", "Not ours", 0.0))
+    daemon.script = [question, UP]  # it comes as an event too, and is asked once
     typed = [(b"Password of alice (vpn.example.com): ", b"hunter2"), (b"Code of the day: ", b"123456")]
     seen = in_a_terminal(["up"], typed, {})
     assert b"hunter2" not in seen
     assert b"123456" not in seen
+    assert methods(daemon) == ["up", "answer"]
     request, answer = daemon.calls[0][1], daemon.calls[1][1]
     assert isinstance(request, Up)
     assert request.secrets["ask:"].reveal() == "hunter2"

@@ -28,6 +28,7 @@ from .. import output, render
 from ..credentials import Prompter, Terminal, offer_to_keep
 from ..preparation import Prepared, choose, prepare
 
+_TOPICS = ("tunnel", "secret")
 _VISIBLE = frozenset({"confirm-fingerprint", "choose-certificate"})
 """Questions whose answer is no secret."""
 
@@ -75,29 +76,35 @@ class Attempt:
         self._deadline = 0.0
         self._last = TunnelStatus("", "off")
         self._failure: Fault | None = None
+        self._answered: set[str] = set()
 
     def run(self, prepared: Prepared, *, wait: bool) -> TunnelStatus:
         """The tunnel's status at the end; `ControlError` where it did not come up."""
-        before = self._client.subscribe(Subscribe(("tunnel", "secret")))
+        before = self._client.subscribe(Subscribe(_TOPICS))
         accepted = self._client.up(prepared.request).tunnel
         if not wait:
             return accepted
         wanted_already = _stood(before, accepted.name)
         self._deadline = monotonic() + self._patience
         try:
-            return self._follow(accepted, before)
+            self._catch_up(accepted.name)
+            return self._follow(accepted)
         except (ControlError, KeyboardInterrupt):
             if not wanted_already:
                 with contextlib.suppress(ControlError):
                     self._client.down(accepted.name, force=True)
             raise
 
-    def _follow(self, status: TunnelStatus, before: Snapshot) -> TunnelStatus:
-        serial = status.serial
-        for needed in before.secrets:
-            if needed.tunnel == status.name:
+    def _catch_up(self, name: str) -> None:
+        """Answer what the daemon has asked before, perhaps somebody who went away."""
+        for needed in self._client.subscribe(Subscribe(_TOPICS)).secrets:
+            if needed.tunnel == name:
                 self._answer(needed)
-        while not self._settled(status):
+
+    def _follow(self, status: TunnelStatus) -> TunnelStatus:
+        serial = status.serial
+        settled = status.state != "off" and self._settled(status)  # off: the daemon has not begun yet
+        while not settled:
             event = self._client.next_event(self._deadline)
             if event is None:
                 raise self._too_late()
@@ -106,6 +113,7 @@ class Attempt:
                 self._answer(data)
             elif isinstance(data, TunnelStatus) and data.name == status.name and data.serial >= serial:
                 status = data
+                settled = self._settled(status)
         return status
 
     def _settled(self, status: TunnelStatus) -> bool:
@@ -132,14 +140,19 @@ class Attempt:
         return ControlError(failure.kind, f"{status.name}: {failure.evidence}", failure.hint)
 
     def _too_late(self) -> ControlError:
-        doing = render.progress(self._last)
         if self._failure is not None:
             evidence = f"after {self._patience:g} s, {self._last.name}: {self._failure.evidence}"
             return ControlError(self._failure.kind, evidence, self._failure.hint)
-        return ControlError("wait.timeout", f"after {self._patience:g} s, {doing}")
+        gateway = f" (gateway {self._last.gateway})" if self._last.gateway else ""
+        return ControlError(
+            "wait.timeout", f"after {self._patience:g} s, {render.progress(self._last)}{gateway}"
+        )
 
     def _answer(self, needed: SecretNeeded) -> None:
-        """Ask the person; the time that takes is given back to the deadline."""
+        """Ask the person, once; the time that takes is given back to the deadline."""
+        if needed.id in self._answered:
+            return
+        self._answered.add(needed.id)
         asked_at = monotonic()
         try:
             ask = self._prompter.line if needed.kind in _VISIBLE else self._prompter.secret
