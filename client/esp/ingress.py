@@ -61,50 +61,58 @@ class Ingress:
             return False
         alive = False
         for start, end, origin in trains:
-            size = origin.part or end - start
-            for at in range(start, end, size or 1):
-                alive |= self._take(at, min(at + size, end), origin, outer)
+            if self._take_train(start, end, origin, outer):
+                alive = True
         self._write_run()
         self._end = 0
         return alive
 
-    def _take(self, start: int, end: int, origin: Origin, outer: OuterSocket) -> bool:
-        if end - start < _SHORTEST:
-            return False
-        spi = _spi_of(self._reader.buffer, start)[0]
-        if spi == _NON_ESP_MARKER:
+    def _take_train(self, start: int, end: int, origin: Origin, outer: OuterSocket) -> bool:
+        """Datagrams of one sender in one stretch of the buffer; whether one of them was authentic."""
+        alive = False
+        size = origin.part or end - start
+        for at in range(start, end, size or 1):
+            stop = min(at + size, end)
+            spi = _spi_of(self._reader.buffer, at)[0]
+            pair = self._table.pair(spi)
+            if pair is None or stop - at < _SHORTEST:
+                self._take_other(spi, at, stop, origin, outer)
+            elif self._take(pair, self._reader.view[at:stop], origin.ecn):
+                alive = True
+                if not pair.told_first or origin.remote is not self._seen:
+                    self._note_life(pair, origin.remote)
+        return alive
+
+    def _take_other(self, spi: int, start: int, end: int, origin: Origin, outer: OuterSocket) -> None:
+        """IKE, a keepalive, or nonsense."""
+        if spi == _NON_ESP_MARKER and end - start > _MARKER_SIZE:
             data = bytes(self._reader.view[start + _MARKER_SIZE : end])
             self._tell(ipc.IkeReceived(data, origin.remote, outer.local))
-            return False
-        pair = self._table.pair(spi)
-        if pair is None:
+        else:
             self.dropped += 1
-            return False
-        try:
-            self._pass_on(pair.inbound, self._reader.view[start:end], origin.ecn)
-        except EspRejected as rejected:
-            pair.inbound.dropped += 1
-            if rejected.reason is Reason.SELECTOR:
-                self.violations.add(pair.inbound.spi)
-            if not rejected.authentic:
-                return False
-        if not pair.told_first or origin.remote != self._seen:
-            self._note_life(pair, origin.remote)
-        return True
 
-    def _pass_on(self, sa: InboundSa, packet: memoryview, ecn: int) -> None:
+    def _take(self, pair: Pair, packet: memoryview, ecn: int) -> bool:
+        """Pass on what is in an ESP packet; whether the peer has made it."""
+        sa = pair.inbound
         size = max(len(packet) - sa.overhead, 0)
         if self._end + size > len(self._plain):
             self._write_run()
             self._end = 0
         plaintext = self._plain[self._end : self._end + size]
-        sa.open_into(packet, plaintext)
         marked = ecn in (ECT_1, CE)  # the other two never change an inner packet
-        if sa is self._run_of and not marked and self._run.follows(plaintext):
-            sa.octets += self._run.first_size
-        else:
-            self._examine(sa, plaintext, ecn if marked else NOT_ECT)
+        try:
+            sa.open_into(packet, plaintext)
+            if sa is self._run_of and not marked and self._run.follows(plaintext):
+                sa.octets += self._run.first_size
+            else:
+                self._examine(sa, plaintext, ecn if marked else NOT_ECT)
+        except EspRejected as rejected:
+            sa.dropped += 1
+            if rejected.reason is Reason.SELECTOR:
+                self.violations.add(sa.spi)
+            return rejected.authentic
         self._end += size
+        return True
 
     def _examine(self, sa: InboundSa, plaintext: memoryview, ecn: int) -> None:
         """A packet that is no next segment of the run as it stands."""
@@ -122,11 +130,11 @@ class Ingress:
             pair.told_first = True
             self._tell(ipc.Notice(ipc.Sign.FIRST_INBOUND, pair.inbound.spi))
         if remote != self._seen:
-            self._seen = remote
             self._tell(ipc.PeerSeen(remote))
+        self._seen = remote  # the object itself, which the next datagram will most likely carry too
 
     def _write_run(self) -> None:
-        if self._run.size:
+        if self._run:
             try:
                 os.writev(self.tun, self._run.finish())
             except OSError as error:

@@ -26,6 +26,7 @@ _ACK = 0x10
 _PSH = 0x08
 _LARGEST_PACKET = 65535
 _CHECKSUM_AT = 16  # within the TCP header
+_CLOSED = -1  # the size of a plaintext that never comes
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,101 +61,98 @@ def _layout(version: int, tcp_size: int) -> _Layout:
 class TcpRun:
     """Segments of one flow, each following the one before; empty at first.
 
-    Segments are buffers that hold an ESP plaintext: the inner packet, padding and trailer.  They must not
-    change until the run is written.  What the first one's selector check has found holds for all.
+    Segments are buffers that hold an ESP plaintext: the inner packet, padding and trailer.  They must not change
+    until the run is written.  What the first one's selector check has found holds for all.
     """
 
     __slots__ = (
-        "_closed",
         "_expected",
         "_first",
+        "_head_size",
         "_layout",
         "_parts",
         "_plain_size",
         "_push",
+        "_room",
+        "_same",
+        "_step",
         "_tail",
-        "size",
+        "first_size",
     )
 
     def __init__(self) -> None:
-        self.size = 0  # octets of the inner packet so far; 0: empty
-        self._closed = True
-        self._expected = 0  # the header of the next segment, as far as it is foreseen
         self._first = memoryview(b"")
-        self._layout = _layout(4, 20)
         self._parts: list[memoryview | bytes] = []
-        self._plain_size = 0
+        self.first_size = 0  # octets of the first inner packet, and of every further one but the last
+        self._plain_size = _CLOSED  # the same with padding and trailer
+        self._tail = b""  # padding and trailer
+        self._layout = _layout(4, 20)
+        self._head_size = self._same = self._step = 0  # of the layout, at hand
+        self._expected = 0  # the header of the next segment, as far as it is foreseen
         self._push = 0
-        self._tail = b""
+        self._room = 0  # segments that can still follow
 
-    @property
-    def first_size(self) -> int:
-        """Octets of the first inner packet."""
-        return self._plain_size - len(self._tail)
+    def __bool__(self) -> bool:
+        return bool(self._parts)
 
     def begin(self, plaintext: memoryview, size: int) -> None:
         """Start with a checked packet of `size` octets; where it is no segment nothing can follow it."""
-        self.size = size
         self._first = plaintext
         self._parts = [NO_OFFLOAD, plaintext[:size]]
+        self._plain_size = _CLOSED
         layout = _layout_of(plaintext, size)
-        self._closed = layout is None
         if layout is not None:
-            self._layout = layout
-            self._plain_size = len(plaintext)
-            self._tail = bytes(plaintext[size:])
-            head = int.from_bytes(plaintext[: layout.size])
-            self._push = head & layout.push
-            self._expected = (head & layout.same) + (size - layout.size << layout.sequence_shift)
-            self._closed = bool(self._push)
+            self._foresee(layout, plaintext, size)
+
+    def _foresee(self, layout: _Layout, plaintext: memoryview, size: int) -> None:
+        head = int.from_bytes(plaintext[: layout.size])
+        self._push = head & layout.push
+        if self._push:
+            return
+        self._layout = layout
+        self._head_size, self._same = layout.size, layout.same
+        self._step = size - layout.size << layout.sequence_shift
+        self._expected = (head & layout.same) + self._step
+        self._room = (_LARGEST_PACKET - size) // (size - layout.size)
+        self._tail = bytes(plaintext[size:])
+        self.first_size = size
+        self._plain_size = len(plaintext) if self._room else _CLOSED
 
     def follows(self, plaintext: memoryview) -> bool:
         """Take an unchecked plaintext that is the next segment, as long as the first to the octet."""
-        if self._closed or len(plaintext) != self._plain_size:
+        if len(plaintext) != self._plain_size:
             return False
-        layout = self._layout
-        head = int.from_bytes(plaintext[: layout.size])
-        if head & layout.same != self._expected:
+        head = int.from_bytes(plaintext[: self._head_size])
+        if head & self._same != self._expected or plaintext[self.first_size :] != self._tail:
             return False
-        first = len(self._tail)
-        if plaintext[-first:] != self._tail:
-            return False
-        self._take(plaintext[layout.size : -first], head)
+        self._parts.append(plaintext[self._head_size : self.first_size])
+        self._expected += self._step
+        self._room -= 1
+        self._push = head & self._layout.push
+        if self._push or not self._room:
+            self._plain_size = _CLOSED
         return True
 
     def ends_with(self, plaintext: memoryview, size: int) -> bool:
         """Take a checked packet of `size` octets that is the next segment and shorter: then the run is over."""
-        layout = self._layout
-        if self._closed or not layout.size < size < len(self._first):
+        if self._plain_size == _CLOSED or not self._head_size < size < self.first_size:
             return False
-        head = int.from_bytes(plaintext[: layout.size])
-        same = layout.same & ~layout.length
-        if head & same != self._expected & same or size > self._segment_size + layout.size:
+        head = int.from_bytes(plaintext[: self._head_size])
+        same = self._same & ~self._layout.length
+        if head & same != self._expected & same:
             return False
-        self._take(plaintext[layout.size : size], head)
-        self._closed = True
+        self._parts.append(plaintext[self._head_size : size])
+        self._push = head & self._layout.push
+        self._plain_size = _CLOSED
         return True
 
     def finish(self) -> list[memoryview | bytes]:
         """What to write for the run, which is empty again."""
-        parts, size = self._parts, self.size
+        parts, self._parts = self._parts, []
         if len(parts) > 2:
-            parts[0] = self._super_packet(size)
-        self.size = 0
-        self._closed = True
-        self._parts = []
+            parts[0] = self._super_packet(sum(map(len, parts[1:])))
+        self._plain_size = _CLOSED
         return parts
-
-    @property
-    def _segment_size(self) -> int:
-        return self.first_size - self._layout.size
-
-    def _take(self, payload: memoryview, head: int) -> None:
-        self._parts.append(payload)
-        self.size += len(payload)
-        self._expected += len(payload) << self._layout.sequence_shift
-        self._push |= head & self._layout.push
-        self._closed = bool(self._push) or self.size + self._segment_size > _LARGEST_PACKET
 
     def _super_packet(self, size: int) -> bytes:
         """Make the first header that of the whole; the virtio-net header for it."""
@@ -173,7 +171,8 @@ class TcpRun:
         pseudo = _sum(bytes(addresses) + (size - ip_size).to_bytes(4) + _TCP.to_bytes(4))
         first[ip_size + _CHECKSUM_AT : ip_size + _CHECKSUM_AT + 2] = pseudo.to_bytes(2)
         return bytes((_NEEDS_CHECKSUM, kind)) + b"".join(
-            field.to_bytes(2, "little") for field in (layout.size, self._segment_size, ip_size, _CHECKSUM_AT)
+            field.to_bytes(2, "little")
+            for field in (layout.size, self.first_size - layout.size, ip_size, _CHECKSUM_AT)
         )
 
 
