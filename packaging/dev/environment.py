@@ -117,10 +117,11 @@ def give_back(directory: Path, owner: int) -> None:
 
 
 def run(command: list[str], failure: str) -> None:
-    """Run quietly; on failure, stop with our sentence and the last thing that the program said."""
+    """Run quietly; on failure, stop with our sentence and the last error that the program named."""
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode != 0:
-        said = [line.strip() for line in (answer.stderr or answer.stdout).splitlines() if line.strip()]
+        lines = [line.strip() for line in (answer.stderr or answer.stdout).splitlines() if line.strip()]
+        said = [line for line in lines if line.lower().startswith("error")] or lines
         stop(f"{failure}: {said[-1] if said else f'exit status {answer.returncode}'}")
 
 
