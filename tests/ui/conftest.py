@@ -8,6 +8,7 @@ from pathlib import Path
 import keyring
 import keyring.backend
 import pytest
+from keyring.errors import KeyringLocked
 
 import profiles.store
 from tests.control.fake import FakeDaemon, serving_apart, socket_directory
@@ -34,12 +35,19 @@ class MemoryKeyring(keyring.backend.KeyringBackend):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.entries: dict[tuple[str, str], str] = {}
+        self.locked = False
 
     def get_password(self, service: str, username: str) -> str | None:
+        self._open()
         return self.entries.get((service, username))
 
     def set_password(self, service: str, username: str, password: str) -> None:
+        self._open()
         self.entries[service, username] = password
+
+    def _open(self) -> None:
+        if self.locked:
+            raise KeyringLocked("nobody has logged in")
 
 
 @pytest.fixture
