@@ -78,13 +78,15 @@ def collect(
     for reference in references:
         stored = None if ask else _stored(reference, directory)
         if stored is None:
-            stored = prompter.secret(
-                reference.target.strip() if reference.scheme == "ask" and reference.target.strip() else owner
-            )
+            stored = prompter.secret(_own_prompt(reference) or owner)
             if reference.scheme == "keyring":
                 new.append(reference)
         values[reference.text] = SecretText(stored)
     return Secrets(values, tuple(new))
+
+
+def _own_prompt(reference: Reference) -> str:
+    return reference.target.strip() if reference.scheme == "ask" else ""
 
 
 def _stored(reference: Reference, directory: Path) -> str | None:
@@ -121,10 +123,8 @@ def offer_to_keep(secrets: Secrets, prompter: Prompter) -> None:
     from keyring.errors import KeyringError
 
     for reference in secrets.new:
-        if prompter.line(f'Keep the password in the keyring as "{reference.target}"? [y/N]').lower() not in {
-            "y",
-            "yes",
-        }:
+        answer = prompter.line(f'Keep the password in the keyring as "{reference.target}"? [y/N]')
+        if answer.lower() not in {"y", "yes"}:
             continue
         try:
             keyring.set_password(KEYRING_SERVICE, reference.target, secrets.values[reference.text].reveal())
