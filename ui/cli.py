@@ -28,6 +28,9 @@ _WIDTH = 80
 """Columns of a help text."""
 
 
+LONGEST_TIME = 7 * 86400.0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (the table is `client.control.kinds`)."""
     options = _parser().parse_args(arguments)
@@ -105,6 +108,13 @@ def _named(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", nargs="?", help="the only one, if there is only one")
 
 
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= LONGEST_TIME:  # neither nan nor inf is
+        raise ValueError(text)
+    return value
+
+
 def _up(parser: argparse.ArgumentParser) -> None:
     _named(parser)
     parser.add_argument("--ask", action="store_true", help="ask for secrets even where they are stored")
@@ -114,7 +124,7 @@ def _up(parser: argparse.ArgumentParser) -> None:
     )
     waiting.add_argument("--no-wait", dest="wait", action="store_false", help="leave the rest to the daemon")
     parser.add_argument(
-        "--timeout", type=float, default=UP_TIME, metavar="S", help="seconds to wait (%(default)g)"
+        "--timeout", type=_seconds, default=UP_TIME, metavar="S", help="seconds to wait (%(default)g)"
     )
 
 

@@ -280,7 +280,7 @@ async def _subscribed(_connection: Connection, _request: Subscribe) -> Empty:
 
 METHODS: dict[str, Method] = {
     "hello": Method(Access.READ, Hello, _hello),
-    "profile.list": Method(Access.READ, Empty, lambda c, _: c.server.handlers.profiles(c.caller)),
+    "profile.list": Method(Access.CONTROL, Empty, lambda c, _: c.server.handlers.profiles(c.caller)),
     "tunnel.status": Method(Access.READ, Named, _status),
     "tunnel.up": Method(Access.CONTROL, Up, lambda c, request: c.server.handlers.up(c.caller, request)),
     "tunnel.down": Method(Access.CONTROL, Down, lambda c, request: c.server.handlers.down(c.caller, request)),

@@ -161,6 +161,14 @@ def test_a_tunnel_that_just_does_not_come_up_times_out(
     assert "waiting for an answer from 192.0.2.1 (gateway vpn.example.com)" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "soon"])
+def test_a_timeout_is_a_time(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["up", "--timeout", text])
+    assert caught.value.code == 2
+    assert "--timeout" in capsys.readouterr().err
+
+
 def test_a_tunnel_that_was_wanted_before_stays_wanted(daemon: FakeDaemon) -> None:
     daemon.tunnels["office"] = TunnelStatus("office", "waiting", serial=1)
     daemon.script = [failed("blocked", "auth.rejected").replace(serial=2)]
