@@ -23,12 +23,9 @@ if TYPE_CHECKING:
 UP_TIME = 90.0
 """Seconds that `up` waits; the time in which a person answers a prompt does not count."""
 
-
+LONGEST_TIME = 7 * 86400.0
 _WIDTH = 80
 """Columns of a help text."""
-
-
-LONGEST_TIME = 7 * 86400.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -109,9 +106,12 @@ def _named(parser: argparse.ArgumentParser) -> None:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value <= LONGEST_TIME:  # neither nan nor inf is
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
     return value
 
 
