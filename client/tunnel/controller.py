@@ -137,7 +137,7 @@ def _dispatch(turn: Turn, event: Event) -> None:
 
 def _user_up(turn: Turn, event: UserUp) -> None:
     tunnel = turn.tunnel
-    is_same = tunnel.wanted and tunnel.config == event.config
+    is_same = tunnel.wanted and not event.renew and tunnel.config == event.config
     steadfast = event.restored or (tunnel.wanted and tunnel.steadfast)
     turn.know(config=event.config, wanted=True, steadfast=steadfast)
     match tunnel.state:

@@ -10,10 +10,15 @@ from .model import NetworkChange, TunnelConfig, TunnelUp, Underlay
 
 @dataclass(frozen=True, slots=True)
 class UserUp:
-    """The user wants the tunnel; `restored`: wanted before the daemon was restarted."""
+    """The user wants the tunnel.
+
+    `restored`: it was wanted before the daemon was restarted.  `renew`: by another profile than before, or with
+    other secrets.
+    """
 
     config: TunnelConfig
     restored: bool = False
+    renew: bool = False
 
 
 @dataclass(frozen=True, slots=True)

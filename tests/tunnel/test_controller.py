@@ -153,6 +153,13 @@ ROWS = [
         {"up": None},
     ),
     Row(
+        "up with other secrets makes the tunnel anew",
+        standing(),
+        UserUp(CONFIG, renew=True),
+        Resolving(),
+        (CloseSession(1), *LOOKUP),
+    ),
+    Row(
         "down tells the gateway first",
         standing(),
         UserDown(),

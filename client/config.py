@@ -1,0 +1,287 @@
+"""From a profile to what the engine is told: the only place where profile strings become typed values.  Pure.
+
+The caller has read the files and fetched the secrets that the profile refers to; both come keyed by the
+reference as the profile writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+
+from profiles.errors import ProfileError
+from profiles.model import LocalRound, Name, Profile
+
+from .ike.authentication import KeySigner, PrivateKey
+from .ike.events import Selector
+from .ike.identity import Identity
+from .ike.keys import Secret
+from .ike.options import (
+    CertLogin,
+    CertProof,
+    EapLogin,
+    Lifetimes,
+    Login,
+    Patience,
+    Proof,
+    PskLogin,
+    PskProof,
+    SessionConfig,
+)
+from .ike.proposals import PRESETS, Offer, parse_offer
+from .ike.registry import EapType, ProtocolId, TransformType
+from .ike.selectors import ANY_IPV4, ANY_IPV6, selector_of, selectors_of_addresses
+from .ike.trust import Trust
+from .tunnel.model import TunnelConfig
+
+T = TypeVar("T")
+
+EAP_METHODS = {"mschapv2": EapType.MSCHAPV2}
+PEM_MARK = b"-----BEGIN"
+NEVER = 1e9  # seconds
+
+
+class SecretMissing(Exception):
+    """The profile's reference `text` has no value yet: the user must be asked.
+
+    `kind` is one of the control protocol's kinds of secret, or "key": a private key, which only another
+    `up` can bring.
+    """
+
+    def __init__(self, text: str, path: str, kind: str) -> None:
+        super().__init__(f"{path} needs the secret {text}")
+        self.text = text
+        self.path = path
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What the profile refers to: file contents and secrets, by reference."""
+
+    files: Mapping[str, bytes]
+    secrets: Mapping[str, Secret]
+    system_authorities: bytes = b""  # PEM bundle of the system's trust store
+
+    def file(self, reference: str, path: str) -> bytes:
+        """The octets of a file; `ProfileError` where the caller did not hand them over."""
+        try:
+            return self.files[reference]
+        except KeyError:
+            raise ProfileError(path, f'"{reference}" was not handed over with the profile') from None
+
+    def key(self, reference: str, path: str) -> bytes:
+        """The octets of a private key's file, which the daemon never stores."""
+        try:
+            return self.files[reference]
+        except KeyError:
+            raise SecretMissing(reference, path, "key") from None
+
+    def secret(self, reference: str, path: str, kind: str = "password") -> Secret:
+        """A secret; `SecretMissing` where nobody has given it yet."""
+        try:
+            return self.secrets[reference]
+        except KeyError:
+            raise SecretMissing(reference, path, kind) from None
+
+
+def tunnel_config(profile: Profile) -> TunnelConfig:
+    """What the user wants of the tunnel, apart from IKE."""
+    routing = profile.routing
+    return TunnelConfig(
+        name=profile.id,
+        gateways=profile.gateway.addresses,
+        port=profile.gateway.port,
+        full=routing.mode == "full",
+        include=routing.include,
+        exclude=routing.exclude,
+        use_ts_from_gateway=routing.use_ts_from_gateway,
+        allow_lan=routing.allow_lan,
+        block_other_families=routing.block_other_families,
+        guard=routing.guard,
+        mtu=routing.mtu,
+    )
+
+
+def session_config(profile: Profile, material: Material) -> SessionConfig:
+    """What the engine needs; `ProfileError` names the key at fault, `SecretMissing` what to ask for."""
+    if profile.address.none:
+        reason = "a tunnel without an inside address is not available in this version"
+        raise ProfileError("address.none", reason, "Remove the key, or set static addresses.")
+    entry = profile.auth.local[0]
+    login, subject = _login(profile, entry, material)
+    expected = _expected(profile)
+    families = profile.address.families
+    return SessionConfig(
+        local_id=_local_id(profile, entry, subject),
+        remote_id=expected,
+        send_idr=profile.identity.send_idr == "always"
+        or (profile.identity.send_idr == "auto" and profile.identity.remote is not None),
+        strict_idr=profile.identity.match == "strict",
+        login=login,
+        proof=_proof(profile, expected, material),
+        ike_offer=_ike_offer(profile),
+        esp_offer=_esp_offer(profile),
+        request_ipv4="ipv4" in families,
+        request_ipv6="ipv6" in families,
+        static_addresses=profile.address.static,
+        local_selectors=_local_selectors(profile),
+        remote_selectors=_remote_selectors(profile),
+        mobike=profile.mobility.mobike,
+        force_encapsulation=profile.mobility.force_encap,
+        lifetimes=Lifetimes(float(profile.lifetimes.ike), float(profile.lifetimes.child)),
+        patience=Patience(
+            idle_liveness=float(profile.mobility.dpd), keepalive=profile.mobility.nat_keepalive or NEVER
+        ),
+    )
+
+
+def _at(path: str, make: Callable[[], T]) -> T:
+    """What `make` makes; its ValueError becomes the profile's error at `path`."""
+    try:
+        return make()
+    except ProfileError:
+        raise
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ProfileError(path, str(error)) from None
+
+
+def _identity(name: Name, path: str) -> Identity:
+    return _at(path, lambda: Identity.parse(name.value, name.type))
+
+
+def _expected(profile: Profile) -> Identity:
+    """Who the gateway must be: said explicitly, or the first of its addresses."""
+    if profile.identity.remote is not None:
+        return _identity(profile.identity.remote, "identity.remote")
+    address = profile.gateway.addresses[0]
+    return _at("gateway.addresses[0]", lambda: Identity.parse(address))
+
+
+def _local_id(profile: Profile, entry: LocalRound, subject: Identity | None) -> Identity:
+    """Who we are: said explicitly, else our certificate's subject or the EAP user."""
+    if profile.identity.local is not None:
+        return _identity(profile.identity.local, "identity.local")
+    if subject is not None:
+        return subject
+    name = entry.identity
+    if name is not None:
+        return _at("auth.local[0].identity", lambda: Identity.parse(name))
+    hint = 'Write local = "you@example.com" under [identity], as the gateway knows you.'
+    raise ProfileError("identity.local", "is missing, and nothing else says who we are", hint)
+
+
+def _login(profile: Profile, entry: LocalRound, material: Material) -> tuple[Login, Identity | None]:
+    """How we prove ourselves, and the subject of our certificate where that is how."""
+    path = "auth.local[0]"
+    match entry.method:
+        case "psk":
+            return PskLogin(material.secret(entry.secret, f"{path}.secret")), None
+        case "eap":
+            local = profile.identity.local
+            name = entry.identity or (local.value if local is not None else None)
+            if name is None:
+                raise ProfileError(f"{path}.identity", "is missing: EAP needs a user name")
+            methods = tuple(EAP_METHODS[word] for word in entry.eap_methods)
+            return EapLogin(name, material.secret(entry.secret, f"{path}.secret"), methods), None
+        case "cert":
+            return _certificate_login(entry, material, path)
+
+
+def _certificate_login(entry: LocalRound, material: Material, path: str) -> tuple[CertLogin, Identity]:
+    if entry.cert is None or entry.key is None:
+        raise AssertionError("the profile was not checked")
+    chain = _certificates(material.file(entry.cert, f"{path}.cert"), f"{path}.cert")
+    key = _private_key(material.key(entry.key, f"{path}.key"), entry, material, path)
+    if key.public_key() != chain[0].public_key():
+        raise ProfileError(f"{path}.key", "does not belong to the certificate", "Put our certificate first.")
+    encoded = tuple(certificate.public_bytes(Encoding.DER) for certificate in chain)
+    return CertLogin(encoded, KeySigner(key)), Identity.subject_of(chain[0])
+
+
+def _private_key(octets: bytes, entry: LocalRound, material: Material, path: str) -> PrivateKey:
+    passphrase = None
+    if b"ENCRYPTED" in octets:
+        passphrase = material.secret(entry.secret, f"{path}.secret", "passphrase").reveal()
+    try:
+        key = load_pem_private_key(octets, passphrase)
+    except ValueError as error:
+        reason = "cannot be decrypted with this passphrase" if passphrase else f"is no PEM key: {error}"
+        raise ProfileError(f"{path}.key", reason) from None
+    if not isinstance(key, PrivateKey):
+        raise ProfileError(f"{path}.key", "is of a kind that IKEv2 cannot sign with")
+    return key
+
+
+def _certificates(octets: bytes, path: str) -> list[x509.Certificate]:
+    if PEM_MARK in octets:
+        return _at(path, lambda: x509.load_pem_x509_certificates(octets))
+    return [_at(path, lambda: x509.load_der_x509_certificate(octets))]
+
+
+def _proof(profile: Profile, expected: Identity, material: Material) -> Proof:
+    """What the gateway must prove itself with."""
+    if profile.auth.proof == "psk":
+        entry = next(entry for entry in profile.auth.local if entry.method == "psk")
+        return PskProof(material.secret(entry.secret, "auth.local[0].secret"))
+    anchors = [
+        certificate
+        for n, reference in enumerate(profile.trust.ca)
+        for certificate in _certificates(material.file(reference, f"trust.ca[{n}]"), f"trust.ca[{n}]")
+    ]
+    if profile.trust.system_store:
+        anchors += _certificates(material.system_authorities, "trust.system_store")
+    strict = profile.identity.match == "strict"
+    return CertProof(Trust(tuple(anchors), expected, strict, allow_sha1=profile.crypto.allow_legacy))
+
+
+def _ike_offer(profile: Profile) -> Offer:
+    crypto = profile.crypto
+    words = crypto.ike or PRESETS[crypto.preset][0]
+    offer = _at("crypto.ike", lambda: parse_offer(ProtocolId.IKE, words, allow_legacy=crypto.allow_legacy))
+    if not offer.kex_methods:
+        raise ProfileError("crypto.ike", "names no key exchange", 'Add a group, for example "-x25519".')
+    return offer
+
+
+def _esp_offer(profile: Profile) -> Offer:
+    """ESP proposals, cut to what `pfs` says."""
+    crypto = profile.crypto
+    words = crypto.esp or PRESETS[crypto.preset][1]
+    offer = _at("crypto.esp", lambda: parse_offer(ProtocolId.ESP, words, allow_legacy=crypto.allow_legacy))
+    if crypto.pfs == "off":
+        return offer.without_kex()
+    if crypto.pfs == "offer":
+        return offer
+    with_kex = [proposal for proposal in offer.proposals if proposal.ids(TransformType.KE)]
+    if not with_kex:
+        raise ProfileError("crypto.esp", 'names no key exchange, but pfs = "require"')
+    return Offer(offer.protocol, tuple(replace(p, number=n) for n, p in enumerate(with_kex, 1)))
+
+
+def _local_selectors(profile: Profile) -> tuple[Selector, ...]:
+    """What we ask to send from: our addresses, which the gateway may still have to choose."""
+    if profile.address.static:
+        return selectors_of_addresses(profile.address.static)
+    return _everything(profile)
+
+
+def _remote_selectors(profile: Profile) -> tuple[Selector, ...]:
+    """What we ask to send to; the gateway may narrow it, and does where it is to name the networks."""
+    routing = profile.routing
+    if routing.mode == "full" or routing.use_ts_from_gateway:
+        return _everything(profile)
+    return tuple(selector_of(network) for network in routing.include)
+
+
+def _everything(profile: Profile) -> tuple[Selector, ...]:
+    families = {interface.version for interface in profile.address.static} or {
+        4 if family == "ipv4" else 6 for family in profile.address.families
+    }
+    every = {4: ANY_IPV4, 6: ANY_IPV6}
+    return tuple(every[family] for family in sorted(families))

@@ -1,0 +1,141 @@
+"""The one place that changes the machine: what all tunnels contribute, merged, applied one change at a time.
+
+A driver says what its tunnel contributes now and goes on; when a configuration that contains it stands, or could
+not be made, the answer comes to its inbox.  What changes while one is being applied is applied next, together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..ike.events import Address, Failure, Kind
+from ..system.reconcile import Outcome
+from ..tunnel.events import Applied, ApplyFailed
+from ..tunnel.merge import FullTunnelConflict, system_config
+from ..tunnel.model import NetworkState, SystemConfig, TunnelConfig, TunnelUp, Underlay
+
+Answer = Callable[[Applied | ApplyFailed], None]
+
+log = logging.getLogger("roam.applier")
+
+
+class SystemPort(Protocol):
+    """The part of `client.system.reconcile.System` that is used here."""
+
+    async def apply(self, desired: SystemConfig, generation: int) -> Outcome: ...
+    async def repair(self) -> Outcome: ...
+    async def sweep(self) -> Outcome: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one tunnel contributes: its guard, what it carries while it stands, and its outer paths."""
+
+    config: TunnelConfig
+    up: TunnelUp | None = None
+    underlays: frozenset[Underlay] = frozenset()
+
+
+class Applier:
+    """Commands: `share`, `withdraw`, `adapt`, `repair`; `run` is its one task."""
+
+    def __init__(self, system: SystemPort, use: Callable[[Iterable[Address]], None]) -> None:
+        """`use` hears of the outer addresses whose loss must be reported at once."""
+        self._system = system
+        self._use = use
+        self._shares: dict[str, Share] = {}
+        self._network = NetworkState()
+        self._waiting: list[Answer] = []
+        self._changed = asyncio.Event()
+        self._repair = False
+        self._generation = 0
+        self.config = SystemConfig()
+        """What was applied last."""
+
+    def conflict(self, name: str, config: TunnelConfig) -> Failure | None:
+        """Why another tunnel cannot be wanted beside the present ones."""
+        others = {other: (share.config, share.up) for other, share in self._shares.items() if other != name}
+        try:
+            system_config({**others, name: (config, None)}, self._network)
+        except FullTunnelConflict as conflict:
+            return conflict.failure
+        return None
+
+    def share(self, name: str, share: Share, answer: Answer | None = None) -> None:
+        """From now the tunnel contributes this."""
+        self._shares[name] = share
+        self._ask(answer)
+
+    def withdraw(self, name: str, answer: Answer | None = None) -> None:
+        """From now the tunnel contributes nothing."""
+        self._shares.pop(name, None)
+        self._ask(answer)
+
+    def adapt(self, network: NetworkState) -> None:
+        """The network is another one: the ways to the local networks may differ."""
+        self._network = network
+        if self._shares:
+            self._ask(None)
+
+    def repair(self) -> None:
+        """Somebody touched routes or rules: compare, and put ours back."""
+        self._repair = True
+        self._changed.set()
+
+    async def sweep(self) -> tuple[str, ...]:
+        """Leave nothing of ours; one line for each thing that was removed."""
+        outcome = await self._system.sweep()
+        for problem in outcome.problems:
+            log.warning("not removed: %s", problem)
+        return tuple(str(step) for step in outcome.steps)
+
+    async def run(self) -> None:
+        """Apply until cancelled."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            waiting, self._waiting = self._waiting, []
+            repair, self._repair = self._repair, False
+            if waiting or not repair:
+                self._tell(waiting, await self._apply())
+            else:
+                self._log(await self._system.repair())
+
+    def _ask(self, answer: Answer | None) -> None:
+        self._waiting.append(answer or _nobody)
+        self._changed.set()
+
+    async def _apply(self) -> Failure | None:
+        self._generation += 1
+        shares = self._shares.items()
+        underlays = frozenset(path for _, share in shares for path in share.underlays)
+        self._use({path.local for path in underlays})
+        try:
+            config = system_config(
+                {name: (share.config, share.up) for name, share in shares}, self._network, underlays
+            )
+        except FullTunnelConflict as conflict:
+            return conflict.failure
+        outcome = await self._system.apply(config, self._generation)
+        self.config = config
+        self._log(outcome)
+        if not outcome.problems:
+            return None
+        return Failure(Kind.LOCAL_FAULT, "; ".join(str(problem) for problem in outcome.problems[:3]))
+
+    def _log(self, outcome: Outcome) -> None:
+        for problem in outcome.problems:
+            log.warning("not changed: %s", problem)
+
+    def _tell(self, waiting: list[Answer], failure: Failure | None) -> None:
+        event = Applied() if failure is None else ApplyFailed(failure)
+        for answer in waiting:
+            answer(event)
+
+
+def _nobody(event: Applied | ApplyFailed) -> None:
+    """The answer of a change that nobody waits for."""

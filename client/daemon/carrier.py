@@ -1,0 +1,135 @@
+"""The data path of one tunnel: made with its first session, used by one leg at a time, taken away at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from ..ike.events import Channel, ChildUp, Endpoint
+from ..system.datapath import Activity, Counters, DataPathFailed
+from ..system.userspace import IkeDatagram
+from .inbox import Datagram, Inbox, PathEvent
+from .leg import Leg
+from .ports import CarrierPort
+
+Open = Callable[[], Awaitable[CarrierPort]]
+
+
+class Carrier:
+    """What is awaited here raises `OSError` where the data path cannot do it: then it is as good as dead."""
+
+    def __init__(self, open_data_path: Open, inbox: Inbox) -> None:
+        self._open = open_data_path
+        self._inbox = inbox
+        self._started: asyncio.Task[CarrierPort] | None = None
+        self._listener: asyncio.Task[None] | None = None
+        self._bound: Leg | None = None
+        self._legs_by_end: dict[Endpoint, int] = {}
+        self._counted: dict[int, Counters] = {}
+        self.activity = Activity(0.0, 0.0)
+
+    @property
+    def bound(self) -> Leg | None:
+        """The leg whose socket carries the traffic."""
+        return self._bound
+
+    @property
+    def totals(self) -> Counters:
+        """Of all Child SAs since the data path was made, as of the last `count`."""
+        rows = self._counted.values()
+        return Counters(
+            0,
+            sum(row.packets_in for row in rows),
+            sum(row.octets_in for row in rows),
+            sum(row.packets_out for row in rows),
+            sum(row.octets_out for row in rows),
+            sum(row.dropped for row in rows),
+        )
+
+    def prepare(self) -> None:
+        """Have one made, unless there is one: a handshake takes longer than that."""
+        if self._started is None:
+            self._started = asyncio.create_task(self._start())
+
+    async def _start(self) -> CarrierPort:
+        try:
+            port = await self._open()
+        except OSError as error:
+            self._inbox.put(PathEvent(DataPathFailed(f"the data path does not start: {error}")))
+            raise
+        self._listener = asyncio.create_task(self._listen(port))
+        return port
+
+    async def _port(self) -> CarrierPort:
+        self.prepare()
+        if self._started is None:
+            raise AssertionError("prepare() starts one")
+        return await self._started
+
+    async def _listen(self, port: CarrierPort) -> None:
+        events = port.events()
+        while True:
+            event = await events.get()
+            if isinstance(event, IkeDatagram):
+                self._take(event)
+                continue
+            self._inbox.put(PathEvent(event))
+            if isinstance(event, DataPathFailed):
+                return
+
+    def _take(self, datagram: IkeDatagram) -> None:
+        leg = self._legs_by_end.get(datagram.local)
+        if leg is not None:
+            self._inbox.put(Datagram(leg, datagram.data, Channel.NATT, datagram.remote))
+
+    async def bind(self, leg: Leg) -> None:
+        """Carry everything over the leg's present path."""
+        port = await self._port()
+        path = leg.sockets.path
+        await port.rebind(path, leg.sockets.natt_fd, encapsulate=leg.session.encapsulate)
+        leg.sockets.leave_natt()
+        self._legs_by_end[path.local_natt] = leg.id
+        self._bound = leg
+
+    async def install(self, leg: Leg, output: ChildUp) -> None:
+        """Add a Child SA of `leg`, which becomes the one that carries the traffic."""
+        port = await self._port()
+        if self._bound is not leg:
+            await self.bind(leg)
+        await port.install(output.child, leg.sockets.path, outbound=output.outbound)
+
+    async def use_outbound(self, spi_in: int) -> None:
+        """Send on this Child SA from now."""
+        await (await self._port()).use_outbound(spi_in)
+
+    async def remove(self, spi_in: int) -> None:
+        """Forget a Child SA, but not what it has carried."""
+        if self._started is None:
+            return
+        await self.count()
+        await (await self._port()).remove(spi_in)
+
+    async def count(self) -> None:
+        """Bring `totals` up to date."""
+        if self._started is not None:
+            port = await self._port()
+            self._counted.update({row.spi_in: row for row in await port.counters()})
+
+    def forget(self, leg: Leg) -> None:
+        """The leg is gone: nothing that comes in on its sockets matters any more."""
+        self._legs_by_end = {end: number for end, number in self._legs_by_end.items() if number != leg.id}
+        if self._bound is leg:
+            self._bound = None
+
+    async def close(self) -> None:
+        """Take it away, the link included; the next `prepare` makes another one."""
+        started, listener = self._started, self._listener
+        self._started = self._listener = self._bound = None
+        self._legs_by_end, self._counted = {}, {}
+        self.activity = Activity(0.0, 0.0)
+        if listener is not None:
+            listener.cancel()
+        if started is not None:
+            with contextlib.suppress(OSError):
+                await (await started).close()

@@ -1,0 +1,304 @@
+"""One tunnel's driver: the loop around the controller and its sessions.
+
+Theory of operation.  One task takes one item after the other from the inbox.  An item goes to a session or to
+the controller; sessions let outputs out, which are performed in order, and become events; the controller answers
+events with commands, which are carried out, and may make sessions let more out.  When nothing is left to do, the
+next deadline of all sessions and of the controller is how long the driver sleeps.  The item goes in before the
+timers, so that a reply in hand beats its own time-out; timers run on every turn, so that a flood cannot starve
+them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..control.messages import OuterPath, TunnelStatus
+from ..ike.events import Failure
+from ..ike.options import SessionConfig
+from ..system.datapath import (
+    Activity,
+    DataPathEvent,
+    DataPathFailed,
+    FirstInbound,
+    PathCarries,
+    PeerAddressSeen,
+    SelectorViolation,
+    SoftLimit,
+)
+from ..tunnel.controller import step
+from ..tunnel.events import Event, SecretMissing, Timer, UserDown, UserUp
+from ..tunnel.model import NetworkState, TunnelConfig
+from ..tunnel.states import Off, State, Tunnel, Waiting, live_legs, next_deadline
+from .applier import Applier
+from .effects import Effects
+from .inbox import Datagram, Inbox, Item, PathEvent, RekeyAsked, Stop, SystemAnswer, UserAsked
+from .leg import Leg
+from .ports import World
+from .status import Facts, Seen, Wished, describe
+
+log = logging.getLogger("roam.tunnel")
+
+COUNT_EVERY = 1.0
+"""Seconds between two looks at the data path's counters while there is traffic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user wants, as the daemon understands it."""
+
+    config: TunnelConfig
+    session: SessionConfig
+    wished: Wished
+
+
+class Driver:
+    """Runs one tunnel; `publish` hears of every change of its status.
+
+    Getters: `state`, `status`.  Commands: `want`, `await_secret`, `unwant`, `tell`, `stop`.
+    """
+
+    def __init__(
+        self,
+        config: TunnelConfig,
+        wished: Wished,
+        name: str,
+        link: str,
+        network: NetworkState,
+        world: World,
+        applier: Applier,
+        publish: Callable[[TunnelStatus], None],
+        ask: Callable[[Failure], None],
+    ) -> None:
+        self.wished = wished
+        self._world = world
+        self._applier = applier
+        self._publish = publish
+        self._inbox = Inbox()
+        self._tunnel = Tunnel(config, network=network)
+        self._effects = Effects(name, link, world, applier, self._inbox, ask)
+        self._since = world.clock()
+        self._counted_at = 0.0
+        self._told: TunnelStatus | None = None
+        self._ended = asyncio.Event()
+
+    # What others see
+
+    @property
+    def state(self) -> State:
+        """Where the tunnel stands."""
+        return self._tunnel.state
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the user wants it."""
+        return self._tunnel.wanted
+
+    @property
+    def status(self) -> TunnelStatus:
+        """Everything that its owner may know."""
+        return describe(
+            Facts(
+                self._tunnel,
+                self.wished,
+                self._effects.link,
+                self._seen(),
+                self._applier.config,
+                self._effects.carrier.totals,
+                self._effects.passage,
+                self._since,
+                self._world.epoch(),
+            )
+        )
+
+    # What the user wants
+
+    async def want(self, wish: Wish, *, restored: bool = False, renew: bool = False) -> None:
+        """The tunnel is wanted; `restored` and `renew` as in `UserUp`."""
+        self.wished = wish.wished
+        self._effects.session_config = wish.session
+        await self._hear(UserUp(wish.config, restored, renew))
+
+    async def await_secret(self, config: TunnelConfig, failure: Failure) -> None:
+        """The tunnel is wanted, but a secret must be given first."""
+        await self._hear(SecretMissing(config, failure))
+
+    async def unwant(self, *, force: bool = False) -> None:
+        """The wish ends; returns when the tunnel is off the machine, or wanted again."""
+        await self._hear(UserDown(force))
+        while not self._is_over:
+            self._ended.clear()
+            await self._ended.wait()
+
+    async def _hear(self, event: UserUp | UserDown | SecretMissing) -> None:
+        done = asyncio.get_running_loop().create_future()
+        self._inbox.put(UserAsked(event, done))
+        await done
+
+    def tell(self, item: Item) -> None:
+        """Something happened that may concern the tunnel."""
+        self._inbox.put(item)
+
+    # The loop
+
+    async def run(self) -> None:
+        """Until `Stop`."""
+        try:
+            while not isinstance(item := await self._inbox.next(self._delay()), Stop):
+                now = self._world.clock()
+                if item is not None:
+                    await self._work(item, now)
+                await self._expire(now)
+                if await self._settle(now) or not isinstance(item, Datagram):
+                    self._report(now)  # a datagram that changed nothing costs no more than itself
+                if isinstance(item, UserAsked) and not item.done.done():
+                    item.done.set_result(None)
+                await asyncio.sleep(0)  # a full inbox must not keep the other tasks from their turn
+        finally:
+            await self._effects.abandon()
+
+    def _delay(self) -> float | None:
+        """Seconds until something is due."""
+        due = [at for leg in self._running() if (at := leg.session.next_deadline()) is not None]
+        if (deadline := next_deadline(self._tunnel.state)) is not None:
+            due.append(deadline)
+        return max(min(due) - self._world.clock(), 0.0) if due else None
+
+    def _running(self) -> list[Leg]:
+        """The legs whose time passes: without a network nothing is sent, and nothing given up."""
+        state = self._tunnel.state
+        is_paused = isinstance(state, Waiting) and state.until is None
+        kept = live_legs(state) if is_paused else frozenset()
+        return [leg for leg in self._effects.legs.values() if leg.id not in kept]
+
+    async def _work(self, item: Item, now: float) -> None:
+        match item:
+            case Datagram(number, data, channel, remote):
+                if (leg := self._effects.legs.get(number)) is not None:
+                    leg.session.handle_datagram(data, channel, remote, now)
+            case PathEvent(event):
+                await self._hear_data_path(event, now)
+            case SystemAnswer():
+                await self._effects.hear_system(item)
+            case UserAsked(event):
+                self._effects.events.append(event)
+            case RekeyAsked(ike):
+                self._rekey(now, ike=ike)
+            case Stop():
+                raise AssertionError("the loop ends before")
+            case _:
+                self._effects.events.append(item)
+
+    async def _expire(self, now: float) -> None:
+        for leg in self._running():
+            leg.session.handle_timeout(now)
+        deadline = next_deadline(self._tunnel.state)
+        if deadline is not None and deadline <= now:
+            self._effects.events.append(Timer())
+
+    async def _settle(self, now: float) -> bool:
+        """Until nothing is left to do; whether there was anything."""
+        effects = self._effects
+        turns, busy = 0, True
+        while busy:
+            turns += 1
+            busy = False
+            for leg in list(effects.legs.values()):
+                busy = await effects.drain(leg) or busy
+            while effects.events:
+                busy = True
+                await self._decide(effects.events.popleft(), now)
+        return turns > 1
+
+    async def _decide(self, event: Event, now: float) -> None:
+        self._tunnel, commands = step(self._tunnel, event, now, self._world.chance())
+        for command in commands:
+            await self._effects.carry_out(command, self._tunnel.config)
+
+    # The data path
+
+    async def _hear_data_path(self, event: DataPathEvent, now: float) -> None:
+        effects = self._effects
+        match event:
+            case Activity(inbound_at, outbound_at):
+                effects.carrier.activity = event
+                if (bound := effects.carrier.bound) is not None:
+                    bound.session.note_activity(inbound_at, outbound_at, now)
+                await self._count(now)
+            case PathCarries(before, first):
+                if effects.passage is not None:
+                    effects.passage.carried(before, first, effects.carrier.activity)
+            case FirstInbound(spi_in):
+                for leg in effects.legs.values():
+                    leg.session.note_first_inbound(spi_in, now)
+            case SoftLimit(spi_in):
+                for leg in effects.legs.values():
+                    leg.session.note_soft_limit(spi_in, now)
+            case DataPathFailed(reason):
+                await effects.data_path_failed(reason)
+            case SelectorViolation(spi_in):
+                log.warning("a packet outside the selectors of SA %08x was dropped", spi_in)
+            case PeerAddressSeen(remote):
+                log.info("ESP comes from %s", remote)  # RFC 7296 2.23: behind a NAT we do not follow
+
+    async def _count(self, now: float) -> None:
+        if now - self._counted_at >= COUNT_EVERY:
+            self._counted_at = now
+            await self._effects.count()
+
+    def _rekey(self, now: float, *, ike: bool) -> None:
+        for leg in self._effects.legs.values():
+            if leg.stands and leg.id in live_legs(self._tunnel.state):
+                (leg.session.rekey_ike if ike else leg.session.rekey_child)(now)
+
+    # Status
+
+    def _report(self, now: float) -> None:
+        """Publish what has changed; wake those who wait for the end."""
+        status = self.status
+        told = self._told
+        if told is None or status.state != told.state:
+            self._since = now
+            status = self.status
+            log.info("%s: %s%s", status.name, status.state, f", {status.detail}" if status.detail else "")
+        if status != told:
+            self._told = status
+            self._publish(status)
+        if self._is_over:
+            self._ended.set()
+
+    @property
+    def _is_over(self) -> bool:
+        return isinstance(self._tunnel.state, Off) or self._tunnel.wanted
+
+    def _seen(self) -> Seen | None:
+        """The leg to tell of: the one that carries the traffic, else the latest."""
+        legs = [
+            self._effects.legs[number] for number in live_legs(self.state) if number in self._effects.legs
+        ]
+        bound = self._effects.carrier.bound
+        leg = bound if bound in legs else max(legs, key=lambda leg: leg.id, default=None)
+        return None if leg is None else _seen(leg)
+
+
+def _seen(leg: Leg) -> Seen:
+    path, session, established = leg.sockets.path, leg.session, leg.established
+    return Seen(
+        OuterPath(
+            path.interface,
+            str(path.local_natt),
+            str(path.remote_natt),
+            nat_local=leg.nat_local,
+            nat_remote=established is not None and established.nat_remote,
+            encapsulated=session.encapsulate,
+        ),
+        identity="" if established is None else established.peer_identity,
+        ike_suite=leg.ike_suite,
+        esp_suite=session.child_suite or "",
+        ike_rekey_at=session.ike_rekey_at,
+        child_rekey_at=session.child_rekey_at,
+        is_answered=leg.is_answered,
+        is_doubted=leg.is_doubted,
+    )

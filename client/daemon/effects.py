@@ -1,0 +1,306 @@
+"""What one tunnel does to the world: the controller's commands carried out, its sessions' outputs performed.
+
+What comes of it that the controller must know is put into `events`, in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from ..ike.events import (
+    Channel,
+    ChildDown,
+    ChildOutbound,
+    ChildUp,
+    Closed,
+    Endpoint,
+    Established,
+    Failure,
+    IkeRekeyed,
+    Keepalive,
+    Kind,
+    MoveRefused,
+    Output,
+    PathMoved,
+    PeerAddresses,
+    Probing,
+    Transmit,
+)
+from ..ike.options import SessionConfig
+from ..tunnel.events import (
+    Answered,
+    Apply,
+    AskSecret,
+    CloseSession,
+    Command,
+    DataPathGone,
+    Doubt,
+    DropSession,
+    Event,
+    Moved,
+    MoveSession,
+    NotMoved,
+    OtherAddresses,
+    Probe,
+    Release,
+    Resolve,
+    Resolved,
+    ResolveFailed,
+    SessionClosed,
+    SessionUp,
+    StartSession,
+)
+from ..tunnel.model import TunnelConfig, TunnelUp, Underlay
+from .applier import Applier, Share
+from .carrier import Carrier
+from .inbox import Datagram, Inbox, SystemAnswer
+from .leg import Leg
+from .ports import World
+from .status import Passage
+
+log = logging.getLogger("roam.tunnel")
+
+LINK_MTU = 1400
+"""Of the link until the first `Apply` sets what the path allows."""
+
+
+class Effects:
+    """Owns the legs, the data path and the tunnel's share of the machine; `name` is unique in the daemon."""
+
+    def __init__(
+        self,
+        name: str,
+        link: str,
+        world: World,
+        applier: Applier,
+        inbox: Inbox,
+        ask: Callable[[Failure], None],
+    ) -> None:
+        self.name = name
+        self.link = link
+        self.legs: dict[int, Leg] = {}
+        self.events: deque[Event] = deque()
+        self.passage: Passage | None = None
+        self.session_config: SessionConfig | None = None
+        self.carrier = Carrier(lambda: world.open_data_path(link, LINK_MTU), inbox)
+        self._world = world
+        self._applier = applier
+        self._inbox = inbox
+        self._ask = ask
+        self._lookup: asyncio.Task[None] | None = None
+        self._share: Share | None = None
+        self._generation = 0
+
+    # Commands of the controller
+
+    async def carry_out(self, command: Command, config: TunnelConfig) -> None:
+        """Do what the controller decided."""
+        match command:
+            case Resolve(names):
+                self._resolve(names)
+            case StartSession():
+                self._start(command, config.port)
+            case MoveSession():
+                await self._move(command, config.port)
+            case CloseSession(leg) if leg in self.legs:
+                self.legs[leg].session.close(self._world.clock())
+            case DropSession(leg) if leg in self.legs:
+                await self._drop(self.legs[leg])
+            case Probe(leg) if leg in self.legs:
+                self.legs[leg].session.probe(self._world.clock())
+            case Apply(up):
+                self._apply(Share(config, up, self._underlays()))
+            case Release():
+                self._release()
+            case AskSecret(failure):
+                self._ask(failure)
+            case CloseSession() | DropSession() | Probe():
+                pass  # it has closed itself meanwhile
+
+    def _resolve(self, names: tuple[str, ...]) -> None:
+        self._stop_lookup()
+        self._lookup = asyncio.create_task(self._look_up(names))
+
+    async def _look_up(self, names: tuple[str, ...]) -> None:
+        try:
+            self._inbox.put(Resolved(await self._world.resolve(names)))
+        except OSError as error:
+            self._inbox.put(ResolveFailed(str(error)))
+
+    def _stop_lookup(self) -> None:
+        if self._lookup is not None:
+            self._lookup.cancel()
+            self._lookup = None
+
+    def _start(self, command: StartSession, port: int) -> None:
+        if self.session_config is None:
+            raise AssertionError("a session is started before anybody wants one")
+        number, underlay = command.leg, command.underlay
+        try:
+            sockets = self._world.open_path(underlay, port, partial(self._receive, number))
+        except OSError as error:
+            evidence = f"{underlay.local} on {underlay.interface} cannot be used: {error.strerror or error}"
+            self.events.append(SessionClosed(number, Failure(Kind.NET_NO_PATH, evidence)))
+            return
+        session = self._world.open_session(self.session_config)
+        self.legs[number] = Leg(number, session, sockets, underlay, command.trigger)
+        session.initiate(sockets.path, self._world.clock(), self._world.wall())
+        self.carrier.prepare()
+        self._update_underlays()
+
+    def _receive(self, leg: int, data: bytes, channel: Channel, remote: Endpoint) -> None:
+        self._inbox.put(Datagram(leg, data, channel, remote))
+
+    async def _move(self, command: MoveSession, port: int) -> None:
+        leg = self.legs.get(command.leg)
+        if leg is None:
+            return
+        old = leg.underlay
+        try:
+            sockets = self._world.open_path(command.underlay, port, partial(self._receive, leg.id))
+        except OSError as error:
+            self.events.append(NotMoved(leg.id, str(error)))
+            return
+        leg.move(sockets, command.underlay)
+        if self.carrier.bound is leg:
+            self._note_passage(command.trigger, old, command.underlay)
+            await self._try(self.carrier.bind(leg))
+        leg.session.move(sockets.path, self._world.clock())
+        self._update_underlays()
+
+    def _note_passage(self, trigger: str, old: Underlay, new: Underlay) -> None:
+        log.info("moves from %s %s to %s %s: %s", old.interface, old.local, new.interface, new.local, trigger)
+        self.passage = Passage(trigger, old, new, self._world.clock())
+
+    async def _drop(self, leg: Leg) -> None:
+        """Forget a leg; what it still has to send goes out, what it would have answered does not matter."""
+        leg.send_rest()
+        for child in leg.session.children:
+            await self._try(self.carrier.remove(child.spi_in))
+        self._forget(leg)
+
+    def _forget(self, leg: Leg) -> None:
+        self.legs.pop(leg.id, None)
+        self.carrier.forget(leg)
+        leg.close()
+        self._update_underlays()
+
+    # The tunnel's share of the machine
+
+    def _underlays(self) -> frozenset[Underlay]:
+        return frozenset(leg.underlay for leg in self.legs.values())
+
+    def _update_underlays(self) -> None:
+        """Answers to our datagrams must come in on every path in use."""
+        share = self._share
+        if share is not None and share.underlays != self._underlays():
+            self._share = Share(share.config, share.up, self._underlays())
+            self._applier.share(self.name, self._share)
+
+    def _apply(self, share: Share) -> None:
+        self._share = share
+        self._generation += 1
+        self._applier.share(self.name, share, partial(self._answer, self._generation))
+
+    def _release(self) -> None:
+        self._stop_lookup()
+        self._share = None
+        self._generation += 1
+        self._applier.withdraw(self.name, partial(self._answer, self._generation))
+
+    def _answer(self, generation: int, event: Event) -> None:
+        self._inbox.put(SystemAnswer(generation, event))
+
+    async def hear_system(self, answer: SystemAnswer) -> None:
+        """What became of the last change; of earlier ones nothing is of interest any more."""
+        if answer.generation != self._generation:
+            return
+        if self._share is None:
+            await self.carrier.close()
+        self.events.append(answer.event)
+
+    # Outputs of a session
+
+    async def drain(self, leg: Leg) -> bool:
+        """Perform all that a session has let out; whether there was anything."""
+        any_output = False
+        for output in leg.session.outputs():
+            any_output = True
+            await self._perform(leg, output)
+        if leg.session.is_answered and not leg.is_answered:
+            leg.is_answered = True
+            self.events.append(Answered(leg.id))
+        return any_output
+
+    async def _perform(self, leg: Leg, output: Output) -> None:
+        match output:
+            case Transmit():
+                leg.send(output)
+            case Keepalive():
+                leg.sockets.keep_alive()
+            case Established():
+                leg.note_established(output)
+                log.info("%s has proven itself: %s", output.peer_identity, output.suite)
+            case ChildUp():
+                await self._child_up(leg, output)
+            case ChildOutbound(spi_in):
+                await self._try(self.carrier.use_outbound(spi_in))
+            case ChildDown(spi_in):
+                await self._try(self.carrier.remove(spi_in))
+            case IkeRekeyed(suite=suite):
+                leg.ike_suite = suite
+            case PathMoved(nat_local=nat_local):
+                leg.nat_local = nat_local
+                self.events.append(Moved(leg.id))
+            case MoveRefused():
+                self.events.append(NotMoved(leg.id, "the gateway refuses this address"))
+            case PeerAddresses(addresses):
+                self.events.append(OtherAddresses(leg.id, addresses))
+            case Probing(active, since, hinted):
+                leg.is_doubted = active
+                self.events.append(Doubt(leg.id, active, since, hinted))
+            case Closed(failure):
+                self._forget(leg)
+                self.events.append(SessionClosed(leg.id, failure))
+
+    async def _child_up(self, leg: Leg, output: ChildUp) -> None:
+        before = self.carrier.bound
+        if before is not None and before is not leg and before.underlay != leg.underlay:
+            self._note_passage(leg.trigger, before.underlay, leg.underlay)
+        await self._try(self.carrier.install(leg, output))
+        leg.remote_selectors = output.child.remote_selectors
+        if leg.established is not None and not leg.stands:
+            leg.stands = True
+            up = TunnelUp(self.link, leg.established.assigned, leg.remote_selectors)
+            self.events.append(SessionUp(leg.id, leg.established.mobike, up))
+
+    async def _try(self, work: Awaitable[None]) -> None:
+        """Have the data path do something; one that cannot is given up."""
+        try:
+            await work
+        except OSError as error:
+            await self.data_path_failed(str(error))
+
+    async def count(self) -> None:
+        """Bring the counters up to date."""
+        await self._try(self.carrier.count())
+
+    async def data_path_failed(self, reason: str) -> None:
+        """Everything that was on it must be made anew."""
+        log.warning("the data path failed: %s", reason)
+        await self.carrier.close()
+        self.events.append(DataPathGone(reason))
+
+    async def abandon(self) -> None:
+        """The daemon ends: say goodbye to the gateway, and give everything back but the guard."""
+        self._stop_lookup()
+        for leg in list(self.legs.values()):
+            leg.session.close(self._world.clock())
+            leg.send_rest()
+            leg.close()
+        self.legs.clear()
+        await self.carrier.close()

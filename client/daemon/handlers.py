@@ -1,0 +1,200 @@
+"""What the daemon does for the callers of the control socket (DESIGN 3 and 4).
+
+The server has checked a method's access level; here it is checked whose tunnel is meant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NoReturn
+
+from profiles.errors import ProfileError, ProfileNotFound
+from profiles.references import UnsafeFile
+from profiles.store import SYSTEM_PREFIX, Store
+
+from ..config import SecretMissing
+from ..control.handlers import Access, Caller
+from ..control.messages import (
+    Accepted,
+    Cleaned,
+    ControlError,
+    Down,
+    Ended,
+    ProfileEntry,
+    ProfileList,
+    Rekey,
+    SecretAnswer,
+    SecretNeeded,
+    SecretText,
+    StatusReport,
+    TunnelStatus,
+    Up,
+)
+from ..ike.keys import Secret
+from .inbox import RekeyAsked
+from .order import Key, Order, missing_secret, system_order, user_order
+from .questions import Question
+from .tunnels import Entry, Tunnels
+
+
+class DaemonHandlers:
+    """`client.control.handlers.Handlers` over the daemon's tunnels."""
+
+    def __init__(
+        self,
+        tunnels: Tunnels,
+        store: Store,
+        unix: Callable[[], float],
+        sweep: Callable[[], Awaitable[tuple[str, ...]]],
+    ) -> None:
+        self._tunnels = tunnels
+        self._store = store
+        self._unix = unix
+        self._sweep = sweep
+
+    async def up(self, caller: Caller, request: Up) -> Accepted:
+        """Want a tunnel; what becomes of it, events tell."""
+        try:
+            order = await asyncio.to_thread(self._order, caller, request)
+            return Accepted(await self._want(order))
+        except ProfileError as error:
+            _refuse_profile(error)
+
+    def _order(self, caller: Caller, request: Up) -> Order:
+        """Reads files: not for the event loop."""
+        secrets = {reference: _secret(text) for reference, text in request.secrets.items()}
+        if request.profile is not None:
+            return user_order(caller.uid, request.profile, request.files, secrets)
+        name = (request.name or "").removeprefix(SYSTEM_PREFIX)
+        order = system_order(self._store, caller.uid, name, os.getuid())
+        return _with_secrets(order, secrets)
+
+    async def _want(self, order: Order) -> TunnelStatus:
+        try:
+            return await self._tunnels.up(order)
+        except SecretMissing as missing:
+            failure = missing_secret(order, missing)
+            raise ControlError(failure.kind, f'{missing.path} ("{missing.text}") is not known') from None
+
+    async def down(self, caller: Caller, request: Down) -> Ended:
+        """End the wish for one tunnel; returns when it is gone from the machine."""
+        entry = self._find(caller, request.name)
+        await self._tunnels.down(entry, force=request.force)
+        return Ended((entry.key.id,))
+
+    async def rekey(self, caller: Caller, request: Rekey) -> Accepted:
+        """Fresh keys for a tunnel that stands."""
+        entry = self._find(caller, request.name)
+        if entry.status.state not in {"up", "moving"}:
+            raise ControlError("tunnel.not_connected", f"{entry.key.id} is {entry.status.state}")
+        entry.driver.tell(RekeyAsked(request.ike))
+        return Accepted(entry.status)
+
+    async def cleanup(self, caller: Caller) -> Cleaned:
+        """End everything that the caller controls, and sweep."""
+        foreign = [entry.key.id for entry in self._tunnels if not _controls(caller, entry)]
+        if foreign:
+            raise ControlError("permission.denied", f"{', '.join(foreign)} belongs to somebody else")
+        ended = [(entry.key.id, self._tunnels.down(entry)) for entry in self._tunnels]
+        await asyncio.gather(*(ending for _, ending in ended))
+        return Cleaned((*(f"tunnel {name}" for name, _ in ended), *await self._sweep()))
+
+    async def answer(self, caller: Caller, request: SecretAnswer) -> None:
+        """A person's answer: the tunnel is tried again with it."""
+        question, entry = self._asked(caller, request.id)
+        order = entry.order.with_secret(question.reference, _secret(request.value))
+        self._tunnels.questions.close(request.id)
+        try:
+            await self._want(order)
+        except ProfileError as error:
+            _refuse_profile(error)
+
+    async def cancel(self, caller: Caller, secret_id: str) -> None:
+        """The person does not answer: the tunnel stays blocked, as it is."""
+        self._asked(caller, secret_id)
+        self._tunnels.questions.close(secret_id)
+
+    def _asked(self, caller: Caller, secret_id: str) -> tuple[Question, Entry]:
+        """The open question of this id, if it is the caller's to answer."""
+        question = self._tunnels.questions.find(secret_id)
+        entry = None if question is None else self._tunnels.find(question.key)
+        if question is None or entry is None:
+            raise ControlError("secret.unknown", "nobody waits for this answer")
+        if caller.access is not Access.ADMIN and caller.uid != question.needed.owner:
+            raise ControlError("permission.denied", "the question was for somebody else")
+        return question, entry
+
+    async def profiles(self, caller: Caller) -> ProfileList:
+        """The system's profiles, also those that do not read."""
+        return ProfileList(await asyncio.to_thread(self._system_profiles))
+
+    def _system_profiles(self) -> tuple[ProfileEntry, ...]:
+        return tuple(
+            _profile_entry(self._store, file.path.stem) for file in self._store.files() if file.is_system
+        )
+
+    def status(self) -> StatusReport:
+        """All tunnels as they stand now."""
+        return StatusReport(self._unix(), tunnels=tuple(entry.status for entry in self._tunnels))
+
+    def pending_secrets(self) -> tuple[SecretNeeded, ...]:
+        """The questions that wait for an answer."""
+        return self._tunnels.questions.pending()
+
+    def _find(self, caller: Caller, name: str | None) -> Entry:
+        """The tunnel that the caller means: an own one before the system's, before (for root) anybody's."""
+        entries = [entry for entry in self._tunnels if _controls(caller, entry)]
+        if name is None:
+            if len(entries) == 1:
+                return entries[0]
+            _refuse_name("there is no tunnel" if not entries else "there are several tunnels", entries)
+        stem = name.removeprefix(SYSTEM_PREFIX)
+        owners = [None] if stem != name else [caller.uid, None]
+        for key in (Key(owner, stem) for owner in owners):
+            if (found := next((entry for entry in entries if entry.key == key), None)) is not None:
+                return found
+        others = [entry for entry in entries if entry.key.id == name]
+        if len(others) == 1:
+            return others[0]
+        if any(entry.key.id == stem for entry in self._tunnels) and not others:
+            raise ControlError("permission.denied", f"{name} belongs to somebody else")
+        _refuse_name(f'no tunnel is called "{name}"', entries)
+
+
+def _controls(caller: Caller, entry: Entry) -> bool:
+    return caller.controls(entry.order.owner, shared=entry.order.shared)
+
+
+def _refuse_name(what: str, entries: list[Entry]) -> NoReturn:
+    known = ", ".join(entry.key.id for entry in entries) or "none"
+    raise ControlError("tunnel.unknown", f"{what} (there are: {known})")
+
+
+def _refuse_profile(error: ProfileError) -> NoReturn:
+    kind = "profile.invalid"
+    if isinstance(error, ProfileNotFound):
+        kind = "profile.unknown"
+    elif isinstance(error, UnsafeFile):
+        kind = "secret.unsafe"
+    raise ControlError(kind, str(error), error.hint) from None
+
+
+def _secret(text: SecretText) -> Secret:
+    return Secret(text.reveal().encode())
+
+
+def _with_secrets(order: Order, secrets: Mapping[str, Secret]) -> Order:
+    """A system profile may leave secrets to whoever brings it up."""
+    for reference, value in secrets.items():
+        order = order.with_secret(reference, value)
+    return order
+
+
+def _profile_entry(store: Store, name: str) -> ProfileEntry:
+    try:
+        profile = store.find(f"{SYSTEM_PREFIX}{name}").load()
+    except ProfileError as error:
+        return ProfileEntry(name, problem=str(error))
+    return ProfileEntry(name, profile.title, ", ".join(profile.gateway.addresses))

@@ -1,0 +1,55 @@
+"""One session of a tunnel with its sockets, and what has become known of it."""
+
+from __future__ import annotations
+
+from ..ike.events import Established, Selector, Transmit
+from ..tunnel.model import Underlay
+from .ports import SessionPort, SocketsPort
+
+
+class Leg:
+    """Owns its sockets; the facts beside them are what outputs of the session have said."""
+
+    def __init__(
+        self, number: int, session: SessionPort, sockets: SocketsPort, underlay: Underlay, trigger: str
+    ) -> None:
+        self.id = number
+        self.session = session
+        self.sockets = sockets
+        self.underlay = underlay
+        self.trigger = trigger  # why it was started beside another one
+        self.established: Established | None = None
+        self.ike_suite = ""
+        self.is_answered = False
+        self.stands = False
+        """The data path has its first Child SA, and the controller knows."""
+        self.remote_selectors: tuple[Selector, ...] = ()
+        self.nat_local = False
+        self.is_doubted = False
+
+    def note_established(self, output: Established) -> None:
+        """Both ends have proven who they are."""
+        self.established = output
+        self.ike_suite = output.suite
+        self.nat_local = output.nat_local
+
+    def send(self, output: Transmit) -> None:
+        """Send an IKE message; one for a path that has been left is of no use any more."""
+        if output.path == self.sockets.path:
+            self.sockets.send(output.data, output.channel)
+
+    def send_rest(self) -> None:
+        """Send what the session still has to say, and nothing else: it is being forgotten."""
+        for output in self.session.outputs():
+            if isinstance(output, Transmit):
+                self.send(output)
+
+    def move(self, sockets: SocketsPort, underlay: Underlay) -> None:
+        """Use other sockets from now; the data path still reads the old natt socket for a while."""
+        self.sockets.close()
+        self.sockets = sockets
+        self.underlay = underlay
+
+    def close(self) -> None:
+        """Give the sockets back."""
+        self.sockets.close()

@@ -1,0 +1,119 @@
+"""What a user has asked for: a profile with everything that it refers to, ready to become a driver's wish."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from profiles.errors import ProfileError
+from profiles.model import Profile
+from profiles.references import files_of, read_file, read_secret, secrets_of
+from profiles.store import Store, load_text
+
+from ..config import Material, SecretMissing, session_config, tunnel_config
+from ..ike.events import Failure, Kind
+from ..ike.keys import Secret
+from .driver import Wish
+from .status import Wished
+
+AUTHORITIES = (
+    Path("/etc/ssl/certs/ca-certificates.crt"),  # Debian, Arch, Gentoo
+    Path("/etc/pki/tls/certs/ca-bundle.crt"),  # Fedora
+    Path("/etc/ssl/ca-bundle.pem"),  # openSUSE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a tunnel is known by: its owner's uid (None: a system profile) and the profile's id."""
+
+    owner: int | None
+    id: str
+
+    def __str__(self) -> str:
+        return f"system/{self.id}" if self.owner is None else f"{self.id} of uid {self.owner}"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A profile as it was asked for; secrets are here and in the session, and nowhere else."""
+
+    owner: int
+    shared: bool
+    profile: Profile
+    text: str = field(repr=False)
+    files: Mapping[str, bytes] = field(repr=False)
+    secrets: Mapping[str, Secret] = field(repr=False)
+
+    @property
+    def key(self) -> Key:
+        """What its tunnel is known by."""
+        return Key(None if self.shared else self.owner, self.profile.id)
+
+    @property
+    def public_files(self) -> dict[str, bytes]:
+        """The files without private keys: what may be kept on disk."""
+        keys = {entry.key for entry in self.profile.auth.local}
+        return {reference: octets for reference, octets in self.files.items() if reference not in keys}
+
+    def with_secret(self, reference: str, value: Secret) -> Order:
+        """The same with one more secret."""
+        return replace(self, secrets={**self.secrets, reference: value})
+
+    def wish(self, serial: int) -> Wish:
+        """What the driver is told; `ProfileError` and `SecretMissing` as in `client.config`."""
+        profile = self.profile
+        authorities = system_authorities() if profile.trust.system_store else b""
+        session = session_config(profile, Material(self.files, self.secrets, authorities))
+        # The pump's sockets carry ESP in UDP only: the gateway must encapsulate, with or without a NAT.
+        forced = replace(session, force_encapsulation=True)
+        return Wish(tunnel_config(profile), forced, self.wished(serial))
+
+    def wished(self, serial: int) -> Wished:
+        """What status says of the user's side."""
+        return Wished(self.owner, self.shared, self.profile.title, serial)
+
+    def question(self, failure: Failure) -> tuple[str, str, str] | None:
+        """Reference, kind and prompt of the secret that may mend a failure; None where none can."""
+        entry = self.profile.auth.local[0]
+        if entry.method == "cert":
+            return None if failure.kind is Kind.AUTH_REJECTED else (entry.secret, "passphrase", "Passphrase")
+        word = "Password" if entry.method == "eap" else "Pre-shared key"
+        whose = entry.identity or (self.profile.identity.local or self.profile.gateway.addresses[0])
+        whose = whose if isinstance(whose, str) else whose.value
+        return entry.secret, "password", f"{word} of {whose} for {self.profile.title}"
+
+
+def user_order(owner: int, text: str, files: Mapping[str, bytes], secrets: Mapping[str, Secret]) -> Order:
+    """What a user hands over; `ProfileError` for a profile that cannot be used."""
+    return Order(owner, False, load_text(text), text, files, secrets)
+
+
+def system_order(store: Store, owner: int, name: str, own_uid: int) -> Order:
+    """A system profile, with the files and secrets that the daemon may read itself."""
+    file = store.find(f"system/{name}")
+    text = file.read_text()
+    profile = file.check_name(load_text(text, str(file.path)))
+    directory = file.path.parent
+    files = {reference.text: read_file(reference, directory) for reference in files_of(profile)}
+    secrets = {
+        reference.text: Secret(read_secret(reference, directory, {0, own_uid}).encode())
+        for reference in secrets_of(profile, files)
+        if reference.scheme in {"file", "credential"}
+    }
+    return Order(owner, True, profile, text, files, secrets)
+
+
+def system_authorities() -> bytes:
+    """The CAs that the system trusts, as PEM; `ProfileError` where it has no store that we know."""
+    for path in AUTHORITIES:
+        if path.is_file():
+            return path.read_bytes()
+    raise ProfileError("trust.system_store", "this system has no store of CAs that Roam knows")
+
+
+def missing_secret(order: Order, missing: SecretMissing) -> Failure:
+    """Why a tunnel has to wait for its user."""
+    what = "private key" if missing.kind == "key" else missing.kind
+    return Failure(Kind.AUTH_NEEDS_SECRET, f"the {what} of {order.profile.title} must be given again")

@@ -1,0 +1,98 @@
+"""What a driver needs of the world, so that tests can put another one in its place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from ..ike.events import Address, Channel, ChildSa, Endpoint, Output, Path
+from ..ike.options import SessionConfig
+from ..system.datapath import DataPath, DataPathEvent
+from ..system.userspace import IkeDatagram
+from ..tunnel.model import Underlay
+from .clock import Clock
+
+Receive = Callable[[bytes, Channel, Endpoint], None]
+"""Takes an IKE message without marker, the channel it came in on and where from."""
+
+
+class SessionPort(Protocol):
+    """The part of `client.ike.session.Session` that a driver uses."""
+
+    @property
+    def spis(self) -> tuple[bytes, bytes] | None: ...
+    @property
+    def children(self) -> tuple[ChildSa, ...]: ...
+    @property
+    def child_suite(self) -> str | None: ...
+    @property
+    def ike_rekey_at(self) -> float | None: ...
+    @property
+    def child_rekey_at(self) -> float | None: ...
+    @property
+    def is_answered(self) -> bool: ...
+    @property
+    def encapsulate(self) -> bool: ...
+
+    def next_deadline(self) -> float | None: ...
+    def outputs(self) -> Iterator[Output]: ...
+    def initiate(self, path: Path, now: float, wall: datetime) -> None: ...
+    def move(self, path: Path, now: float) -> None: ...
+    def rekey_child(self, now: float) -> None: ...
+    def rekey_ike(self, now: float) -> None: ...
+    def probe(self, now: float) -> None: ...
+    def close(self, now: float) -> None: ...
+    def note_activity(self, inbound_at: float, outbound_at: float, now: float) -> None: ...
+    def note_first_inbound(self, spi_in: int, now: float) -> None: ...
+    def note_soft_limit(self, spi_in: int, now: float) -> None: ...
+    def handle_datagram(self, data: bytes, channel: Channel, remote: Endpoint, now: float) -> None: ...
+    def handle_timeout(self, now: float) -> None: ...
+
+
+class SocketsPort(Protocol):
+    """The two sockets of a path."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def natt_fd(self) -> int: ...
+
+    def send(self, data: bytes, channel: Channel) -> None:
+        """Send an IKE message, with the marker where the channel has one."""
+
+    def keep_alive(self) -> None:
+        """Send the one octet 0xFF on natt."""
+
+    def leave_natt(self) -> None:
+        """The data path reads natt from now; we go on to send on it."""
+
+    def close(self) -> None:
+        """Close both; a duplicate at the data path lives on."""
+
+
+class CarrierPort(DataPath, Protocol):
+    """A data path that also reads the natt socket."""
+
+    def events(self) -> asyncio.Queue[DataPathEvent | IkeDatagram]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything outside of a driver."""
+
+    clock: Clock
+    wall: Callable[[], datetime]
+    epoch: Callable[[], float]
+    """What to add to the clock for Unix seconds."""
+    chance: Callable[[], float]
+    """A number from [0, 1)."""
+    open_session: Callable[[SessionConfig], SessionPort]
+    open_path: Callable[[Underlay, int, Receive], SocketsPort]
+    """The sockets for an underlay and the gateway's port; `OSError` where the path is gone already."""
+    open_data_path: Callable[[str, int], Awaitable[CarrierPort]]
+    """A data path with a link of this name and MTU."""
+    resolve: Callable[[Sequence[str]], Awaitable[tuple[Address, ...]]]
+    """The addresses of the gateway's names, best first; `OSError` where there is none."""

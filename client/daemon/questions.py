@@ -1,0 +1,62 @@
+"""Questions that wait for a person: asked of the tunnel's owner, answered once, void after two minutes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..control.messages import SecretNeeded
+from .order import Key
+
+ANSWER_WITHIN = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was asked, and which reference of whose profile the answer is for."""
+
+    needed: SecretNeeded
+    key: Key
+    reference: str
+
+
+class Questions:
+    """All questions that are still open; `wall` is Unix time."""
+
+    def __init__(self, wall: Callable[[], float], publish: Callable[[SecretNeeded], None]) -> None:
+        self._wall = wall
+        self._publish = publish
+        self._open: dict[str, Question] = {}
+
+    def ask(self, key: Key, owner: int, reference: str, kind: str, prompt: str) -> None:
+        """Ask; an earlier question about the same tunnel is void."""
+        self.withdraw(key)
+        expires = self._wall() + ANSWER_WITHIN
+        needed = SecretNeeded(secrets.token_hex(8), key.id, kind, prompt, expires, owner)
+        self._open[needed.id] = Question(needed, key, reference)
+        self._publish(needed)
+
+    def pending(self) -> tuple[SecretNeeded, ...]:
+        """The questions that can still be answered."""
+        return tuple(question.needed for question in self._open.values() if self._is_open(question))
+
+    def find(self, number: str) -> Question | None:
+        """The open question with this id."""
+        question = self._open.get(number)
+        return question if question is not None and self._is_open(question) else None
+
+    def close(self, number: str) -> None:
+        """It was answered, or will not be."""
+        self._open.pop(number, None)
+
+    def withdraw(self, key: Key) -> None:
+        """Nobody needs an answer for this tunnel any more."""
+        self._open = {
+            number: question
+            for number, question in self._open.items()
+            if question.key != key and self._is_open(question)
+        }
+
+    def _is_open(self, question: Question) -> bool:
+        return self._wall() < question.needed.expires

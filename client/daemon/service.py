@@ -1,0 +1,197 @@
+"""The running daemon: every part wired to the others, in one TaskGroup.
+
+If one part fails, all stop; what is wanted stays wanted and guarded, and the next start puts the machine in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import secrets
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from profiles.errors import ProfileError
+from profiles.store import SYSTEM_DIRECTORY, Store
+
+from ..control.access import Policy, group_id
+from ..control.listener import listen
+from ..control.messages import EventData, Notice
+from ..control.server import ControlServer
+from ..ike.options import SessionConfig
+from ..ike.session import Session
+from ..ike.trace import TraceEvent
+from ..net.power import watch_sleep
+from ..net.resolve import Resolver
+from ..net.udp import open_path
+from ..net.watch import Report, Watcher
+from ..system.reconcile import System
+from ..system.userspace import PumpPool, UserspaceDataPath
+from ..tunnel.events import Slept
+from ..tunnel.model import NetworkChange
+from .applier import Applier
+from .clock import Epoch, boottime, wall
+from .handlers import DaemonHandlers
+from .intent import Intent, Intents
+from .notify import notify
+from .order import Order, system_order, user_order
+from .ports import World
+from .tunnels import Tunnels
+
+log = logging.getLogger("roam")
+trace_log = logging.getLogger("roam.ike")
+
+STOP_WITHIN = 2.5
+"""Seconds in which all tunnels must have said goodbye."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the daemon lives: each may be anywhere, so that several can run in namespaces of their own."""
+
+    socket: Path
+    state: Path
+    run: Path
+
+
+def program_version() -> str:
+    """Of the installed distribution; "0" from a bare source tree."""
+    try:
+        return version("roam-vpn")
+    except PackageNotFoundError:
+        return "0"
+
+
+class Daemon:
+    """Everything that runs; `run` once."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._system = System(places.state)
+        self._pool = PumpPool()
+        self._watcher = Watcher(self._network_reported)
+        self._applier = Applier(self._system, self._watcher.use)
+        self._intents = Intents(places.state)
+        self._store = Store(SYSTEM_DIRECTORY / "nobody's", SYSTEM_DIRECTORY)
+        self._resolver = Resolver()
+        self._tunnels: Tunnels | None = None
+        self._server: ControlServer | None = None
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Until `stopping` is set, or a part fails."""
+        try:
+            self._pool.warm()
+            async with asyncio.TaskGroup() as group:
+                await self._run(group, stopping)
+        finally:
+            self._watcher.close()
+            await self._pool.close()
+            self._system.close()
+
+    async def _run(self, group: asyncio.TaskGroup, stopping: asyncio.Event) -> None:
+        network = await self._watcher.start()
+        tunnels = self._tunnels = Tunnels(
+            self._world(), self._applier, self._intents, group, self._publish, time.time
+        )
+        server = self._server = self._make_server(tunnels)
+        tunnels.network_changed(NetworkChange(network, network))
+        await self._restore(tunnels)
+        listener = listen(self._places.socket, group_id())
+        tasks = [
+            group.create_task(self._applier.run(), name="applier"),
+            group.create_task(self._watcher.run(), name="watcher"),
+            group.create_task(watch_sleep(self._slept), name="power"),
+            group.create_task(server.serve(listener), name="control"),
+        ]
+        notify("READY=1")
+        log.info("ready at %s", self._places.socket)
+        await stopping.wait()
+        notify("STOPPING=1")
+        log.info("ends; what is wanted stays wanted, and guarded")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_WITHIN):
+                await tunnels.stop()
+        for task in tasks:
+            task.cancel()
+        listener.close()
+        self._places.socket.unlink(missing_ok=True)
+
+    def _world(self) -> World:
+        return World(
+            clock=boottime,
+            wall=wall,
+            epoch=Epoch(),
+            chance=random.SystemRandom().random,
+            open_session=_open_session,
+            open_path=open_path,
+            open_data_path=self._open_data_path,
+            resolve=self._resolver.resolve,
+        )
+
+    async def _open_data_path(self, link: str, mtu: int) -> UserspaceDataPath:
+        return await UserspaceDataPath.start(link, mtu, self._pool)
+
+    def _make_server(self, tunnels: Tunnels) -> ControlServer:
+        handlers = DaemonHandlers(tunnels, self._store, time.time, self._applier.sweep)
+        return ControlServer(
+            handlers,
+            Policy(group_id(), os.getuid()),
+            version=program_version(),
+            boot=secrets.token_hex(8),
+            wall=time.time,
+        )
+
+    def _publish(self, data: EventData) -> None:
+        if self._server is not None:
+            self._server.publish(data)
+
+    # What was wanted before
+
+    async def _restore(self, tunnels: Tunnels) -> None:
+        """Want again what was wanted; without that, nothing of an earlier daemon may stay.
+
+        Where something was wanted there is no sweep before: the guard would be open for a moment.  The first
+        `apply` removes what does not belong to it.
+        """
+        orders = [order for intent in self._intents.load() if (order := self._order(intent)) is not None]
+        if not orders:
+            for removed in await self._applier.sweep():
+                log.info("left behind by an earlier daemon, removed: %s", removed)
+        for order in orders:
+            log.info("%s is wanted since before", order.key)
+            await tunnels.restore(order)
+
+    def _order(self, intent: Intent) -> Order | None:
+        try:
+            if intent.shared:
+                return system_order(self._store, intent.owner, intent.id, os.getuid())
+            return user_order(intent.owner, intent.text, intent.files, {})
+        except ProfileError as error:
+            log.error("%s cannot be wanted again: %s", intent.key, error)
+            self._publish(Notice(f"{intent.id} cannot be wanted again: {error}", "warning"))
+            return None
+
+    # What happens
+
+    def _network_reported(self, report: Report) -> None:
+        if not isinstance(report, NetworkChange):
+            self._applier.repair()
+        elif self._tunnels is not None:
+            self._tunnels.network_changed(report)
+
+    def _slept(self, seconds: float) -> None:
+        if self._tunnels is not None:
+            self._tunnels.tell_all(Slept(seconds))
+
+
+def _open_session(config: SessionConfig) -> Session:
+    return Session(config, os.urandom, _trace)
+
+
+def _trace(event: TraceEvent) -> None:
+    trace_log.debug("%s %s", event.name, event.detail)

@@ -1,0 +1,244 @@
+"""What is told of a tunnel: facts of the driver in, one message out.  Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..control.kinds import HINTS, passes
+from ..control.messages import Fault, Handover, OuterPath, Traffic, TunnelStatus
+from ..ike.events import Failure, Kind
+from ..system.datapath import Activity, Counters
+from ..tunnel.model import SystemConfig, Underlay
+from ..tunnel.states import (
+    Blocked,
+    Closing,
+    Connecting,
+    Leg,
+    Moving,
+    Off,
+    Resolving,
+    State,
+    Tunnel,
+    Up,
+    Waiting,
+)
+
+DATA_PATH_REASON = "the only data path of this version"
+
+
+@dataclass(frozen=True, slots=True)
+class Wished:
+    """What is known from the user: whose tunnel it is and how people call it."""
+
+    owner: int = 0
+    shared: bool = False
+    title: str = ""
+    serial: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the leg in use says of itself."""
+
+    path: OuterPath
+    identity: str = ""
+    ike_suite: str = ""
+    esp_suite: str = ""
+    ike_rekey_at: float | None = None
+    child_rekey_at: float | None = None
+    is_answered: bool = False
+    is_doubted: bool = False
+
+
+@dataclass(slots=True)
+class Passage:
+    """A move to another path, until traffic has shown how long it took; times in boottime."""
+
+    trigger: str
+    old: Underlay
+    new: Underlay
+    at: float
+    gap: float | None = None
+
+    def carried(self, last: float, first: float, activity: Activity) -> None:
+        """The first packet came in over the new path, the last one over the old: 0.0 is never.
+
+        Where nothing was sent in between, nobody can have missed anything: that is no gap.
+        """
+        if self.gap is None and last > 0.0 and activity.outbound_at > last:
+            self.gap = max(first - last, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that a status is made of; times in boottime, `epoch` is what to add for Unix time."""
+
+    tunnel: Tunnel
+    wished: Wished
+    link: str
+    seen: Seen | None = None
+    system: SystemConfig = field(default_factory=SystemConfig)
+    traffic: Counters | None = None
+    passage: Passage | None = None
+    since: float = 0.0
+    epoch: float = 0.0
+
+
+def describe(facts: Facts) -> TunnelStatus:
+    """One tunnel as its owner sees it."""
+    tunnel, seen = facts.tunnel, facts.seen
+    status = TunnelStatus(
+        tunnel.config.name,
+        word(tunnel.state),
+        since=round(facts.since + facts.epoch, 3),
+        serial=facts.wished.serial,
+        owner=facts.wished.owner,
+        shared=facts.wished.shared,
+        title=facts.wished.title,
+        detail=detail(tunnel, seen),
+        gateway=", ".join(tunnel.config.gateways),
+        link=facts.link if tunnel.up is not None else "",
+        guard=tunnel.config.guard and tunnel.wanted,
+        retry_at=_unix(_retry_at(tunnel.state), facts.epoch),
+        handover=_handover(facts.passage, facts.epoch),
+        failure=fault(tunnel),
+    )
+    return _with_session(_with_system(status, facts), seen, facts)
+
+
+def _with_system(status: TunnelStatus, facts: Facts) -> TunnelStatus:
+    up = facts.tunnel.up
+    if up is None:
+        return status
+    routes = tuple(str(route.destination) for route in facts.system.routes if route.link == facts.link)
+    return status.replace(
+        addresses=tuple(str(entry) for entry in up.assigned.addresses),
+        routes=routes,
+        dns=tuple(str(server) for server in up.assigned.dns),
+        domains=up.assigned.domains,
+    )
+
+
+def _with_session(status: TunnelStatus, seen: Seen | None, facts: Facts) -> TunnelStatus:
+    if seen is None:
+        return status
+    return status.replace(
+        identity=seen.identity,
+        path=seen.path,
+        ike_suite=seen.ike_suite,
+        esp_suite=seen.esp_suite,
+        ike_rekey_at=_unix(seen.ike_rekey_at, facts.epoch),
+        child_rekey_at=_unix(seen.child_rekey_at, facts.epoch),
+        data_path="userspace",
+        data_path_reason=DATA_PATH_REASON,
+        mobike=_mobike(facts.tunnel.state),
+        probing=seen.is_doubted,
+        traffic=_traffic(facts.traffic),
+    )
+
+
+def word(state: State) -> str:
+    """The state's name in the control protocol."""
+    match state:
+        case Off():
+            return "off"
+        case Resolving() | Connecting() | Up(applied=False):
+            return "connecting"
+        case Up():
+            return "up"
+        case Moving():
+            return "moving"
+        case Waiting():
+            return "waiting"
+        case Blocked():
+            return "blocked"
+        case Closing():
+            return "closing"
+
+
+def detail(tunnel: Tunnel, seen: Seen | None) -> str:
+    """The step under way, in words."""
+    match tunnel.state:
+        case Resolving():
+            return f"looking up {', '.join(tunnel.config.gateways)}"
+        case Connecting(attempt):
+            doing = "logging in at" if seen is not None and seen.is_answered else "waiting for an answer from"
+            return f"{doing} {attempt.underlay.remote} over {attempt.underlay.interface}"
+        case Up(applied=False):
+            return "setting addresses and routes"
+        case Up(doubt_at=float()):
+            return "the gateway does not answer"
+        case Moving(leg=leg, replacement=other):
+            target = leg.underlay if other is None else other.underlay
+            return f"to {target.interface}, local address {target.local}"
+        case Waiting(failure) | Blocked(failure):
+            return failure.evidence
+        case Closing(leg=int()):
+            return "telling the gateway"
+        case Closing():
+            return "taking addresses and routes away"
+        case _:
+            return ""
+
+
+def fault(tunnel: Tunnel) -> Fault | None:
+    """The failure to show: of a state that is one, else why the last session ended.
+
+    While a refusal is about to be tried once more by itself it is no verdict yet: `detail` tells of it.
+    """
+    match tunnel.state:
+        case Blocked(failure):
+            return _fault(failure)
+        case Waiting(failure) if passes(failure.kind):
+            return _fault(failure)
+        case Resolving() | Connecting() if tunnel.last_failure is not None:
+            return _fault(tunnel.last_failure) if passes(tunnel.last_failure.kind) else None
+        case Off() if tunnel.last_failure is not None and tunnel.last_failure.kind is Kind.LOCAL_FAULT:
+            return _fault(tunnel.last_failure)
+        case _:
+            return None
+
+
+def _fault(failure: Failure) -> Fault:
+    return Fault(str(failure.kind), failure.evidence, HINTS[failure.kind])
+
+
+def _mobike(state: State) -> bool | None:
+    match state:
+        case Up(leg=leg) | Moving(leg=leg) | Waiting(leg=Leg() as leg):
+            return leg.mobike
+        case _:
+            return None
+
+
+def _retry_at(state: State) -> float | None:
+    return state.until if isinstance(state, Waiting) else None
+
+
+def _handover(passage: Passage | None, epoch: float) -> Handover | None:
+    if passage is None:
+        return None
+    gap = None if passage.gap is None else round(passage.gap * 1000)
+    return Handover(
+        passage.trigger, _way(passage.old), _way(passage.new), round(passage.at + epoch, 3), gap_ms=gap
+    )
+
+
+def _way(underlay: Underlay) -> str:
+    return f"{underlay.interface} {underlay.local}"
+
+
+def _traffic(counted: Counters | None) -> Traffic | None:
+    if counted is None:
+        return None
+    return Traffic(
+        counted.packets_in,
+        counted.octets_in,
+        counted.packets_out,
+        counted.octets_out,
+        counted.dropped,
+    )
+
+
+def _unix(at: float | None, epoch: float) -> float | None:
+    return None if at is None else round(at + epoch, 3)

@@ -1,0 +1,164 @@
+"""All tunnels of the machine: one driver each, what they are wanted by, and who hears of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+
+from ..config import SecretMissing, tunnel_config
+from ..control.messages import HINTS, ControlError, SecretNeeded, TunnelStatus
+from ..ike.events import Failure
+from ..tunnel.model import OWN_LINKS, NetworkChange, NetworkState
+from .applier import Applier
+from .driver import Driver
+from .inbox import Item, Stop
+from .intent import Intent, Intents
+from .order import Key, Order, missing_secret
+from .ports import World
+from .questions import Questions
+
+
+@dataclass(slots=True)
+class Entry:
+    """One tunnel: what was asked for last, and the driver that runs it."""
+
+    order: Order
+    driver: Driver
+    task: asyncio.Task[None]
+    link: str
+
+    @property
+    def key(self) -> Key:
+        """What it is known by."""
+        return self.order.key
+
+    @property
+    def status(self) -> TunnelStatus:
+        """Everything that its owner may know."""
+        return self.driver.status
+
+
+class Tunnels:
+    """Commands: `up`, `down`, `restore`, `tell_all`, `stop`; tasks run in the group given."""
+
+    def __init__(
+        self,
+        world: World,
+        applier: Applier,
+        intents: Intents,
+        group: asyncio.TaskGroup,
+        publish: Callable[[TunnelStatus | SecretNeeded], None],
+        unix: Callable[[], float],
+    ) -> None:
+        self.questions = Questions(unix, publish)
+        self._world = world
+        self._applier = applier
+        self._intents = intents
+        self._group = group
+        self._publish = publish
+        self._entries: dict[Key, Entry] = {}
+        self._network = NetworkState()
+        self._serials = count(1)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(tuple(self._entries.values()))
+
+    def find(self, key: Key) -> Entry | None:
+        """The tunnel of this key."""
+        return self._entries.get(key)
+
+    # What the user wants
+
+    async def up(self, order: Order) -> TunnelStatus:
+        """Want a tunnel.  `ProfileError`, `SecretMissing`, and `ControlError` for a second full tunnel."""
+        entry = self._entries.get(order.key)
+        is_same = entry is not None and entry.order == order and entry.driver.wanted
+        wish = order.wish(next(self._serials))
+        conflict = self._applier.conflict(str(order.key), wish.config)
+        if conflict is not None:
+            raise ControlError(conflict.kind, conflict.evidence, HINTS[conflict.kind])
+        entry = entry or self._add(order)
+        entry.order = order
+        self.questions.withdraw(order.key)
+        self._intents.keep(_intent(order))
+        await entry.driver.want(wish, renew=not is_same)
+        return entry.status
+
+    async def restore(self, order: Order) -> None:
+        """Want a tunnel that was wanted before the daemon was restarted."""
+        entry = self._add(order)
+        try:
+            wish = order.wish(next(self._serials))
+        except SecretMissing as missing:
+            await entry.driver.await_secret(tunnel_config(order.profile), missing_secret(order, missing))
+        else:
+            await entry.driver.want(wish, restored=True)
+
+    async def down(self, entry: Entry, *, force: bool = False) -> None:
+        """End the wish; returns when the tunnel is off the machine (or somebody wants it again)."""
+        self._intents.forget(entry.key)
+        self.questions.withdraw(entry.key)
+        await entry.driver.unwant(force=force)
+        if not entry.driver.wanted and self._entries.get(entry.key) is entry:
+            del self._entries[entry.key]
+            entry.driver.tell(Stop())
+
+    def _add(self, order: Order) -> Entry:
+        link = self._free_link()
+        key = order.key
+        driver = Driver(
+            tunnel_config(order.profile),
+            order.wished(0),
+            str(key),
+            link,
+            self._network,
+            self._world,
+            self._applier,
+            partial(self._heard, key),
+            partial(self._ask, key),
+        )
+        task = self._group.create_task(driver.run(), name=f"tunnel {key}")
+        entry = self._entries[key] = Entry(order, driver, task, link)
+        return entry
+
+    def _free_link(self) -> str:
+        taken = {entry.link for entry in self._entries.values()}
+        return next(name for n in count() if (name := f"{OWN_LINKS}{n}") not in taken)
+
+    def _heard(self, key: Key, status: TunnelStatus) -> None:
+        """A first attempt that failed for good is not wanted any more, also not after a restart."""
+        if status.state == "blocked" and not status.guard:
+            self._intents.forget(key)
+        self._publish(status)
+
+    def _ask(self, key: Key, failure: Failure) -> None:
+        entry = self._entries.get(key)
+        asked = None if entry is None else entry.order.question(failure)
+        if entry is not None and asked is not None:
+            self.questions.ask(key, entry.order.owner, *asked)
+
+    # What happens
+
+    def network_changed(self, change: NetworkChange) -> None:
+        """All tunnels follow the network."""
+        self._network = change.new
+        self._applier.adapt(change.new)
+        self.tell_all(change)
+
+    def tell_all(self, item: Item) -> None:
+        """Something happened that concerns every tunnel."""
+        for entry in self:
+            entry.driver.tell(item)
+
+    async def stop(self) -> None:
+        """The daemon ends: gateways are told, wishes and guards stay."""
+        entries = tuple(self)
+        self.tell_all(Stop())
+        await asyncio.gather(*(entry.task for entry in entries))
+
+
+def _intent(order: Order) -> Intent:
+    return Intent(order.owner, order.shared, order.profile.id, order.text, order.public_files)
