@@ -220,8 +220,10 @@ def _session_up(turn: Turn, event: SessionUp) -> None:
             turn.do(CloseSession(old.id))
         case _:
             return
+    # A session that replaces another one with the same addresses needs nothing more for traffic to flow.
+    is_applied = isinstance(turn.tunnel.state, Up | Moving) and turn.tunnel.up == event.up
     turn.know(up=event.up, peer_addresses=())
-    turn.enter(Up(Leg(attempt.id, attempt.underlay, event.mobike), turn.now))
+    turn.enter(Up(Leg(attempt.id, attempt.underlay, event.mobike), turn.now, applied=is_applied))
     turn.do(Apply(event.up))
 
 
@@ -287,7 +289,7 @@ def _applied(turn: Turn) -> None:
     match turn.tunnel.state:
         case Closing(leg=None) as state:
             finish(turn, state)
-        case Up(applied=False) as state:
+        case Up() as state:
             standing = replace(state, applied=True)
             turn.know(steadfast=True, refusals=0, last_failure=None)
             turn.enter(standing)

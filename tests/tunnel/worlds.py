@@ -19,6 +19,7 @@ GATEWAY = ip_address("203.0.113.1")
 OTHER = ip_address("203.0.113.2")
 CONFIG = TunnelConfig("office", ("vpn.example.com",))
 UP = TunnelUp("roam0", Assigned((ip_interface("10.77.0.2/32"),)))
+OTHER_UP = TunnelUp("roam0", Assigned((ip_interface("10.77.0.3/32"),)))
 
 _WIFI, _LTE = 2, 3
 
