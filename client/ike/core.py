@@ -16,7 +16,7 @@ from .events import Assigned, Channel, ChildDown, Closed, Failure, Output, Path,
 from .exchanges.base import Exchange
 from .natd import NatVerdict
 from .options import Patience, SessionConfig
-from .sa import Child, IkeSa, IkeSaState
+from .sa import Child, IkeSa, IkeSaState, Refusals
 from .states import TRANSITIONS, SessionState
 from .timers import Timer, Timers
 from .trace import Sink, TraceEvent, ignore
@@ -30,7 +30,7 @@ FIRST_ESP_SPI = 256  # 1 to 255 are reserved (RFC 4303 section 2.1)
 CLOSE_WITHIN = 3.0  # seconds that a Delete may take before the session ends without an answer
 RETRY_AFTER = 2.0  # seconds before an exchange is tried again after TEMPORARY_FAILURE, at least
 RETRY_AT_MOST = 60.0  # seconds before a later try
-MAX_REFUSALS = 9  # of one rekey, over some five minutes: then both ends must have lost each other
+REFUSED_AT_MOST = 300.0  # seconds from the first refusal of a rekey to the end of the session
 
 
 @dataclass(slots=True)
@@ -142,10 +142,16 @@ class Core:
         share = int.from_bytes(self.rng(2)) / 65535
         return seconds * (1.0 - self.config.lifetimes.jitter * share)
 
-    def retry(self, timer: Timer, now: float, refusals: int, of: Hashable = None) -> None:
-        """Let a rekey be tried again after a while, the longer the more often (RFC 7296 section 2.25)."""
-        wait = min(RETRY_AFTER * 2 ** (refusals - 1), RETRY_AT_MOST)
+    def retry(self, timer: Timer, now: float, refusals: Refusals, of: Hashable = None) -> bool:
+        """Let a refused rekey be tried again after a while, the longer the more often (RFC 7296 section 2.25).
+
+        False where that has gone on for so long that both ends must have lost each other.
+        """
+        refusals.since = now if refusals.since is None else refusals.since
+        wait = min(RETRY_AFTER * 2**refusals.count, RETRY_AT_MOST)
+        refusals.count += 1
         self.timers.set(timer, now + wait + 4 * int.from_bytes(self.rng(2)) / 65535, of)
+        return now - refusals.since < REFUSED_AT_MOST
 
     def adopt(self, sa: IkeSa, now: float) -> None:
         """Make an IKE SA the one that new exchanges use, and let it age."""

@@ -29,6 +29,14 @@ class IkeSaState(Enum):
 
 
 @dataclass(slots=True)
+class Refusals:
+    """How often, and since when, the peer has refused to replace an SA."""
+
+    count: int = 0
+    since: float | None = None
+
+
+@dataclass(slots=True)
 class IkeSa:
     """One IKE SA: its SPIs, keys and message window.
 
@@ -45,7 +53,7 @@ class IkeSa:
     opener: Opener
     fragmentation: bool
     created_at: float
-    refusals: int = 0  # of its rekey, one after the other
+    refusals: Refusals = field(default_factory=Refusals)
     state: IkeSaState = IkeSaState.HALF_OPEN
     predecessor: IkeSa | None = None  # what the peer still uses until it has our answer to its rekey
     window: Window = field(default_factory=Window)
@@ -120,5 +128,5 @@ class Child:
     state: ChildState = ChildState.LIVE
     outbound: bool = True  # False: waits for the peer to use it (RFC 7296 section 2.8)
     replaces: int | None = None
-    refusals: int = 0  # of its rekey, one after the other
+    refusals: Refusals = field(default_factory=Refusals)
     peer_rekey: PeerRekey | None = None

@@ -182,8 +182,9 @@ class Session:
                 request, _ = sa.window.outstanding
                 request.restart(now)
                 transmit(core, sa, request, now)
-        if not any(isinstance(exchange, UpdateAddresses) for exchange in core.current.queue):
-            core.begin(UpdateAddresses(), first=True)
+        for waiting in [exchange for exchange in core.current.queue if isinstance(exchange, UpdateAddresses)]:
+            core.current.queue.remove(waiting)
+        core.begin(UpdateAddresses(), first=True)
         self._go_on(now)
 
     def rekey_child(self, now: float) -> None:

@@ -49,11 +49,9 @@ def _start_next(core: Core, sa: IkeSa, fail: Fail, now: float) -> bool:
     """Begin one exchange; False where there is none, or its turn has not come."""
     if core.sas.get(sa.local_spi) is not sa or not sa.queue or sa.window.outstanding is not None:
         return False
+    if sa.predecessor is not None:
+        return _lend_probe(sa, sa.predecessor)
     exchange = sa.queue.popleft()
-    if sa.predecessor is not None and isinstance(exchange, PROBES):
-        # The peer may not know this IKE SA yet, and may never where our answer went to an address that is gone.
-        sa.predecessor.queue.append(exchange)
-        return True
     try:
         payloads = exchange.build(core, sa, now)
     except ProtocolError as error:  # what this peer wants, our credentials cannot give
@@ -62,6 +60,24 @@ def _start_next(core: Core, sa: IkeSa, fail: Fail, now: float) -> bool:
     if payloads is not None:
         _send_request(core, sa, exchange, payloads, now)
     return True
+
+
+def _lend_probe(sa: IkeSa, predecessor: IkeSa) -> bool:
+    """Until the peer shows that it knows the successor, only its predecessor can carry a request.
+
+    The peer may be waiting for our answer to its rekey at an address that we have left: so probes and moves go
+    there, and everything else waits.  A move is told again on the successor, whose word counts in the end.
+    """
+    for exchange in sa.queue:
+        if isinstance(exchange, Liveness):
+            sa.queue.remove(exchange)
+            predecessor.queue.append(exchange)
+            return True
+        if isinstance(exchange, UpdateAddresses) and not exchange.is_lent:
+            exchange.is_lent = True
+            predecessor.queue.append(UpdateAddresses())
+            return True
+    return False
 
 
 def transmit(core: Core, sa: IkeSa, request: Request, now: float) -> None:

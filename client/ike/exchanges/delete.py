@@ -63,6 +63,9 @@ def say_farewell(core: Core, failure: Failure, now: float) -> None:
     core.enter(SessionState.CLOSING)
     core.current.state = IkeSaState.CLOSING
     core.current.queue.clear()
+    if core.current.predecessor is not None:  # the peer may know only this one
+        core.begin(DeleteIke(), core.current.predecessor)
+        core.current.predecessor = None
     core.begin(DeleteIke())
     core.timers.set(Timer.CLOSE, now + CLOSE_WITHIN)
 

@@ -33,6 +33,7 @@ class UpdateAddresses:
     def __init__(self) -> None:
         self.path_number = -1
         self.cookie = b""
+        self.is_lent = False  # waits for its IKE SA, and has been told on the predecessor meanwhile
 
     def build(self, core: Core, sa: IkeSa, now: float) -> tuple[Payload, ...]:
         """# --> INFORMATIONAL { N(UPDATE_SA_ADDRESSES), N(NAT_DETECTION_*)+, N(COOKIE2) }."""
@@ -69,8 +70,13 @@ def nat_notifies(core: Core, sa: IkeSa, path: Path) -> tuple[Notify, Notify]:
 
 
 def answer_update(core: Core, sa: IkeSa, request: Message, path: Path) -> None:
-    """The peer has moved (RFC 4555 section 3.5): only the initiator of the first IKE SA may (MB6)."""
+    """The peer has moved (RFC 4555 section 3.5): only the initiator of the first IKE SA may (MB6).
+
+    A replaced IKE SA has no say: what comes late on it could undo a later move.
+    """
     if core.initiator or not core.mobike or request.notify(NotifyType.UPDATE_SA_ADDRESSES) is None:
+        return
+    if sa is not core.current:
         return
     verdict = judge_nat(request.all(Notify), sa.spi_i, sa.spi_r, *path.ends(Channel.NATT))
     core.path = replace(path, local_init=None, remote_init=None)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from ..children import accepted_selectors, build_child, install, use_outbound
-from ..core import MAX_REFUSALS, Core
+from ..children import accepted_selectors, build_child, install
+from ..core import RETRY_AFTER, Core
 from ..errors import ChildSaNotFound, InvalidSyntax, TemporaryFailure, TsUnacceptable
 from ..events import Failure, Kind, Selector
 from ..kex import KeyPair, generate
@@ -59,6 +59,9 @@ class RekeyChild:
         child = core.children.get(self.spi_in)
         if child is None or child.state not in (ChildState.LIVE, ChildState.REKEYING):
             return None
+        if not child.outbound:  # made by the peer, which may not have our answer yet
+            core.timers.set(Timer.REKEY_CHILD, now + RETRY_AFTER, self.spi_in)
+            return None
         child.state = ChildState.REKEYING
         self._child = child
         share = (KeyExchange(self.pair.method, self.pair.public),) if self.pair else ()
@@ -99,20 +102,17 @@ class RekeyChild:
 
     def _replace(self, core: Core, sa: IkeSa, child: Child, new: Child, lowest: bytes, now: float) -> None:
         core.timers.stop(Timer.REKEY_CHILD, self.spi_in)
-        if child.state is ChildState.DELETED:
-            install(core, new, now, replaces=self.spi_in)
-            return
-        child.state = ChildState.REPLACED
+        if child.state is not ChildState.DELETED:  # by the peer, which may have won while our answer was lost
+            child.state = ChildState.REPLACED
         rival = child.peer_rekey
         if rival is None or rival.lowest_nonce < lowest:
             install(core, new, now, replaces=self.spi_in)
             core.begin(DeleteChild(self.spi_in), sa)
             return
-        # Ours is the redundant one: it can receive until it is deleted; the peer deletes the old SA.
+        # Ours is the redundant one: it can receive until it is deleted.  The peer deletes the old SA when it has
+        # our answer to its own rekey, and only then we send on that one's result.
         install(core, new, now, replaces=self.spi_in, outbound=False)
         core.begin(DeleteChild(self.new_spi_in), sa)
-        if (survivor := core.children.get(rival.spi_in)) is not None:
-            use_outbound(core, survivor)
 
     def _recover(
         self, core: Core, sa: IkeSa, child: Child, error: Notify, response: Message, now: float
@@ -130,16 +130,9 @@ class RekeyChild:
             core.begin(RekeyChild(core, self.spi_in, group), sa, first=True)
         elif error.type in (NotifyType.NO_PROPOSAL_CHOSEN, NotifyType.INVALID_KE_PAYLOAD) and self.group:
             core.begin(RekeyChild(core, self.spi_in, None), sa, first=True)
-        else:
-            self._try_later(core, child, error, now)
-
-    def _try_later(self, core: Core, child: Child, error: Notify, now: float) -> None:
-        child.refusals += 1
-        if child.refusals < MAX_REFUSALS:
-            core.retry(Timer.REKEY_CHILD, now, child.refusals, self.spi_in)
-            return
-        evidence = f"the gateway refuses to replace the Child SA, at last with {notify_name(error.type)}"
-        say_farewell(core, Failure(Kind.PEER_PROTOCOL, evidence), now)
+        elif not core.retry(Timer.REKEY_CHILD, now, child.refusals, self.spi_in):
+            evidence = f"the gateway refuses to replace the Child SA, at last with {notify_name(error.type)}"
+            say_farewell(core, Failure(Kind.PEER_PROTOCOL, evidence), now)
 
 
 def answer_rekey_child(

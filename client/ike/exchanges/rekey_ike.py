@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import replace
 from typing import ClassVar
 
-from ..core import MAX_REFUSALS, Core
+from ..core import Core
 from ..errors import InvalidSyntax, TemporaryFailure
 from ..events import Failure, IkeRekeyed, Kind
 from ..kex import generate
@@ -30,7 +30,8 @@ from .create_child import (
     share_method,
     wanted_group,
 )
-from .delete import DeleteIke, say_farewell
+from .delete import DeleteChild, DeleteIke, say_farewell
+from .rekey_child import RekeyChild
 from .sa_init import NONCE_SIZE, notify_name
 
 OLD_SA_KEPT = 60.0  # seconds for the peer to delete an IKE SA that it has replaced
@@ -85,9 +86,7 @@ class RekeyIke:
         if group is not None and group != self.pair.method and group in core.config.ike_offer.kex_methods:
             core.begin(RekeyIke(core, group), sa, first=True)
             return
-        sa.refusals += 1
-        if sa.refusals < MAX_REFUSALS:
-            core.retry(Timer.REKEY_IKE, now, sa.refusals)
+        if core.retry(Timer.REKEY_IKE, now, sa.refusals):
             return
         evidence = f"the gateway refuses to replace the IKE SA, at last with {notify_name(error.type)}"
         say_farewell(core, Failure(Kind.PEER_PROTOCOL, evidence), now)
@@ -104,8 +103,7 @@ def succeed(core: Core, old: IkeSa, successor: IkeSa, now: float) -> None:
 
 def answer_rekey_ike(core: Core, sa: IkeSa, request: Message, now: float) -> tuple[Payload, ...]:
     """The peer replaces the IKE SA."""
-    busy = (ChildState.REKEYING, ChildState.DELETING)
-    if any(child.state in busy for child in core.children.values()):
+    if _is_busy(core, sa):
         raise TemporaryFailure("a Child SA is being rekeyed or closed")
     proposals = required_proposals(request)
     proposal, suite = choose_ike(core.config.ike_offer, proposals, prefer=share_method(request))
@@ -122,3 +120,12 @@ def answer_rekey_ike(core: Core, sa: IkeSa, request: Message, now: float) -> tup
     succeed(core, sa, successor, now)
     successor.predecessor = sa
     return (SecurityAssociation((replace(proposal, spi=spi_r),)), Nonce(nonce_r), *share)
+
+
+def _is_busy(core: Core, sa: IkeSa) -> bool:
+    """Whether a Child SA is being replaced or closed, also one that the peer has deleted meanwhile."""
+    states = (ChildState.REKEYING, ChildState.DELETING)
+    outstanding = sa.window.outstanding
+    return any(child.state in states for child in core.children.values()) or (
+        outstanding is not None and isinstance(outstanding[1], RekeyChild | DeleteChild)
+    )
