@@ -100,10 +100,10 @@ class Demo:
             self._connect()
             if tui:
                 stack.enter_context(self._terminal_interface())
-            train = stack.enter_context(Train(self._lab.laptop, SERVER, INTERVAL))
-            self._roam(train)
-            gateway = self._restart_gateway(gateway, train)
-            while_up = snapshot(self._lab.laptop)
+            with Train(self._lab.laptop, SERVER, INTERVAL) as train:
+                self._roam(train)
+                gateway = self._restart_gateway(gateway, train)
+                while_up = snapshot(self._lab.laptop)
             self._note_probes(train, server)
             self._laptop.roam("down")
             self._laptop.stop()
