@@ -167,6 +167,8 @@ class Egress:
             raise EspRejected(Reason.INNER)
         pair = self._table.sender(packet)
         trailer = pair.outbound.trailer(size, next_header_of(packet))
+        if size + len(trailer) + pair.outbound.overhead > LARGEST_TRAIN:
+            raise EspRejected(Reason.TOO_LARGE)
         return _Route(size, pair, traffic_class(packet), trailer)
 
     def _discard(self) -> None:

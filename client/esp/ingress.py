@@ -38,6 +38,7 @@ class Ingress:
         self._table = table
         self._tell = tell
         self.tun = -1
+        self.joins = True  # the interface takes many segments at once
         self.violations: set[int] = set()  # inbound SPIs with selector violations not told yet
         self.dropped = 0
         self._seen: Endpoint | None = None
@@ -60,9 +61,12 @@ class Ingress:
                 raise
             return False
         alive = False
+        for start, end, origin in trains:  # IKE first: liveness does not wait for the packets before it
+            if _spi_of(self._reader.buffer, start)[0] == _NON_ESP_MARKER:
+                alive |= self._take_train(start, end, origin, outer)
         for start, end, origin in trains:
-            if self._take_train(start, end, origin, outer):
-                alive = True
+            if _spi_of(self._reader.buffer, start)[0] != _NON_ESP_MARKER:
+                alive |= self._take_train(start, end, origin, outer)
         self._write_run()
         self._end = 0
         return alive
@@ -123,7 +127,7 @@ class Ingress:
         if sa is not self._run_of or not self._run.ends_with(plaintext, len(inner)):
             self._write_run()
             self._run.begin(plaintext, len(inner))
-            self._run_of = sa
+            self._run_of = sa if self.joins else None
 
     def _note_life(self, pair: Pair, remote: Endpoint) -> None:
         if not pair.told_first:
@@ -134,10 +138,14 @@ class Ingress:
         self._seen = remote  # the object itself, which the next datagram will most likely carry too
 
     def _write_run(self) -> None:
-        if self._run:
-            try:
-                os.writev(self.tun, self._run.finish())
-            except OSError as error:
-                if error.errno not in _PASSING:
-                    raise
-                self.dropped += 1
+        if not self._run:
+            return
+        parts = self._run.finish()
+        try:
+            os.writev(self.tun, parts)
+        except OSError as error:
+            if error.errno not in _PASSING:
+                raise
+            self.dropped += 1
+            if error.errno == errno.EINVAL and len(parts) > 2:
+                self.joins = False  # these are lost; TCP sends them again

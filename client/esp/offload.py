@@ -26,6 +26,7 @@ _ACK = 0x10
 _PSH = 0x08
 _LARGEST_PACKET = 65535
 _CHECKSUM_AT = 16  # within the TCP header
+_MOST_SEGMENTS = 128  # far below the number of buffers that one write takes (IOV_MAX)
 _CLOSED = -1  # the size of a plaintext that never comes
 
 
@@ -113,7 +114,7 @@ class TcpRun:
         self._head_size, self._same = layout.size, layout.same
         self._step = size - layout.size << layout.sequence_shift
         self._expected = (head & layout.same) + self._step
-        self._room = (_LARGEST_PACKET - size) // (size - layout.size)
+        self._room = min((_LARGEST_PACKET - size) // (size - layout.size), _MOST_SEGMENTS - 1)
         self._tail = bytes(plaintext[size:])
         self.first_size = size
         self._plain_size = len(plaintext) if self._room else _CLOSED

@@ -19,7 +19,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from ..ike.errors import InvalidSyntax
 from . import ipc
 from .egress import Egress
 from .ingress import Ingress
@@ -183,7 +182,7 @@ class Pump:
 
     def _offloads(self) -> str:
         outer = self._egress.outer
-        words = ["tun-gso"]
+        words = ["tun-gso"] * self._ingress.joins
         if outer is not None:
             words += ["udp-gso"] * outer.sends_trains + ["udp-gro"] * outer.receives_trains
         return " ".join(words)
@@ -239,9 +238,9 @@ def main(control_descriptor: int) -> int:
     control = socket.socket(fileno=control_descriptor)
     try:
         Pump(control, _boot_time).run()
-    except (ConnectionError, KeyboardInterrupt):
-        return 0
-    except (InvalidSyntax, OSError) as error:
+    except (BrokenPipeError, ConnectionResetError):
+        return 0  # the parent is gone
+    except Exception as error:
         Reporter(control).tell(ipc.Broken(f"{type(error).__name__}: {error}"))
-        return 1
+        raise
     return 0

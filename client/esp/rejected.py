@@ -18,9 +18,12 @@ class Reason(StrEnum):
     SELECTOR = "inner packet is outside the traffic selectors"
     CONGESTION = "congestion mark on a packet whose sender cannot know it"
     EXHAUSTED = "sequence numbers are used up"
+    TOO_LARGE = "inner packet is too large for a datagram"
 
 
-_BEFORE_PROOF = frozenset({Reason.TOO_SHORT, Reason.REPLAYED, Reason.FORGED, Reason.EXHAUSTED})
+_BEFORE_PROOF = frozenset(
+    {Reason.TOO_SHORT, Reason.REPLAYED, Reason.FORGED, Reason.EXHAUSTED, Reason.TOO_LARGE}
+)
 
 
 class EspRejected(Exception):

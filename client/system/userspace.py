@@ -32,7 +32,7 @@ from .datapath import (
 )
 from .tun import open_tun
 
-_RECEIVE_BUFFER = 4 << 20  # octets; a burst at 1 Gbit/s while the pump writes to the TUN interface
+_RECEIVE_BUFFER = 2 << 20  # octets: a burst of some milliseconds at 1 Gbit/s; more would only delay IKE
 _SO_RCVBUFFORCE = 33  # Linux; not among Python's constants
 _MOST_REPORTS = 64  # taken from the pump in one turn of the loop
 _MOST_WAITING = 1024  # events that nobody has fetched yet, before IKE messages are lost

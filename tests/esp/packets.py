@@ -24,7 +24,8 @@ def ip_packet(
 ) -> bytes:
     """An IPv4 or IPv6 packet; `fragment` is the IPv4 flags-and-offset field.
 
-    `extensions` are IPv6 extension headers with their own next header fields right, `protocol` names the first.
+    `extensions` are IPv6 extension headers with their own next header fields right, `protocol` names the
+    first.
     """
     ends = ip_address(source), ip_address(destination)
     if ends[0].version == 6:

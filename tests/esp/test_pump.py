@@ -11,11 +11,18 @@ from pathlib import Path as FilePath
 
 import pytest
 
-from client.ike.events import EspAlgorithms
-from client.system.datapath import Activity, DataPathFailed, FirstInbound, PathCarries, PeerAddressSeen
+from client.ike.events import EspAlgorithms, Path
+from client.system.datapath import (
+    Activity,
+    DataPathFailed,
+    FirstInbound,
+    PathCarries,
+    PeerAddressSeen,
+    SelectorViolation,
+)
 from client.system.userspace import IkeDatagram
 
-from .children import AES_CBC, AES_GCM, AES_GCM_ESN, CHACHA20
+from .children import AES_CBC, AES_GCM, AES_GCM_ESN, CHACHA20, child_pair, selectors
 from .tunnel import SPARE, End, install, ping, tcp_transfer, tunnel, udp_echo
 
 pytestmark = pytest.mark.netns
@@ -35,7 +42,7 @@ def run(body: Body, outer: int = 4, algorithms: EspAlgorithms = AES_GCM) -> None
 def test_ping_udp_and_tcp_go_through_over_both_families(outer: int) -> None:
     async def body(one: End, other: End) -> None:
         for inner in (4, 6):
-            assert await ping(one, inner)
+            assert await ping(one, other, inner)
             assert await udp_echo(one, other, inner)
             assert await udp_echo(one, other, inner, size=5000)  # fragments inside
             assert await tcp_transfer(one, other, inner, 3 << 20)
@@ -175,6 +182,24 @@ def test_a_new_child_sa_takes_over_and_the_old_one_is_removed() -> None:
             await end.data_path.remove(spi_in)
         assert await udp_echo(one, other, 4)
         assert len(await one.data_path.counters()) == 1
+
+    run(body)
+
+
+def test_packets_outside_the_selectors_are_told() -> None:
+    async def body(one: End, other: End) -> None:
+        for end in (one, other):
+            for row in await end.data_path.counters():
+                await end.data_path.remove(row.spi_in)
+        narrow = child_pair(seed="narrow", local=selectors("10.99.0.0/16"))[0]
+        wide = child_pair(seed="narrow")[1]
+        await one.data_path.install(narrow, Path("wire", one.local, other.local))
+        await other.data_path.install(wide, Path("wire", other.local, one.local))
+        assert not await udp_echo(other, one, 4)
+        assert (await one.next(SelectorViolation)).spi_in == narrow.spi_in
+        assert (await one.data_path.counters())[0].dropped > 0
+        assert not await udp_echo(one, other, 4)
+        assert (await one.data_path.counters())[0].packets_out == 0
 
     run(body)
 

@@ -34,6 +34,7 @@ class End:
     """One end: its namespace, its data path, its natt socket and where that is."""
 
     namespace: Namespace
+    number: int  # which of the two addresses is its own
     data_path: UserspaceDataPath
     natt: socket.socket
     local: Endpoint
@@ -82,7 +83,7 @@ async def open_end(namespace: Namespace, number: int, outer: int, pool: PumpPool
         data_path = await UserspaceDataPath.start("roam0", MTU, pool)
     namespace.up("roam0", f"{INNER[4][number]}/24", f"{INNER[6][number]}/64")
     natt, local = natt_socket(namespace, OUTER[outer][number])
-    return End(namespace, data_path, natt, local)
+    return End(namespace, number, data_path, natt, local)
 
 
 @asynccontextmanager
@@ -120,7 +121,7 @@ async def udp_echo(one: End, other: End, version: int, size: int = 1000) -> bool
     loop = asyncio.get_running_loop()
     client, server = (end.namespace.socket(family, socket.SOCK_DGRAM) for end in (one, other))
     with closing(client), closing(server):
-        server.bind((INNER[version][1], 0))
+        server.bind((INNER[version][other.number], 0))
         client.connect(server.getsockname()[:2])
         data = os.urandom(size)
         for _ in range(2):
@@ -142,7 +143,7 @@ async def tcp_transfer(one: End, other: End, version: int, size: int) -> bool:
     client, server = (end.namespace.socket(family, socket.SOCK_STREAM) for end in (one, other))
     data = os.urandom(1 << 16) * (size >> 16)
     with closing(client), closing(server):
-        server.bind((INNER[version][1], 0))
+        server.bind((INNER[version][other.number], 0))
         server.listen(1)
         await loop.sock_connect(client, server.getsockname()[:2])
         accepted, _ = await loop.sock_accept(server)
@@ -157,8 +158,8 @@ async def tcp_transfer(one: End, other: End, version: int, size: int) -> bool:
     return digest.digest() == hashlib.sha256(data).digest()
 
 
-async def ping(one: End, version: int) -> bool:
-    """Whether the second end's inner address answers an ICMP echo."""
+async def ping(one: End, other: End, version: int) -> bool:
+    """Whether the other end's inner address answers an ICMP echo."""
     family, protocol, request = (socket.AF_INET, 1, 8) if version == 4 else (socket.AF_INET6, 58, 128)
     loop = asyncio.get_running_loop()
     raw = one.namespace.socket(family, socket.SOCK_RAW, protocol)
@@ -166,7 +167,7 @@ async def ping(one: End, version: int) -> bool:
         message = bytes((request, 0, 0, 0)) + b"roam" + bytes(100)
         if version == 4:  # for ICMPv6 the kernel does it
             message = message[:2] + checksum(message).to_bytes(2) + message[4:]
-        raw.connect((INNER[version][1], 0))
+        raw.connect((INNER[version][other.number], 0))
         await loop.sock_sendall(raw, message)
         try:
             async with asyncio.timeout(2):
