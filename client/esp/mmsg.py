@@ -12,6 +12,7 @@ import errno
 import os
 import socket
 import struct
+import sys
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -26,7 +27,6 @@ _CONTROL_SIZE = 68  # room for a traffic class and a segment size
 _ORIGIN_SIZE = _ADDRESS_SIZE + _CONTROL_SIZE
 _CONTROL_HEADER = struct.Struct("@Nii")  # struct cmsghdr
 _MOST_ORIGINS = 256  # remembered; then anew, so that a flood of senders cannot fill the memory
-
 
 _VECTOR = struct.Struct("@PN")  # struct iovec
 _MESSAGE = struct.Struct("@PIPNPNi0PI0P")  # struct mmsghdr: name, vectors, control, flags; size
@@ -106,7 +106,7 @@ def _address_of(octets: bytearray) -> int:
 
 def _parse_origin(octets: bytes) -> Origin:
     """A socket address, then ancillary messages, then zeros."""
-    family = int.from_bytes(octets[:2], "little" if struct.pack("H", 1)[0] else "big")
+    family = int.from_bytes(octets[:2], sys.byteorder)
     address = octets[4:8] if family == socket.AF_INET else octets[8:24]
     remote = Endpoint(ip_address(address), int.from_bytes(octets[2:4]))
     ecn = part = 0

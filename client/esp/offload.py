@@ -12,10 +12,12 @@ the gateway's integrity check covers the whole way that we can see, and a lone s
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from functools import lru_cache
 
 VNET_HEADER_SIZE = 10
+_VNET_HEADER = struct.Struct("=BBHHHH")  # struct virtio_net_hdr, in the host's byte order
 NO_OFFLOAD = bytes(VNET_HEADER_SIZE)
 
 _NEEDS_CHECKSUM = 1
@@ -171,10 +173,8 @@ class TcpRun:
             first[4:6] = (size - 40).to_bytes(2)
         pseudo = _sum(bytes(addresses) + (size - ip_size).to_bytes(4) + _TCP.to_bytes(4))
         first[ip_size + _CHECKSUM_AT : ip_size + _CHECKSUM_AT + 2] = pseudo.to_bytes(2)
-        return bytes((_NEEDS_CHECKSUM, kind)) + b"".join(
-            field.to_bytes(2, "little")
-            for field in (layout.size, self.first_size - layout.size, ip_size, _CHECKSUM_AT)
-        )
+        segment_size = self.first_size - layout.size
+        return _VNET_HEADER.pack(_NEEDS_CHECKSUM, kind, layout.size, segment_size, ip_size, _CHECKSUM_AT)
 
 
 def _layout_of(packet: memoryview, size: int) -> _Layout | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import socket
 import time
 from collections import deque
@@ -198,7 +199,7 @@ class Pump:
         return ipc.Active(int(self._inbound_at * 1000), int(self._outbound_at * 1000))
 
     def _report(self, now: float) -> None:
-        if now < self._tell_at:
+        if now < self._tell_at or self._reporter.blocked:
             return
         activity = self._activity()
         if activity != self._told:
@@ -233,8 +234,14 @@ def _boot_time() -> float:
 
 
 def main(control_descriptor: int) -> int:
-    """The whole process, from its start with our end of the control socket to its exit status."""
+    """The whole process, from its start with our end of the control socket to its exit status.
+
+    It ends with its parent and not before: where a service manager or a terminal signals them all, the parent
+    still has to say goodbye through it.
+    """
     drop_privileges()
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     control = socket.socket(fileno=control_descriptor)
     try:
         Pump(control, _boot_time).run()

@@ -214,7 +214,7 @@ def test_keys_are_never_installed_twice() -> None:
     run(body)
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGABRT])
 def test_a_pump_that_dies_is_told_and_leaves_no_interface(how: signal.Signals) -> None:
     async def body(one: End, other: End) -> None:
         assert "roam0" in one.namespace.links()
@@ -224,6 +224,23 @@ def test_a_pump_that_dies_is_told_and_leaves_no_interface(how: signal.Signals) -
         assert "roam0" not in one.namespace.links()
         with pytest.raises(ConnectionError):
             await one.data_path.counters()
+
+    run(body)
+
+
+def test_an_interface_that_somebody_deletes_is_told() -> None:
+    async def body(one: End, other: End) -> None:
+        one.namespace.netlink(lambda route: route.link("del", index=route.link_lookup(ifname="roam0")[0]))
+        assert "bad state" in (await one.next(DataPathFailed)).reason
+
+    run(body)
+
+
+def test_a_signal_to_all_does_not_end_the_pump_before_its_parent() -> None:
+    async def body(one: End, other: End) -> None:
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            os.kill(one.data_path.pid, number)
+        assert await udp_echo(one, other, 4)
 
     run(body)
 
