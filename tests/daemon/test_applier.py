@@ -1,0 +1,130 @@
+"""One configuration for all tunnels, applied one at a time, with an answer for everybody who waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
+
+from client.daemon.applier import Applier, Share
+from client.ike.events import Kind
+from client.system.reconcile import Problem
+from client.tunnel.events import Applied, ApplyFailed
+from client.tunnel.model import SystemConfig, Underlay
+from tests.daemon.virtual_loop import run
+from tests.daemon.world import CONFIG, LTE, WIFI, FakeSystem, network
+
+SPLIT = replace(CONFIG, name="lab", full=False, include=(ip_network("198.51.100.0/24"),))
+
+
+@asynccontextmanager
+async def running(system: FakeSystem) -> AsyncIterator[Applier]:
+    applier = Applier(system, lambda addresses: None)
+    task = asyncio.create_task(applier.run())
+    yield applier
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def play(scene: Callable[[Applier, FakeSystem], Awaitable[None]], system: FakeSystem | None = None) -> None:
+    async def body() -> None:
+        machine = system or FakeSystem()
+        async with running(machine) as applier:
+            await scene(applier, machine)
+
+    run(body)
+
+
+def test_everybody_hears_of_the_change_that_contains_his() -> None:
+    async def scene(applier: Applier, system: FakeSystem) -> None:
+        heard: list[object] = []
+        applier.share("office", Share(CONFIG), heard.append)
+        applier.share("lab", Share(SPLIT), heard.append)
+        await asyncio.sleep(1)
+        assert heard == [Applied(), Applied()]
+        assert len(system.configs) == 1
+
+    play(scene)
+
+
+def test_what_changes_meanwhile_is_applied_next() -> None:
+    async def scene(applier: Applier, system: FakeSystem) -> None:
+        heard: list[object] = []
+        system.delay = 1.0
+        applier.share("office", Share(CONFIG), heard.append)
+        await asyncio.sleep(0.5)
+        applier.withdraw("office", heard.append)
+        await asyncio.sleep(1)
+        assert len(heard) == 1
+        await asyncio.sleep(1)
+        assert heard == [Applied(), Applied()]
+        assert system.config == SystemConfig()
+
+    play(scene)
+
+
+def test_a_problem_is_a_local_fault_with_its_text() -> None:
+    async def scene(applier: Applier, system: FakeSystem) -> None:
+        heard: list[Applied | ApplyFailed] = []
+        applier.share("office", Share(CONFIG), heard.append)
+        await asyncio.sleep(1)
+        (event,) = heard
+        assert isinstance(event, ApplyFailed)
+        assert event.failure.kind is Kind.LOCAL_FAULT
+        assert "rule: no" in event.failure.evidence
+
+    play(scene, FakeSystem(problem=Problem("rule", "no")))
+
+
+def test_a_second_full_tunnel_conflicts() -> None:
+    async def scene(applier: Applier, system: FakeSystem) -> None:
+        applier.share("office", Share(CONFIG))
+        conflict = applier.conflict("other", replace(CONFIG, name="other"))
+        assert conflict is not None
+        assert conflict.kind is Kind.CONFLICT_FULL_TUNNEL
+        assert applier.conflict("office", CONFIG) is None
+        assert applier.conflict("lab", SPLIT) is None
+
+    play(scene)
+
+
+def test_a_touched_route_is_compared_but_nothing_is_merged_anew() -> None:
+    async def scene(applier: Applier, system: FakeSystem) -> None:
+        applier.share("office", Share(CONFIG))
+        await asyncio.sleep(1)
+        applier.repair()
+        await asyncio.sleep(1)
+        assert (len(system.configs), system.repairs) == (1, 1)
+
+    play(scene)
+
+
+def test_a_new_network_is_merged_only_where_something_is_wanted() -> None:
+    async def scene(applier: Applier, system: FakeSystem) -> None:
+        applier.adapt(network(WIFI))
+        await asyncio.sleep(1)
+        assert system.configs == []
+        applier.share("office", Share(CONFIG))
+        applier.adapt(network(LTE))
+        await asyncio.sleep(1)
+        assert len(system.configs) == 1
+
+    play(scene)
+
+
+def test_the_addresses_in_use_are_told_to_the_watcher() -> None:
+    async def body() -> None:
+        told: list[object] = []
+        applier = Applier(FakeSystem(), lambda addresses: told.append(frozenset(addresses)))
+        task = asyncio.create_task(applier.run())
+        local = ip_address(WIFI)
+        underlay = Underlay("wifi0", local, ip_address("192.0.2.1"))
+        applier.share("office", Share(CONFIG, None, frozenset({underlay})))
+        await asyncio.sleep(1)
+        assert told == [frozenset({local})]
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run(body)

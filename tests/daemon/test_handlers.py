@@ -1,0 +1,331 @@
+"""What callers may ask of the daemon, whose tunnel a name means, and how a refusal is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from client.control.handlers import Access, Caller
+from client.control.messages import (
+    ControlError,
+    Down,
+    Rekey,
+    SecretAnswer,
+    SecretNeeded,
+    SecretText,
+    TunnelStatus,
+    Up,
+)
+from client.daemon.handlers import DaemonHandlers
+from client.daemon.inbox import Stop
+from client.daemon.intent import Intents
+from client.daemon.order import user_order
+from client.daemon.tunnels import Tunnels
+from client.lab.pki import pem
+from client.tunnel.model import NetworkChange
+from profiles.store import Store
+from tests.daemon.virtual_loop import now, run
+from tests.daemon.world import Internet, Machine
+from tests.pair import AUTHORITY, gateway_config
+
+ALICE = Caller(1000, Access.CONTROL)
+BOB = Caller(1001, Access.CONTROL)
+ROOT = Caller(0, Access.ADMIN)
+
+PROFILE = """
+schema = 1
+id = "office"
+[gateway]
+addresses = ["vpn.example.com"]
+[identity]
+local = "alice@example.com"
+remote = "vpn.example.com"
+[[auth.local]]
+method = "psk"
+secret = "ask:"
+[routing]
+mode = "split"
+include = ["10.77.0.0/24"]
+"""
+KEY = {"ask:": SecretText("correct horse battery staple")}
+UP = Up(profile=PROFILE, secrets=KEY)
+
+
+class Office:
+    """Handlers over real tunnels, and what they told."""
+
+    def __init__(self, directory: Path, machine: Machine, group: asyncio.TaskGroup) -> None:
+        self.machine = machine
+        self.told: list[TunnelStatus | SecretNeeded] = []
+        self.intents = Intents(directory / "state")
+        self.tunnels = Tunnels(machine.world, machine.applier, self.intents, group, self._tell, now)
+        self.store = Store(directory / "nobody", directory / "system")
+        self.handlers = DaemonHandlers(self.tunnels, self.store, now, machine.applier.sweep)
+        self.tunnels.network_changed(NetworkChange(machine.network, machine.network))
+
+    def _tell(self, data: TunnelStatus | SecretNeeded) -> None:
+        self.told.append(data)
+        if isinstance(data, TunnelStatus):
+            self.machine.statuses.append(data)
+
+    def questions(self) -> list[SecretNeeded]:
+        """What was asked."""
+        return [data for data in self.told if isinstance(data, SecretNeeded)]
+
+
+Scene = Callable[[Office], Awaitable[None]]
+
+
+def play(directory: Path, scene: Scene) -> None:
+    async def body() -> None:
+        machine = Machine(Internet(gateway_config()))
+        async with asyncio.TaskGroup() as group:
+            applier = group.create_task(machine.applier.run())
+            office = Office(directory, machine, group)
+            await scene(office)
+            office.tunnels.tell_all(Stop())
+            applier.cancel()
+
+    run(body)
+
+
+def write_system_profile(directory: Path, text: str, name: str = "office") -> None:
+    (directory / "system").mkdir(exist_ok=True)
+    (directory / "system" / f"{name}.toml").write_text(text)
+
+
+def test_up_answers_with_a_tunnel_under_way_and_it_comes_up(tmp_path: Path) -> None:
+    async def scene(office: Office) -> None:
+        accepted = await office.handlers.up(ALICE, UP)
+        assert accepted.tunnel.state == "connecting"
+        assert (accepted.tunnel.serial, accepted.tunnel.owner) == (1, 1000)
+        await office.machine.until_state("up", 5)
+        assert [tunnel.state for tunnel in office.handlers.status().tunnels] == ["up"]
+
+    play(tmp_path, scene)
+
+
+def test_the_same_again_changes_nothing_but_the_serial(tmp_path: Path) -> None:
+    async def scene(office: Office) -> None:
+        await office.handlers.up(ALICE, UP)
+        await office.machine.until_state("up", 5)
+        again = await office.handlers.up(ALICE, UP)
+        assert (again.tunnel.state, again.tunnel.serial) == ("up", 2)
+        assert office.machine.sessions == 1
+
+    play(tmp_path, scene)
+
+
+def test_another_profile_under_the_same_name_is_made_anew(tmp_path: Path) -> None:
+    async def scene(office: Office) -> None:
+        await office.handlers.up(ALICE, UP)
+        await office.machine.until_state("up", 5)
+        other = PROFILE + '[address]\nrequest = ["ipv4"]\n'
+        await office.handlers.up(ALICE, Up(profile=other, secrets=KEY))
+        await office.machine.until(lambda: office.machine.sessions == 2, 5)
+        await office.machine.until_state("up", 5)
+        assert len(office.machine.status.addresses) == 1
+
+    play(tmp_path, scene)
+
+
+def test_down_takes_the_tunnel_off_the_list_and_out_of_memory(tmp_path: Path) -> None:
+    async def scene(office: Office) -> None:
+        await office.handlers.up(ALICE, UP)
+        await office.machine.until_state("up", 5)
+        assert len(office.intents.load()) == 1
+        ended = await office.handlers.down(ALICE, Down())
+        assert ended.names == ("office",)
+        assert office.handlers.status().tunnels == ()
+        assert office.intents.load() == []
+        assert office.machine.status.state == "off"
+
+    play(tmp_path, scene)
+
+
+def test_secrets_stay_in_memory(tmp_path: Path) -> None:
+    async def scene(office: Office) -> None:
+        await office.handlers.up(ALICE, UP)
+        for path in (tmp_path / "state").rglob("*.json"):
+            assert b"battery" not in path.read_bytes()
+
+    play(tmp_path, scene)
+
+
+def test_a_first_attempt_that_failed_for_good_is_not_wanted_after_a_restart(tmp_path: Path) -> None:
+    async def scene(office: Office) -> None:
+        await office.handlers.up(ALICE, Up(profile=PROFILE, secrets={"ask:": SecretText("wrong")}))
+        await office.machine.until_state("blocked", 10)
+        assert office.intents.load() == []
+
+    play(tmp_path, scene)
+
+
+def test_a_tunnel_belongs_to_its_owner(tmp_path: Path) -> None:
+    async def scene(office: Office) -> None:
+        await office.handlers.up(ALICE, UP)
+        await office.machine.until_state("up", 5)
+        for name in ("office", "system/office"):
+            with pytest.raises(ControlError) as error:
+                await office.handlers.down(BOB, Down(name))
+            assert error.value.kind in {"permission.denied", "tunnel.unknown"}
+        with pytest.raises(ControlError):
+            await office.handlers.rekey(BOB, Rekey("office"))
+        with pytest.raises(ControlError) as denied:
+            await office.handlers.cleanup(BOB)
+        assert denied.value.kind == "permission.denied"
+        assert (await office.handlers.down(ROOT, Down("office"))).names == ("office",)
+
+    play(tmp_path, scene)
+
+
+def test_an_unknown_name_is_told_with_the_known_ones(tmp_path: Path) -> None:
+    async def scene(office: Office) -> None:
+        with pytest.raises(ControlError, match="there is no tunnel") as none:
+            await office.handlers.down(ALICE, Down())
+        assert none.value.kind == "tunnel.unknown"
+        await office.handlers.up(ALICE, UP)
+        with pytest.raises(ControlError, match="office"):
+            await office.handlers.down(ALICE, Down("ofice"))
+
+    play(tmp_path, scene)
+
+
+def test_a_profile_that_cannot_be_used_is_refused_with_the_key(tmp_path: Path) -> None:
+    async def scene(office: Office) -> None:
+        with pytest.raises(ControlError, match=r"gateway\.adresses") as error:
+            await office.handlers.up(ALICE, Up(profile=PROFILE.replace("addresses", "adresses"), secrets=KEY))
+        assert error.value.kind == "profile.invalid"
+        assert "addresses" in error.value.hint
+        assert office.handlers.status().tunnels == ()
+
+    play(tmp_path, scene)
+
+
+def test_a_missing_secret_is_said_at_once(tmp_path: Path) -> None:
+    async def scene(office: Office) -> None:
+        with pytest.raises(ControlError) as error:
+            await office.handlers.up(ALICE, Up(profile=PROFILE))
+        assert error.value.kind == "auth.needs_secret"
+        assert office.handlers.status().tunnels == ()
+
+    play(tmp_path, scene)
+
+
+def test_a_second_full_tunnel_is_refused(tmp_path: Path) -> None:
+    async def scene(office: Office) -> None:
+        full = PROFILE[: PROFILE.index("[routing]")]
+        await office.handlers.up(ALICE, Up(profile=full, secrets=KEY))
+        with pytest.raises(ControlError) as error:
+            await office.handlers.up(ALICE, Up(profile=full.replace("office", "other"), secrets=KEY))
+        assert error.value.kind == "conflict.full_tunnel"
+        assert [tunnel.name for tunnel in office.handlers.status().tunnels] == ["office"]
+
+    play(tmp_path, scene)
+
+
+def test_a_system_profile_is_read_by_the_daemon_and_shared(tmp_path: Path) -> None:
+    write_system_profile(tmp_path, PROFILE)
+
+    async def scene(office: Office) -> None:
+        (entry,) = (await office.handlers.profiles(ALICE)).profiles
+        assert (entry.name, entry.gateway, entry.problem) == ("office", "vpn.example.com", "")
+        await office.handlers.up(ALICE, Up(name="office", secrets=KEY))
+        await office.machine.until_state("up", 5)
+        assert office.machine.status.shared
+        assert (await office.handlers.down(BOB, Down("office"))).names == ("office",)
+
+    play(tmp_path, scene)
+
+
+def test_an_unknown_or_broken_system_profile_is_told(tmp_path: Path) -> None:
+    write_system_profile(tmp_path, "schema = 9", "broken")
+
+    async def scene(office: Office) -> None:
+        with pytest.raises(ControlError) as error:
+            await office.handlers.up(ALICE, Up(name="office"))
+        assert error.value.kind == "profile.unknown"
+        with pytest.raises(ControlError):
+            await office.handlers.up(ALICE, Up(name="../broken"))
+        (entry,) = (await office.handlers.profiles(ALICE)).profiles
+        assert "newer" in entry.problem
+
+    play(tmp_path, scene)
+
+
+def test_rekey_needs_a_tunnel_that_stands(tmp_path: Path) -> None:
+    async def scene(office: Office) -> None:
+        await office.handlers.up(ALICE, UP)
+        with pytest.raises(ControlError) as error:
+            await office.handlers.rekey(ALICE, Rekey())
+        assert error.value.kind == "tunnel.not_connected"
+        await office.machine.until_state("up", 5)
+        before = office.machine.data_path.outbound
+        await office.handlers.rekey(ALICE, Rekey())
+        await office.machine.until(lambda: office.machine.data_path.outbound != before, 2)
+
+    play(tmp_path, scene)
+
+
+def test_after_a_restart_the_tunnel_waits_for_its_secret_behind_the_guard(tmp_path: Path) -> None:
+    async def before(office: Office) -> None:
+        await office.handlers.up(ALICE, UP)
+        await office.machine.until_state("up", 5)
+
+    async def after(office: Office) -> None:
+        (intent,) = office.intents.load()
+        await office.tunnels.restore(user_order(intent.owner, intent.text, intent.files, {}))
+        await office.machine.until_state("blocked", 1)
+        await asyncio.sleep(1)
+        assert office.machine.status.guard
+        assert [route.link for route in office.machine.system.config.routes] == [None]
+        (needed,) = office.handlers.pending_secrets()
+        assert (needed.tunnel, needed.kind, needed.owner) == ("office", "password", 1000)
+        assert "Pre-shared key" in needed.prompt
+        with pytest.raises(ControlError):
+            await office.handlers.answer(BOB, SecretAnswer(needed.id, KEY["ask:"]))
+        await office.handlers.answer(ALICE, SecretAnswer(needed.id, KEY["ask:"]))
+        await office.machine.until_state("up", 5)
+        assert office.handlers.pending_secrets() == ()
+        with pytest.raises(ControlError) as error:
+            await office.handlers.answer(ALICE, SecretAnswer(needed.id, KEY["ask:"]))
+        assert error.value.kind == "secret.unknown"
+
+    play(tmp_path, before)
+    play(tmp_path, after)
+
+
+def test_a_question_is_void_after_two_minutes(tmp_path: Path) -> None:
+    async def scene(office: Office) -> None:
+        await office.tunnels.restore(user_order(1000, PROFILE, {}, {}))
+        await office.machine.until(lambda: bool(office.questions()), 1)
+        (needed,) = office.questions()
+        await asyncio.sleep(121)
+        assert office.handlers.pending_secrets() == ()
+        with pytest.raises(ControlError):
+            await office.handlers.cancel(ALICE, needed.id)
+
+    play(tmp_path, scene)
+
+
+def test_cleanup_ends_everything(tmp_path: Path) -> None:
+    async def scene(office: Office) -> None:
+        await office.handlers.up(ALICE, UP)
+        await office.machine.until_state("up", 5)
+        cleaned = await office.handlers.cleanup(ROOT)
+        assert cleaned.removed == ("tunnel office",)
+        assert office.handlers.status().tunnels == ()
+
+    play(tmp_path, scene)
+
+
+def test_private_keys_are_not_kept_on_disk() -> None:
+    text = (
+        PROFILE.replace('method = "psk"', 'method = "cert"\ncert = "file:me.pem"\nkey = "file:me.key"')
+        + '[trust]\nca = ["file:ca.pem"]\n'
+    )
+    files = {"file:me.pem": b"c", "file:me.key": b"k", "file:ca.pem": pem(AUTHORITY.certificate).encode()}
+    assert sorted(user_order(1000, text, files, {}).public_files) == ["file:ca.pem", "file:me.pem"]
