@@ -52,6 +52,8 @@ class Wish:
     config: TunnelConfig
     session: SessionConfig
     wished: Wished
+    after_refusal: SessionConfig | None = None
+    """Another way to log in, worth the one retry after a refusal."""
 
 
 class Driver:
@@ -119,6 +121,7 @@ class Driver:
         """The tunnel is wanted; `restored` and `renew` as in `UserUp`."""
         self.wished = wish.wished
         self._effects.session_config = wish.session
+        self._effects.after_refusal = wish.after_refusal
         await self._hear(UserUp(wish.config, restored, renew))
 
     async def await_secret(self, config: TunnelConfig, failure: Failure) -> None:

@@ -86,6 +86,8 @@ class Effects:
         self.events: deque[Event] = deque()
         self.passage: Passage | None = None
         self.session_config: SessionConfig | None = None
+        self.after_refusal: SessionConfig | None = None
+        """What to log in with once the gateway has refused the first configuration."""
         self.carrier = Carrier(lambda: world.open_data_path(link, LINK_MTU), inbox)
         self._world = world
         self._applier = applier
@@ -264,6 +266,8 @@ class Effects:
                 leg.is_doubted = active
                 self.events.append(Doubt(leg.id, active, since, hinted))
             case Closed(failure):
+                if failure.kind is Kind.AUTH_REJECTED and self.after_refusal is not None:
+                    self.session_config = self.after_refusal
                 self._forget(leg)
                 self.events.append(SessionClosed(leg.id, failure))
 

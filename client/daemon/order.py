@@ -68,7 +68,11 @@ class Order:
         session = session_config(profile, Material(self.files, self.secrets, authorities))
         # The pump's sockets carry ESP in UDP only: the gateway must encapsulate, with or without a NAT.
         forced = replace(session, force_encapsulation=True)
-        return Wish(tunnel_config(profile), forced, self.wished(serial))
+        # A gateway that does not know the name we ask for refuses before it has shown who it is.  Without the
+        # name it shows, and is judged by the same rule: then the user reads which name it bears.
+        is_free = profile.identity.send_idr == "auto" and forced.send_idr
+        unnamed = replace(forced, send_idr=False) if is_free else None
+        return Wish(tunnel_config(profile), forced, self.wished(serial), unnamed)
 
     def wished(self, serial: int) -> Wished:
         """What status says of the user's side."""

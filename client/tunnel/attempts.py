@@ -28,7 +28,7 @@ def begin(turn: Turn) -> None:
 
 def begin_fresh(turn: Turn) -> None:
     """Start without a past: the user wants it now, or the network is another one."""
-    turn.know(failures=0, refusals=0, avoided=frozenset())
+    turn.know(failures=0, refusals=0, last_failure=None, avoided=frozenset())
     begin(turn)
 
 

@@ -39,7 +39,7 @@ TREATMENTS: dict[Kind, Treatment] = {
     Kind.AUTH_REJECTED: Treatment(1, 1),
     Kind.AUTH_NEEDS_SECRET: Treatment(0, 0),
     Kind.AUTH_METHOD: Treatment(0, 1),
-    Kind.CRYPTO_NO_PROPOSAL: Treatment(1, None),
+    Kind.CRYPTO_NO_PROPOSAL: Treatment(0, None),
     Kind.NET_NO_RESPONSE: ENDLESS,
     Kind.NET_NO_PATH: ENDLESS,
     Kind.NET_NAME: ENDLESS,

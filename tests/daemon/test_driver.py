@@ -293,6 +293,18 @@ def test_a_wrong_key_is_tried_twice_and_leaves_nothing_behind() -> None:
     play(scene)
 
 
+def test_after_a_refusal_the_other_way_to_log_in_is_tried_and_kept() -> None:
+    async def scene(machine: Machine, driver: Driver) -> None:
+        wrong = replace(client_config(), login=PskLogin(Secret(b"wrong")))
+        await driver.want(replace(wish(wrong), after_refusal=client_config()))
+        await machine.until_state("up", 10)
+        assert machine.sessions == 2
+        machine.data_path.die()
+        await machine.until(lambda: machine.sessions == 3 and driver.status.state == "up", 10)
+
+    play(scene)
+
+
 def eap_gateway() -> GatewayConfig:
     return replace(gateway_config(), clients="eap", proof="cert")
 

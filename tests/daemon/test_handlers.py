@@ -24,6 +24,7 @@ from client.daemon.inbox import Stop
 from client.daemon.intent import Intents
 from client.daemon.order import user_order
 from client.daemon.tunnels import Tunnels
+from client.ike.keys import Secret
 from client.lab.pki import pem
 from client.tunnel.model import NetworkChange
 from profiles.store import Store
@@ -320,6 +321,15 @@ def test_cleanup_ends_everything(tmp_path: Path) -> None:
         assert office.handlers.status().tunnels == ()
 
     play(tmp_path, scene)
+
+
+@pytest.mark.parametrize(("words", "second"), [("", True), ('send_idr = "always"\n', False)])
+def test_a_refused_gateway_name_is_left_out_of_the_second_login(words: str, second: bool) -> None:
+    text = PROFILE.replace("[identity]\n", f"[identity]\n{words}")
+    wish = user_order(1000, text, {}, {"ask:": Secret(b"key")}).wish(1)
+    assert wish.session.send_idr
+    assert (wish.after_refusal is not None) is second
+    assert wish.after_refusal is None or not wish.after_refusal.send_idr
 
 
 def test_private_keys_are_not_kept_on_disk() -> None:
