@@ -47,11 +47,6 @@ class Train:
         self.traffic_class = 0
         self.closed = False  # a shorter one was the last
 
-    @property
-    def waiting(self) -> bool:
-        """Whether there is anything to send."""
-        return self._end > 0
-
     def fits(self, size: int, traffic_class: int) -> bool:
         """Whether a datagram of this size can be appended."""
         if not self._end:

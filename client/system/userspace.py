@@ -91,17 +91,20 @@ class PumpProcess:
 
     async def wait(self) -> str:
         """Wait for its end, without a thread; how it ended, in words."""
-        descriptor = os.pidfd_open(self.pid)
+        if self.running:
+            await self._until_readable(os.pidfd_open(self.pid))
+        status = self._process.wait()
+        return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+
+    async def _until_readable(self, pidfd: int) -> None:
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()
         try:
-            loop.add_reader(descriptor, ended.set)
+            loop.add_reader(pidfd, ended.set)
             await ended.wait()
         finally:
-            loop.remove_reader(descriptor)
-            os.close(descriptor)
-        status = self._process.wait()
-        return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+            loop.remove_reader(pidfd)
+            os.close(pidfd)
 
 
 class PumpPool:

@@ -8,9 +8,7 @@ their ranges.  Nothing of the machine's own network is touched.
 from __future__ import annotations
 
 import argparse
-import array
 import asyncio
-import fcntl
 import secrets
 import socket
 import statistics
@@ -23,6 +21,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from pathlib import Path as FilePath
+
+from pyroute2 import IPRoute
 
 sys.path.insert(0, str(FilePath(__file__).resolve().parents[2]))
 
@@ -40,8 +40,6 @@ ANY = (
     Selector(IPv4Address(0), IPv4Address(2**32 - 1)),
     Selector(IPv6Address(0), IPv6Address(2**128 - 1)),
 )
-
-SIOCETHTOOL, ETHTOOL_SGSO = 0x8946, 0x24
 
 RECEIVE_STREAM = """
 import socket, sys, time
@@ -156,10 +154,9 @@ def lay_wire(one: Namespace, other: Namespace, case: Case) -> None:
 
 def turn_off_segmentation(link: str) -> None:
     """What we send as one buffer of many segments crosses the wire in single packets."""
-    value = array.array("B", struct.pack("II", ETHTOOL_SGSO, 0))
-    request = struct.pack("16sP", link.encode(), value.buffer_info()[0])
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        fcntl.ioctl(any_socket, SIOCETHTOOL, request)
+    with IPRoute() as netlink:
+        index = netlink.link_lookup(ifname=link)[0]
+        netlink.link("set", index=index, gso_max_segs=1)
 
 
 @dataclass
