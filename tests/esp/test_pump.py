@@ -151,7 +151,7 @@ async def record_one_packet(one: End, other: End) -> bytes:
     eavesdropper, other.natt, at = other.natt, natt, other.local
     other.local = local
     await one.point_at(at)
-    await udp_echo(one, other, 4)
+    assert not await udp_echo(one, other, 4, patience=0.1)
     recorded = eavesdropper.recv(2048)
     eavesdropper.close()
     await one.point_at(local)
@@ -195,10 +195,10 @@ def test_packets_outside_the_selectors_are_told() -> None:
         wide = child_pair(seed="narrow")[1]
         await one.data_path.install(narrow, Path("wire", one.local, other.local))
         await other.data_path.install(wide, Path("wire", other.local, one.local))
-        assert not await udp_echo(other, one, 4)
+        assert not await udp_echo(other, one, 4, patience=0.1)
         assert (await one.next(SelectorViolation)).spi_in == narrow.spi_in
         assert (await one.data_path.counters())[0].dropped > 0
-        assert not await udp_echo(one, other, 4)
+        assert not await udp_echo(one, other, 4, patience=0.1)
         assert (await one.data_path.counters())[0].packets_out == 0
 
     run(body)

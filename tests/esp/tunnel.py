@@ -115,8 +115,8 @@ async def install(one: End, other: End, algorithms: EspAlgorithms = AES_GCM, see
         await end.data_path.install(child, Path("wire", end.local, peer.local))
 
 
-async def udp_echo(one: End, other: End, version: int, size: int = 1000) -> bool:
-    """Whether a datagram of so many octets comes back unchanged, within a second or in a second try."""
+async def udp_echo(one: End, other: End, version: int, size: int = 1000, patience: float = 1.0) -> bool:
+    """Whether a datagram of so many octets comes back unchanged in time, or another one after it."""
     family = socket.AF_INET6 if version == 6 else socket.AF_INET
     loop = asyncio.get_running_loop()
     client, server = (end.namespace.socket(family, socket.SOCK_DGRAM) for end in (one, other))
@@ -126,7 +126,7 @@ async def udp_echo(one: End, other: End, version: int, size: int = 1000) -> bool
         data = os.urandom(size)
         for _ in range(2):
             try:
-                async with asyncio.timeout(1):
+                async with asyncio.timeout(patience):
                     await loop.sock_sendall(client, data)
                     received, source = await loop.sock_recvfrom(server, 1 << 16)
                     await loop.sock_sendto(server, received, source)
