@@ -198,7 +198,11 @@ def test_follows_a_new_path_also_without_mobike(
 def test_survives_a_restart_of_the_gateway_without_a_hand(
     strongswan: Release, lab: Topology, directory: Path, interop: Interop, silently: bool
 ) -> None:
-    with StrongSwan(strongswan, lab.gateway) as gateway, Train(lab.laptop, SERVER) as train:
+    with (
+        StrongSwan(strongswan, lab.gateway) as gateway,
+        EchoServer(lab.server, SERVER),
+        Train(lab.laptop, SERVER) as train,
+    ):
         serve(gateway, Road())
         with connected(Laptop(lab.laptop, directory, None), Road()) as laptop:
             wait_for(lambda: len(train.answers) > 5, "no traffic")

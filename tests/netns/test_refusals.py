@@ -42,6 +42,7 @@ class Case:
     spoil: Callable[[str, dict[str, str]], Text]
     exit_code: int
     words: tuple[str, ...]
+    timeout: int = 60  # seconds that `roam up` may wait
 
 
 def eap() -> Road:
@@ -71,6 +72,13 @@ CASES = {
     ),
     "unknown CA": Case(eap, unknown_authority, 8, ("Lab Root",)),
     "wrong gateway name": Case(
+        eap,
+        other_text(f'"{GATEWAY_NAME}"', '"other.example"\nsend_idr = "never"'),
+        8,
+        ("other.example", GATEWAY_NAME),
+    ),
+    # It is asked for by that name first and refuses; asked again without a name, it says what it is called.
+    "a name that the gateway does not have": Case(
         eap, other_text(f'"{GATEWAY_NAME}"', '"other.example"'), 8, ("other.example", GATEWAY_NAME)
     ),
     "no common proposal": Case(
@@ -79,9 +87,11 @@ CASES = {
         1,
         ("NO_PROPOSAL_CHOSEN",),
     ),
-    "no answer": Case(Road, other_text('"192.0.2.1"', '"192.0.2.99"'), 6, ("192.0.2.99",)),
+    "no answer": Case(Road, other_text('"192.0.2.1"', '"192.0.2.99"'), 6, ("192.0.2.99",), timeout=3),
     "unreadable profile": Case(Road, other_text("include = ", "inclde = "), 2, ("inclde", "include")),
-    "unknown name": Case(Road, other_text('"192.0.2.1"', '"gateway.invalid"'), 6, ("gateway.invalid",)),
+    "unknown name": Case(
+        Road, other_text('"192.0.2.1"', '"gateway.invalid"'), 6, ("gateway.invalid",), timeout=3
+    ),
 }
 
 
@@ -103,7 +113,7 @@ def test_the_user_is_told_why_and_nothing_is_left_behind(
         laptop = Laptop(lab.laptop, directory, None)
         laptop.write_profile(NAME, *case.spoil(*profile(road)))
         laptop.start()
-        done = laptop.run("up", NAME, "--timeout", "6")
+        done = laptop.run("up", NAME, "--timeout", str(case.timeout))
         laptop.run("down", NAME)
         assert done.returncode == case.exit_code, done.stderr
         for word in case.words:

@@ -1,4 +1,4 @@
-"""Debian releases of strongSwan, unpacked into a cache and never installed.
+"""Debian releases of strongSwan and of other peers, unpacked into a cache and never installed.
 
 apt is pointed at directories of its own with an empty package database: it resolves the whole dependency closure,
 checks the archive's signature, downloads, and nothing more.  The packages are unpacked side by side into a small
@@ -11,6 +11,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,7 @@ PACKAGES = (
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _COMPLETE = "complete"
 _MERGED = ("bin", "sbin", "lib", "lib64")  # Debian's merged /usr: packages still name both places
-_EMPTY = ("dev", "proc", "run", "tmp", "var")
+_EMPTY = ("dev", "proc", "run", "sys", "tmp", "var")
 
 
 class PeerUnavailable(Exception):
@@ -68,14 +69,14 @@ class Release:
         os.chdir("/")
 
 
-def release(suite: str) -> Release:
-    """The unpacked release, fetched first if the cache has none (some 20 MB, a few seconds)."""
-    directory = cache() / "peers" / suite
+def release(suite: str, packages: Sequence[str] = PACKAGES, name: str = "peers") -> Release:
+    """The release with these packages, fetched first if the cache has none under `name` (20 MB, a few seconds)."""
+    directory = cache() / name / suite
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (directory / _COMPLETE).exists():
-            _fetch(suite, directory)
+            _fetch(suite, directory, packages)
     return Release(suite, directory / "root")
 
 
@@ -85,10 +86,10 @@ def cache() -> Path:
     return Path(named) if named else Path.home() / ".cache" / "roam"
 
 
-def _fetch(suite: str, directory: Path) -> None:
+def _fetch(suite: str, directory: Path, packages: Sequence[str]) -> None:
     shutil.rmtree(directory / "apt", ignore_errors=True)
     shutil.rmtree(directory / "root", ignore_errors=True)
-    archives = _download(suite, directory / "apt", _mirror())
+    archives = _download(suite, directory / "apt", _mirror(), packages)
     _unpack(archives, directory / "root")
     shutil.rmtree(directory / "apt")
     (directory / _COMPLETE).write_text("\n".join(package.name for package in archives) + "\n")
@@ -98,17 +99,17 @@ def _mirror() -> str:
     """The Debian mirror that the machine's own apt sources name."""
     if shutil.which("apt-get") is None or not KEYRING.exists():
         raise PeerUnavailable(
-            "strongSwan is fetched with apt-get and Debian's archive keyring, which are not here"
+            "the peers are fetched with apt-get and Debian's archive keyring, which are not here"
         )
     listing = _apt(None, "indextargets", "--format", "$(REPO_URI) $(COMPONENT)")
     for line in listing.splitlines():
         address, _, component = line.partition(" ")
         if address.rstrip("/").endswith("/debian") and component == "main":
             return address
-    raise PeerUnavailable("this machine's apt sources name no Debian mirror to fetch strongSwan from")
+    raise PeerUnavailable("this machine's apt sources name no Debian mirror to fetch the peers from")
 
 
-def _download(suite: str, directory: Path, mirror: str) -> list[Path]:
+def _download(suite: str, directory: Path, mirror: str, packages: Sequence[str]) -> list[Path]:
     for name in ("lists/partial", "archives/partial"):
         (directory / name).mkdir(parents=True)
     (directory / "status").touch()
@@ -116,7 +117,7 @@ def _download(suite: str, directory: Path, mirror: str) -> list[Path]:
     configuration = directory / "apt.conf"
     configuration.write_text(_APT_CONFIGURATION.format(directory=directory))
     _apt(configuration, "--quiet", "update")
-    _apt(configuration, "--quiet", "--yes", "--download-only", "install", *PACKAGES)
+    _apt(configuration, "--quiet", "--yes", "--download-only", "install", *packages)
     return sorted((directory / "archives").glob("*.deb"))
 
 
@@ -143,7 +144,7 @@ def _apt(configuration: Path | None, *arguments: str) -> str:
     )
     if answer.returncode != 0:
         said = [line for line in answer.stderr.splitlines() if line.startswith("E:")] or ["no reason given"]
-        raise PeerUnavailable(f"strongSwan could not be fetched: apt-get {arguments[-1]}: {said[0]}")
+        raise PeerUnavailable(f"the peers could not be fetched: apt-get {arguments[-1]}: {said[0]}")
     return answer.stdout
 
 
