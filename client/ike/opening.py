@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import deque
 
 from .core import Core
-from .events import Channel, Failure, Kind, Path, Transmit
+from .events import Failure, Kind, Path, Transmit
 from .exchanges.auth import FirstAuth
+from .exchanges.login import auth_channel
 from .exchanges.sa_init import Candidate, SaInit, Verdict, first_channel
 from .message import Decoded, decode
-from .natd import NatVerdict
 from .registry import ExchangeType
 from .sa import IkeSa
 from .timers import Timer
@@ -61,11 +61,7 @@ class Opening:
         result = self._init.process(core, self._path, data, outcome.message, now)
         if isinstance(result, Candidate):
             self._seen.add(data)
-            self._candidates.append(result)
-            if self._answered_at is None:
-                self._answered_at = now
-            if len(self._candidates) == 1:
-                self._try_first(core, now)
+            self._take(core, result, now)
             return True
         return self._react(core, result, now)
 
@@ -113,6 +109,17 @@ class Opening:
         core.timers.set(Timer.RETRANSMIT, deadline, OPENING)
         return True
 
+    def _take(self, core: Core, candidate: Candidate, now: float) -> None:
+        for known in self._candidates:
+            if known.is_same(candidate):
+                known.handshakes.extend(candidate.handshakes)
+                return
+        self._candidates.append(candidate)
+        if self._answered_at is None:
+            self._answered_at = now
+        if len(self._candidates) == 1:
+            self._try_first(core, now)
+
     def _react(self, core: Core, verdict: Verdict, now: float) -> bool:
         if self._candidates:
             return False
@@ -139,7 +146,7 @@ class Opening:
         candidate = self._candidates[0]
         self._adopt(core, candidate)
         if candidate.sa.window.outstanding is None:
-            core.begin(FirstAuth(core, candidate.handshake), candidate.sa)
+            core.begin(FirstAuth(core, candidate.handshakes), candidate.sa)
             return
         request, _ = candidate.sa.window.outstanding
         request.restart(now)
@@ -148,7 +155,7 @@ class Opening:
     def _adopt(self, core: Core, candidate: Candidate) -> None:
         sa = candidate.sa
         core.sas = {sa.local_spi: sa}
-        core.channel = auth_channel(self._path, candidate.handshake.nat)
+        core.channel = auth_channel(self._path, candidate.handshakes[0].nat)
         core.timers.stop(Timer.RETRANSMIT, OPENING)
         core.timers.stop(Timer.RETRANSMIT, sa.local_spi)  # that of all candidates: they share our SPI
         if sa.window.outstanding is not None:
@@ -168,8 +175,3 @@ class Opening:
         return Failure(
             Kind.NET_NO_RESPONSE, f"no answer to {self._request.attempts} IKE_SA_INIT requests from {remote}"
         )
-
-
-def auth_channel(path: Path, nat: NatVerdict) -> Channel:
-    """IKE_AUTH goes to port 4500 whenever the peer sent NAT detection (RFC 4555 section 3.3)."""
-    return Channel.NATT if path.local_init is None or nat.supported else Channel.INIT

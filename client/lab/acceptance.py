@@ -13,7 +13,7 @@ from ..ike.errors import AuthenticationFailed, InvalidSyntax, ProtocolError, TsU
 from ..ike.events import Address, Assigned, Interface, Network, Path, Rng, Selector
 from ..ike.identity import Identity
 from ..ike.keys import Secret
-from ..ike.message import Decoded, Fragment, Message, ProtectedError, decode, encode_protected
+from ..ike.message import Decoded, Fragment, Message, Rejected, decode, encode_protected
 from ..ike.options import PskLogin, PskProof, SessionConfig
 from ..ike.payloads import (
     Attribute,
@@ -52,13 +52,16 @@ FRAGMENT_SIZE = 1232
 
 
 class Acceptance:
-    """The IKE_AUTH exchange of one client; `session` is there when it has ended well."""
+    """The IKE_AUTH exchange of one client; `session` is there when it has ended well.
+
+    After a refusal it only repeats its last answer, which may have been lost.
+    """
 
     def __init__(self, config: GatewayConfig, pool: Pool, rng: Rng, opened: HalfOpen) -> None:
         self._config = config
         self._pool = pool
         self._rng = rng
-        self._opened = opened
+        self.opened = opened
         self._sa = opened.sa
         self._first: Message | None = None
         self._id_body = b""
@@ -69,18 +72,22 @@ class Acceptance:
         self.finished = False
 
     def handle(self, data: bytes, path: Path, now: float, wall: datetime) -> tuple[bytes, ...]:
-        """Packets of the answer to one datagram; nothing where it is not the next request."""
-        outcome: Decoded | Fragment | ProtectedError | object | None = decode(data, self._sa.opener)
-        if isinstance(outcome, Fragment):
-            outcome = self._sa.requests.add(outcome)
-        if not isinstance(outcome, Decoded) or not outcome.protected or outcome.header.is_response:
+        """Packets of the answer to one datagram; nothing where it is neither the next request nor the last one."""
+        outcome = decode(data, self._sa.opener)
+        if isinstance(outcome, Rejected) or outcome.header.is_response:
             return ()
-        message, window = outcome.message, self._sa.window
-        if window.is_repeated(message.message_id):
-            return window.last_response
-        if message.exchange != ExchangeType.IKE_AUTH or message.message_id != window.expected_request_id:
+        window, message_id = self._sa.window, outcome.header.message_id
+        if window.is_repeated(message_id):
+            repeats = not isinstance(outcome, Fragment) or outcome.number == 1  # RFC 7383 section 2.6.1
+            return window.last_response if repeats else ()
+        if self.finished or message_id != window.expected_request_id:
             return ()
-        window.keep_response(self._encode(message, self._answer(message, path, now, wall)))
+        whole = self._sa.requests.add(outcome) if isinstance(outcome, Fragment) else outcome
+        if not isinstance(whole, Decoded) or not whole.protected:
+            return ()
+        if whole.message.exchange != ExchangeType.IKE_AUTH:
+            return ()
+        window.keep_response(self._encode(whole.message, self._answer(whole.message, path, now, wall)))
         return window.last_response
 
     def _answer(self, message: Message, path: Path, now: float, wall: datetime) -> tuple[Payload, ...]:
@@ -127,11 +134,11 @@ class Acceptance:
         verify_signature(auth, key, self._octets_i())
 
     def _octets_i(self) -> bytes:
-        o = self._opened
+        o = self.opened
         return signed_octets(o.request, o.nonce_r, self._sa.suite.prf, self._sa.keys.pi, self._id_body)
 
     def _octets_r(self) -> bytes:
-        o, body = self._opened, self._identity_payload.body
+        o, body = self.opened, self._identity_payload.body
         return signed_octets(o.response, o.nonce_i, self._sa.suite.prf, self._sa.keys.pr, body)
 
     def _proof(self) -> tuple[Payload, ...]:
@@ -139,7 +146,7 @@ class Acceptance:
             mac = shared_key_auth(self._sa.suite.prf, self._config.psk, self._octets_r())
             return (self._identity_payload, Authentication(AuthMethod.SHARED_KEY_MIC, mac))
         chain = (Certificate(CertEncoding.X509_SIGNATURE, der) for der in self._config.chain)
-        auth = self._config.signer.sign(self._octets_r(), self._opened.peer_hashes)
+        auth = self._config.signer.sign(self._octets_r(), self.opened.peer_hashes)
         return (self._identity_payload, *chain, auth)
 
     def _continue_eap(self, message: Message) -> tuple[Payload, ...]:
@@ -176,7 +183,7 @@ class Acceptance:
             child,
             path,
             now,
-            nat=self._opened.nat,
+            nat=self.opened.nat,
             mobike=mobike,
             peer_identity=self._client,
             assigned=Assigned(assigned),
@@ -238,14 +245,14 @@ class Acceptance:
         local = _reachable(narrow(ts_r.selectors, self._config.selectors), remote)
         if not remote or not local:
             raise TsUnacceptable("nothing in common")
-        core = Core(config, self._rng, nat=self._opened.nat)
+        core = Core(config, self._rng, nat=self.opened.nat)
         spi_in = core.new_esp_spi()
         child = build_child(
             core,
             self._sa,
             suite,
             (spi_in, int.from_bytes(proposal.spi)),
-            (self._opened.nonce_i, self._opened.nonce_r),
+            (self.opened.nonce_i, self.opened.nonce_r),
             None,
             (local, remote),
             initiated=False,

@@ -35,6 +35,7 @@ from .pool import Pool
 NONCE_SIZE = 32
 COOKIE_SIZE = 16
 REQUESTS_KEPT = 256  # answered IKE_SA_INIT requests remembered for their repetition
+HALF_OPEN_KEPT = 256  # clients before the end of IKE_AUTH, and refused ones that may ask again for the answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class GatewayConfig:
 
 @dataclass(slots=True)
 class HalfOpen:
-    """A client between IKE_SA_INIT and the end of IKE_AUTH."""
+    """What IKE_SA_INIT has made of a client."""
 
     sa: IkeSa
     request: bytes = field(repr=False)
@@ -89,7 +90,6 @@ class HalfOpen:
     nonce_r: bytes
     peer_hashes: frozenset[int]
     nat: NatVerdict
-    acceptance: Acceptance | None = None
 
 
 class Responder:
@@ -101,7 +101,7 @@ class Responder:
         self._cookie_key = rng(COOKIE_SIZE)
         self._pool = Pool(config.pools)
         self._answered: dict[bytes, bytes] = {}
-        self._half_open: dict[bytes, HalfOpen] = {}
+        self._half_open: dict[bytes, Acceptance] = {}
         self.sessions: dict[bytes, Session] = {}
         self._outputs: list[tuple[bytes, Output]] = []
 
@@ -142,8 +142,8 @@ class Responder:
             self._take_init(data, channel, path, now)
         elif (session := self._session_of(header)) is not None:
             session.handle_datagram(data, channel, remote, now)
-        elif (opened := self._half_open.get(header.spi_r)) is not None:
-            self._take_auth(header.spi_r, opened, data, channel, path, now, wall)
+        elif (acceptance := self._half_open.get(header.spi_r)) is not None:
+            self._take_auth(header.spi_r, acceptance, data, channel, path, now, wall)
         elif self.config.personality.tell_unknown_spi and not header.is_response:
             self._tell_unknown(header, channel, path)
 
@@ -229,7 +229,7 @@ class Responder:
         response = encode_clear(message)
         local, remote = path.ends(channel)
         hashes = request.notify(NotifyType.SIGNATURE_HASH_ALGORITHMS)
-        self._half_open[spi_r] = HalfOpen(
+        opened = HalfOpen(
             sa,
             data,
             response,
@@ -238,6 +238,9 @@ class Responder:
             parse_hashes(hashes.data) if hashes else frozenset(),
             judge_nat(request.all(Notify), request.spi_i, bytes(SPI_SIZE), local, remote),
         )
+        while len(self._half_open) >= HALF_OPEN_KEPT:
+            self._half_open.pop(next(iter(self._half_open)))
+        self._half_open[spi_r] = Acceptance(self.config, self._pool, self._rng, opened)
         return response
 
     def _notifies(self, request: Message, spi_r: bytes, channel: Channel, path: Path) -> tuple[Payload, ...]:
@@ -266,20 +269,17 @@ class Responder:
     def _take_auth(
         self,
         key: bytes,
-        opened: HalfOpen,
+        acceptance: Acceptance,
         data: bytes,
         channel: Channel,
         path: Path,
         now: float,
         wall: datetime,
     ) -> None:
-        if opened.acceptance is None:
-            opened.acceptance = Acceptance(self.config, self._pool, self._rng, opened)
-        for packet in opened.acceptance.handle(data, path, now, wall):
+        for packet in acceptance.handle(data, path, now, wall):
             self._send(packet, channel, path, key)
-        if opened.acceptance.session is not None:
-            self.sessions[key] = opened.acceptance.session
-        if opened.acceptance.finished:
+        if acceptance.session is not None:
+            self.sessions[key] = acceptance.session
             del self._half_open[key]
 
 

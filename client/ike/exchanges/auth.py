@@ -7,6 +7,7 @@ from typing import ClassVar
 from ..authentication import shared_key_auth
 from ..configuration import build_request
 from ..core import Core
+from ..errors import AuthenticationFailed
 from ..events import Kind
 from ..message import Message
 from ..options import CertLogin, EapLogin, PskLogin, PskProof
@@ -38,11 +39,12 @@ class FirstAuth:
 
     TYPE: ClassVar[ExchangeType] = ExchangeType.IKE_AUTH
 
-    def __init__(self, core: Core, handshake: Handshake) -> None:
+    def __init__(self, core: Core, handshakes: list[Handshake]) -> None:
         identity = IdInitiator(*core.config.local_id.payload_fields())
         self.identity = identity
+        self.handshakes = handshakes  # grows while responses come that differ and lead to the same keys
         self.login = Login(
-            handshake,
+            handshakes[0],
             core.new_esp_spi(),
             identity.body,
             core.config.local_selectors,
@@ -72,7 +74,7 @@ class FirstAuth:
     def process(self, core: Core, sa: IkeSa, response: Message, now: float) -> None:
         """# <-- IKE_AUTH { IDr, [CERT+,] AUTH, … SA, TSi, TSr } or { IDr, CERT, AUTH, EAP }."""
         refuse_errors(response)
-        verify_proof(core, sa, self.login, response)
+        self._prove(core, sa, response)
         if not isinstance(core.config.login, EapLogin):
             complete(core, sa, self.login, response, now)
             return
@@ -80,6 +82,19 @@ class FirstAuth:
         if request is None:
             raise Refusal(Kind.AUTH_METHOD, "the gateway does not ask for a login by EAP")
         core.begin(EapRound(core, self.login, request.packet), sa, first=True)
+
+    def _prove(self, core: Core, sa: IkeSa, response: Message) -> None:
+        """AUTH says which of the responses to IKE_SA_INIT the gateway really sent."""
+        failures = []
+        for handshake in tuple(self.handshakes):
+            self.login.handshake = handshake
+            try:
+                verify_proof(core, sa, self.login, response)
+            except AuthenticationFailed as failure:
+                failures.append(failure)
+            else:
+                return
+        raise failures[0]
 
     def _certificates(self, core: Core) -> tuple[Certificate, ...]:
         login = core.config.login

@@ -13,10 +13,11 @@ from ..children import accepted_selectors, build_child, install
 from ..configuration import parse_reply
 from ..core import Core
 from ..errors import AuthenticationFailed, NoProposalChosen, ProtocolError, TsUnacceptable
-from ..events import Assigned, Established, Failure, Kind, Selector
+from ..events import Assigned, Channel, Established, Failure, Kind, Path, Selector
 from ..identity import Identity
 from ..keys import Secret
 from ..message import Message
+from ..natd import NatVerdict
 from ..options import CertProof, PskProof
 from ..payloads import Authentication, Certificate, Configuration, IdResponder, Notify, SecurityAssociation
 from ..proposals import accept_esp
@@ -92,7 +93,13 @@ def verify_proof(core: Core, sa: IkeSa, login: Login, response: Message) -> None
             key = verify_gateway(trust, received, chain, core.wall)
             verify_signature(auth, key, login.responder_octets(sa), allow_sha1=trust.allow_sha1)
     core.peer_identity = str(received)
+    core.channel = auth_channel(core.required_path, login.handshake.nat)
     core.opening = None  # whatever else answers IKE_SA_INIT is somebody else
+
+
+def auth_channel(path: Path, nat: NatVerdict) -> Channel:
+    """IKE_AUTH goes to port 4500 whenever the peer sent NAT detection (RFC 4555 section 3.3)."""
+    return Channel.NATT if path.local_init is None or nat.supported else Channel.INIT
 
 
 def _check_strict_identity(core: Core, received: Identity) -> None:

@@ -44,10 +44,18 @@ class Handshake:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An IKE SA offered by one response; only IKE_AUTH can tell whether the gateway sent it."""
+    """An IKE SA offered by a response; only IKE_AUTH can tell whether the gateway sent it.
+
+    Responses that differ in octets and not in keys make one IKE SA with several handshakes, of which the
+    gateway's AUTH fits one.
+    """
 
     sa: IkeSa
-    handshake: Handshake
+    handshakes: list[Handshake]
+
+    def is_same(self, other: Candidate) -> bool:
+        """Whether both lead to the same IKE SA."""
+        return self.sa.spi_r == other.sa.spi_r and self.sa.keys == other.sa.keys
 
 
 class Verdict(Enum):
@@ -160,7 +168,7 @@ class SaInit:
             now=now,
         )
         sa.window.next_request_id = 1
-        return Candidate(sa, self._handshake(path, data, message, nonce.data))
+        return Candidate(sa, [self._handshake(path, data, message, nonce.data)])
 
     def _handshake(self, path: Path, data: bytes, message: Message, nonce_r: bytes) -> Handshake:
         local, remote = path.ends(first_channel(path))
