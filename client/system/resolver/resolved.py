@@ -1,0 +1,116 @@
+"""systemd-resolved over D-Bus, org.freedesktop.resolve1(5): servers, domains and the default route of our links.
+
+What a link carries goes with the link, so nothing of it outlives a crash for long.  A full tunnel's link gets the
+domain `~.`, which takes all names away from the other links; `DefaultRoute` alone would let them be asked too.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Sequence
+from ipaddress import ip_address
+from typing import Any
+
+from ...ike.events import Address
+from ...tunnel.model import OWN_LINKS
+from .bus import Bus
+from .model import EVERYTHING, DnsConfig
+from .outcome import Unable
+
+SERVICE = "org.freedesktop.resolve1"
+_PATH = "/org/freedesktop/resolve1"
+_MANAGER = f"{SERVICE}.Manager"
+_LINK = f"{SERVICE}.Link"
+_FAMILIES = {4: int(socket.AF_INET), 6: int(socket.AF_INET6)}
+_UNTOUCHED: dict[str, object] = {"DNS": [], "Domains": [], "DefaultRoute": False}
+
+_Domains = list[list[object]]
+
+
+class Resolved:
+    """`apply`, `restore`, `holds`; all find out first what is there."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def apply(self, configs: Sequence[DnsConfig]) -> None:
+        """Make our links so, and take back what others of ours have; `Unable` if a link is not there."""
+        wanted = {config.link: config for config in configs}
+        present = dict(own_links())
+        missing = [link for link in wanted if link not in present]
+        changed = False
+        for link, index in present.items():
+            if link in wanted:
+                changed |= await self._set(index, wanted[link])
+            else:
+                changed |= await self._revert(index)
+        if changed:
+            await self._call("FlushCaches")
+        if missing:
+            raise Unable(f"there is no link {', '.join(missing)}")
+
+    async def restore(self) -> None:
+        """Take everything back from the links of ours that are there."""
+        await self.apply(())
+
+    async def holds(self, configs: Sequence[DnsConfig]) -> bool:
+        """Whether it is so."""
+        wanted = {config.link: config for config in configs}
+        present = dict(own_links())
+        for link, index in present.items():
+            if not _agrees(await self._link(index), wanted.get(link)):
+                return False
+        return wanted.keys() <= present.keys()
+
+    async def _set(self, index: int, config: DnsConfig) -> bool:
+        found = await self._link(index)
+        if _agrees(found, config):
+            return False
+        servers = [[_FAMILIES[server.version], server.packed] for server in config.servers]
+        await self._call("SetLinkDomains", "ia(sb)", index, _domains(config))
+        await self._call("SetLinkDefaultRoute", "ib", index, config.default_route)
+        await self._call("SetLinkDNS", "ia(iay)", index, servers)
+        return True
+
+    async def _revert(self, index: int) -> bool:
+        found = await self._link(index)
+        if not (found["DNS"] or found["Domains"]):
+            return False
+        await self._call("RevertLink", "i", index)
+        return True
+
+    async def _link(self, index: int) -> dict[str, Any]:
+        """What it has of this link; a link that it has not noticed yet has nothing."""
+        try:
+            (path,) = await self._call("GetLink", "i", index)
+        except Unable as error:
+            if "not known" in str(error):
+                return dict(_UNTOUCHED)
+            raise
+        return await self._bus.properties(SERVICE, path, _LINK)
+
+    async def _call(self, member: str, signature: str = "", *body: object) -> list[Any]:
+        return await self._bus.call(SERVICE, _PATH, _MANAGER, member, signature, *body)
+
+
+def own_links() -> Iterable[tuple[str, int]]:
+    """Our links in the calling thread's namespace, with their indices."""
+    return [(name, index) for index, name in socket.if_nameindex() if name.startswith(OWN_LINKS)]
+
+
+def _agrees(found: dict[str, Any], config: DnsConfig | None) -> bool:
+    if config is None:
+        return not (found["DNS"] or found["Domains"])
+    servers = [_address(octets) for _, octets in found["DNS"]]
+    domains = sorted(map(tuple, found["Domains"])) == sorted(map(tuple, _domains(config)))
+    return domains and servers == list(config.servers) and found["DefaultRoute"] == config.default_route
+
+
+def _address(octets: bytes) -> Address:
+    return ip_address(bytes(octets))
+
+
+def _domains(config: DnsConfig) -> _Domains:
+    domains: _Domains = [[name, False] for name in config.search]
+    domains += [[name, True] for name in config.route_only]
+    return [*domains, [EVERYTHING, True]] if config.default_route else domains
