@@ -9,12 +9,14 @@ understand it refuses.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import verification
 
 MAX_CERTIFICATES = 10  # of a peer that we look at; RFC 7296 section 3.6 wants four at least
@@ -44,12 +46,19 @@ def load(data: bytes) -> x509.Certificate | None:
     if len(data) > MAX_SIZE:
         return None
     try:
+        return _load(data)
+    except UNREADABLE:
+        return None
+
+
+def _load(data: bytes) -> x509.Certificate:
+    with warnings.catch_warnings():
+        # What the library dislikes and still reads, serial numbers below 1 for example, is old gateways' doing.
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
         certificate = x509.load_der_x509_certificate(data)
         _ = (certificate.subject.public_bytes(), certificate.issuer.public_bytes())
         _ = (certificate.extensions, certificate.public_key(), certificate.signature_hash_algorithm)
         _ = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
-    except UNREADABLE:
-        return None
     return certificate
 
 

@@ -7,9 +7,10 @@ be the next one expected, or the last one again.
 from __future__ import annotations
 
 from .core import Core
-from .errors import AuthenticationFailed, ProtocolError, UnsupportedCriticalPayload
+from .errors import AuthenticationFailed, InvalidSyntax, ProtocolError, UnsupportedCriticalPayload
 from .events import Failure, Kind
 from .exchanges.answers import answer
+from .exchanges.base import Exchange
 from .exchanges.delete import forget_replaced, say_farewell
 from .message import Decoded, Fragment, Header, Message, ProtectedError, Rejected
 from .payloads import Notify
@@ -85,6 +86,7 @@ class Reception:
         self._core.trace(now, "response", type(exchange).__name__)
         before = self._core.state
         try:
+            _refuse_nonsense(before, exchange, message)
             exchange.process(self._core, sa, message, now)
         except ProtocolError as error:
             self.fail(sa, error, now)
@@ -149,6 +151,12 @@ class Reception:
             self._core.close(self._core.farewell or failure)
         else:
             forget_replaced(self._core, sa)
+
+
+def _refuse_nonsense(state: SessionState, exchange: Exchange, response: Message) -> None:
+    """A peer that could not read our request has dropped the IKE SA (RFC 7296 section 2.21.3)."""
+    if state is not SessionState.CONNECTING and response.notify(NotifyType.INVALID_SYNTAX) is not None:
+        raise InvalidSyntax(f"the gateway could not read our request: {type(exchange).__name__}")
 
 
 def _is_protected(outcome: Decoded | Fragment | ProtectedError) -> bool:
