@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from profiles.store import SYSTEM_DIRECTORY
+
 from ..control.messages import DEFAULT_SOCKET, ControlError, exit_code
 from ..system.reconcile import System
 from .hardening import harden
@@ -30,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stream=sys.stderr,
     )
     logging.getLogger("asyncio").setLevel(logging.WARNING)
-    places = Places(options.socket, options.state_dir, options.run_dir)
+    places = Places(options.socket, options.state_dir, options.run_dir, options.system_profiles)
     try:
         harden()
         with only_one(places.state):
@@ -53,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--run-dir", type=Path, default=Path("/run/roam"), help="what need not survive a restart"
+    )
+    parser.add_argument(
+        "--system-profiles", type=Path, default=SYSTEM_DIRECTORY, help="profiles that the daemon reads itself"
     )
     parser.add_argument("--sweep", action="store_true", help="remove what a dead daemon left behind, and end")
     parser.add_argument("--verbose", action="store_true", help="log every step of every exchange")

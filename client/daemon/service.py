@@ -57,6 +57,7 @@ class Places:
     socket: Path
     state: Path
     run: Path
+    profiles: Path = SYSTEM_DIRECTORY
 
 
 def program_version() -> str:
@@ -77,7 +78,7 @@ class Daemon:
         self._watcher = Watcher(self._network_reported)
         self._applier = Applier(self._system, self._watcher.use)
         self._intents = Intents(places.state)
-        self._store = Store(SYSTEM_DIRECTORY / "nobody's", SYSTEM_DIRECTORY)
+        self._store = Store(places.profiles / "nobody's", places.profiles)
         self._resolver = Resolver()
         self._tunnels: Tunnels | None = None
         self._server: ControlServer | None = None

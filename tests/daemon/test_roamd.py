@@ -1,0 +1,230 @@
+"""`roamd` as a process: what survives its end, what its death leaves, and what nobody may do to it.
+
+The gateway is the lab's own: tests against strongSwan stand in tests/netns.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from client.control.client import Client
+from client.control.messages import Up
+from client.lab import pki
+from client.lab.echo import ping
+from client.lab.laptop import Laptop, daemon_account, program_environment, wait_for
+from client.lab.namespaces import Surroundings
+from client.lab.plan import GatewayPlan
+from client.lab.snapshot import difference, snapshot
+from client.lab.topology import SERVER, Topology, topology
+
+pytestmark = [pytest.mark.netns, pytest.mark.slow]
+
+PASSWORD = "an invented password"
+PROFILE = """
+schema = 1
+id = "office"
+[gateway]
+addresses = ["192.0.2.1"]
+[identity]
+remote = "vpn.example.com"
+[[auth.local]]
+method = "eap"
+identity = "alice"
+secret = "file:password"
+[trust]
+ca = ["file:ca.pem"]
+[routing]
+mode = "split"
+include = ["10.77.0.0/24", "fd77::/64"]
+"""
+
+
+@dataclass
+class Scene:
+    """A laptop with a profile, a gateway, and what the network was like before."""
+
+    lab: Topology
+    laptop: Laptop
+    plan: Path
+    gateway: subprocess.Popen[bytes] | None = None
+
+    def start_gateway(self) -> None:
+        log = self.laptop.directory / "gateway.log"
+        with log.open("wb") as output:
+            self.gateway = self.lab.gateway.start(
+                [sys.executable, "-m", "client.lab.gateway", str(self.plan)],
+                Surroundings(environment=program_environment(), output=output),
+            )
+        wait_for(lambda: b"ready" in log.read_bytes(), "no gateway", log)
+
+    def stop_gateway(self) -> None:
+        if self.gateway is not None:
+            self.lab.gateway.stop(self.gateway)
+            self.gateway = None
+
+    def start(self) -> None:
+        """`roamd`; what the user's directory holds, the system's does too."""
+        self.laptop.start("--system-profiles", str(self.system_profiles))
+        wait_for(self._is_answered, "nobody answers", self.laptop.log)
+
+    def _is_answered(self) -> bool:
+        """The socket alone says nothing: a killed daemon leaves it behind."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.laptop.socket)) == 0
+
+    @property
+    def system_profiles(self) -> Path:
+        return self.laptop.directory / "system"
+
+    def install_profile(self) -> None:
+        """The same profile as the system's, with a password that the daemon may read itself."""
+        self.system_profiles.mkdir()
+        account = self.laptop.account
+        for path in self.laptop.profiles.iterdir():
+            copy = self.system_profiles / path.name
+            copy.touch(0o600)
+            copy.write_bytes(path.read_bytes())
+            if account is not None:
+                os.chown(copy, account.uid, account.gid)
+
+    def up_by_system_profile(self) -> None:
+        """What `roam up system/office` asks of the daemon."""
+        with Client(str(self.laptop.socket)) as client:
+            client.up(Up(name="office"))
+        wait_for(lambda: self.state() == "up", "not up", self.laptop.log)
+
+    def reaches_server(self) -> bool:
+        return self.laptop.namespace.run(lambda: ping(SERVER, 1.0)) is not None
+
+    def state(self) -> str:
+        return str(self.laptop.status("office")["state"])
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    with tempfile.TemporaryDirectory(prefix="roam-") as name, topology() as lab:
+        directory = Path(name)
+        laptop = Laptop(lab.laptop, directory, daemon_account())
+        authority = pki.make_authority("Office CA")
+        issued = authority.issue("CN=vpn.example.com", dns=["vpn.example.com"], server=True)
+        plan = directory / "gateway.json"
+        GatewayPlan(
+            users={"alice": PASSWORD},
+            certificates=(pki.pem(issued.certificate),),
+            key=pki.pem(issued.key),
+        ).write(plan)
+        laptop.write_profile(
+            "office", PROFILE, {"ca.pem": pki.pem(authority.certificate), "password": PASSWORD}
+        )
+        played = Scene(lab, laptop, plan)
+        played.install_profile()
+        played.start_gateway()
+        try:
+            yield played
+        finally:
+            laptop.kill()
+            played.stop_gateway()
+
+
+def test_after_kill_9_the_guard_holds_and_the_next_daemon_reconnects(scene: Scene) -> None:
+    before = snapshot(scene.lab.laptop)
+    scene.start()
+    scene.up_by_system_profile()
+    assert scene.reaches_server()
+    scene.laptop.kill()
+    assert difference(before, snapshot(scene.lab.laptop)) != ()
+    assert not scene.reaches_server()
+    scene.start()
+    wait_for(lambda: scene.state() == "up", "not up again", scene.laptop.log)
+    assert scene.reaches_server()
+    scene.laptop.roam("down")
+    assert difference(before, snapshot(scene.lab.laptop)) == ()
+
+
+def test_a_daemon_without_the_secret_waits_behind_the_guard_for_its_user(scene: Scene) -> None:
+    before = snapshot(scene.lab.laptop)
+    scene.start()
+    scene.laptop.roam("up", "office")
+    scene.laptop.kill()
+    scene.start()
+    status = scene.laptop.status("office")
+    assert (status["state"], status["guard"]) == ("blocked", True)
+    assert status["failure"]["kind"] == "auth.needs_secret"
+    assert not scene.reaches_server()
+    scene.laptop.roam("up", "office")
+    assert scene.reaches_server()
+    scene.laptop.roam("down")
+    assert difference(before, snapshot(scene.lab.laptop)) == ()
+
+
+def test_no_secret_is_written_anywhere(scene: Scene) -> None:
+    scene.start()
+    scene.laptop.roam("up", "office")
+    scene.laptop.stop()
+    for path in (scene.laptop.directory / "state").rglob("*"):
+        assert path.is_dir() or PASSWORD.encode() not in path.read_bytes()
+    assert PASSWORD not in scene.laptop.log.read_text()
+
+
+def test_a_daemon_that_is_stopped_says_goodbye_and_stays_wanted(scene: Scene) -> None:
+    scene.start()
+    scene.up_by_system_profile()
+    scene.laptop.stop()
+    assert not scene.laptop.socket.exists()
+    assert not scene.reaches_server()
+    scene.start()
+    wait_for(lambda: scene.state() == "up", "not up again", scene.laptop.log)
+
+
+def test_down_with_a_dead_gateway_takes_less_than_three_seconds(scene: Scene) -> None:
+    before = snapshot(scene.lab.laptop)
+    scene.start()
+    scene.laptop.roam("up", "office")
+    scene.stop_gateway()
+    began = monotonic()
+    scene.laptop.roam("down")
+    assert monotonic() - began < 3.0
+    assert difference(before, snapshot(scene.lab.laptop)) == ()
+
+
+def children(pid: int) -> list[int]:
+    """The child processes of a process."""
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_a_killed_pump_costs_a_moment_and_no_hand(scene: Scene) -> None:
+    scene.start()
+    scene.laptop.roam("up", "office")
+    for pid in children(scene.laptop.pid):
+        os.kill(pid, signal.SIGKILL)
+    wait_for(scene.reaches_server, "no traffic again", scene.laptop.log)
+
+
+def test_a_second_daemon_is_refused_and_disturbs_nothing(scene: Scene) -> None:
+    scene.start()
+    scene.laptop.roam("up", "office")
+    for options in ([], ["--sweep"]):
+        process = scene.lab.laptop.start(
+            [*scene.laptop.daemon_command(), *options], Surroundings(environment=program_environment())
+        )
+        assert process.wait(10) == 1
+    assert scene.reaches_server()
+
+
+def test_nobody_reads_the_memory_of_the_daemon(scene: Scene) -> None:
+    scene.start()
+    limits = Path(f"/proc/{scene.laptop.pid}/limits").read_text().splitlines()
+    (core,) = [line for line in limits if line.startswith("Max core file size")]
+    assert core.split()[4:6] == ["0", "0"]
+    assert Path(f"/proc/{scene.laptop.pid}/mem").stat().st_uid == 0
