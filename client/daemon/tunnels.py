@@ -20,6 +20,8 @@ from .order import Key, Order, missing_secret
 from .ports import World
 from .questions import Questions
 
+MOST_TUNNELS = 32
+
 
 @dataclass(slots=True)
 class Entry:
@@ -107,6 +109,8 @@ class Tunnels:
             entry.driver.tell(Stop())
 
     def _add(self, order: Order) -> Entry:
+        if len(self._entries) >= MOST_TUNNELS:
+            raise ControlError("local.fault", f"the daemon holds {MOST_TUNNELS} tunnels already")
         link = self._free_link()
         key = order.key
         driver = Driver(

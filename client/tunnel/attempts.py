@@ -8,6 +8,9 @@ from .events import Apply, AskSecret, DropSession, Release, Resolve, StartSessio
 from .states import Blocked, Closing, Connecting, Off, Resolving, Waiting
 from .turn import Turn
 
+RESOLVE_TIME = 15.0
+"""Seconds for looking names up: more than the resolver's own limit, so that its reason is heard first."""
+
 ANSWER_TIME = 4.0
 """Seconds a path has for the first answer while another one is left to try; doubled in each further round."""
 
@@ -22,7 +25,7 @@ MENDED_BY_SECRET = (Kind.AUTH_REJECTED, Kind.AUTH_NEEDS_SECRET)
 
 def begin(turn: Turn) -> None:
     """Start over: names first, because they may have moved."""
-    turn.enter(Resolving())
+    turn.enter(Resolving(turn.now + RESOLVE_TIME))
     turn.do(Apply(turn.tunnel.up), Resolve(turn.tunnel.config.gateways))
 
 

@@ -331,6 +331,8 @@ def _timer(turn: Turn) -> None:
             standing_timer(turn, state)
         case Waiting(until=float(until)) if until <= turn.now:
             begin(turn)
+        case Resolving(until) if until <= turn.now:
+            _resolve_failed(turn, "looking the gateway's names up took too long")
         case Closing(leg=int(leg), until=float(until), outcome=outcome) if until <= turn.now:
             turn.do(DropSession(leg))
             release(turn, outcome)

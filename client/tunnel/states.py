@@ -33,7 +33,9 @@ class Off:
 
 @dataclass(frozen=True, slots=True)
 class Resolving:
-    """The gateway's names are being looked up."""
+    """The gateway's names are being looked up; `until` is when we go on without an answer."""
+
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +139,9 @@ def next_deadline(state: State) -> float | None:
             return attempt.until
         case Up() | Moving():
             return _standing_deadline(state)
-        case Waiting(until=until) | Closing(until=until):
+        case Waiting(until=until) | Closing(until=until) | Resolving(until=until):
             return until
-        case Off() | Resolving() | Blocked():
+        case Off() | Blocked():
             return None
 
 

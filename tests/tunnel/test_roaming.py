@@ -75,7 +75,7 @@ ROWS = [
         "a deleted session is made anew at once",
         standing(),
         SessionClosed(1, DELETED),
-        Resolving(),
+        Resolving(NOW + 15),
         LOOKUP_UP,
     ),
     Row(
@@ -267,7 +267,7 @@ ROWS = [
         "a new path ends the back-off",
         wanted(Waiting(NO_ANSWER, NOW + 60), WIFI_ONLY, failures=5),
         NetworkChange(WIFI_ONLY, BOTH),
-        Resolving(),
+        Resolving(NOW + 15),
         LOOKUP,
         {"failures": 0},
     ),
@@ -286,7 +286,13 @@ ROWS = [
     ),
     # Sleep.
     Row("after sleep the gateway is asked at once", standing(), Slept(3600), UP_WIFI, (Probe(1),)),
-    Row("sleep ends the back-off", wanted(Waiting(NO_ANSWER, NOW + 60)), Slept(3600), Resolving(), LOOKUP),
+    Row(
+        "sleep ends the back-off",
+        wanted(Waiting(NO_ANSWER, NOW + 60)),
+        Slept(3600),
+        Resolving(NOW + 15),
+        LOOKUP,
+    ),
 ]
 
 
