@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..ike.events import Address, Failure
@@ -103,6 +104,18 @@ class Closing:
     until: float | None = None
     outcome: Failure | None = None
 
+
+TRANSITIONS: Mapping[type, frozenset[type]] = {
+    Off: frozenset({Resolving, Blocked}),
+    Resolving: frozenset({Connecting, Waiting, Blocked, Closing}),
+    Connecting: frozenset({Resolving, Up, Waiting, Blocked, Closing}),
+    Up: frozenset({Resolving, Connecting, Moving, Waiting, Blocked, Closing}),
+    Moving: frozenset({Resolving, Connecting, Up, Waiting, Blocked, Closing}),
+    Waiting: frozenset({Resolving, Up, Moving, Blocked, Closing}),
+    Blocked: frozenset({Resolving, Off, Closing}),
+    Closing: frozenset({Resolving, Off, Blocked}),
+}
+"""Where each state may lead; staying in one is always possible."""
 
 State = Off | Resolving | Connecting | Up | Moving | Waiting | Blocked | Closing
 Standing = Up | Moving

@@ -10,7 +10,7 @@ from ..ike.events import Address, Failure, Kind
 from .events import Command
 from .model import NetworkState, TunnelConfig, TunnelUp, Underlay
 from .paths import candidates
-from .states import Attempt, Leg, State, Tunnel, Waiting
+from .states import TRANSITIONS, Attempt, Leg, State, Tunnel, Waiting
 
 
 class Knowledge(TypedDict, total=False):
@@ -40,7 +40,10 @@ class Turn:
         self.commands: list[Command] = []
 
     def enter(self, state: State) -> None:
-        """Go over to a state."""
+        """Go over to a state, along the table."""
+        now, then = type(self.tunnel.state), type(state)
+        if now is not then and then not in TRANSITIONS[now]:
+            raise AssertionError(f"no way from {now.__name__} to {then.__name__}")
         self.tunnel = replace(self.tunnel, state=state)
 
     def know(self, **knowledge: Unpack[Knowledge]) -> None:
