@@ -1,0 +1,139 @@
+"""What the kernel answers, and what it tells by itself, about its IPsec tables.  Keys are never read back."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from ..ike.events import Address, Network
+from . import xfrm_layout as layout
+from .xfrm_layout import Attribute, Kind
+from .xfrm_model import (
+    Acquired,
+    Flow,
+    MappingChanged,
+    PolicyReport,
+    Ports,
+    Replay,
+    Report,
+    SaDeleted,
+    SaExpired,
+    SaReport,
+    Usage,
+)
+
+
+def decode(kind: int, body: bytes) -> Report | None:
+    """What a message of the kernel says; None for kinds that are of no interest here."""
+    match kind:
+        case Kind.NEWSA | Kind.UPDSA:
+            return _sa_report(body, _attributes(body, layout.USER_SA.size))
+        case Kind.DELSA:
+            attributes = _attributes(body, layout.SA_ID.size)
+            return SaDeleted(_sa_report(attributes[Attribute.SA], attributes))
+        case Kind.EXPIRE:
+            hard = body[layout.USER_SA.size]
+            return SaExpired(_sa_report(body, _attributes(body, layout.USER_SA.size + 8)), bool(hard))
+        case Kind.NEWPOLICY | Kind.UPDPOLICY:
+            return _policy_report(body, _attributes(body, layout.USER_POLICY.size))
+        case Kind.MAPPING:
+            return _mapping(body)
+        case Kind.ACQUIRE:
+            return _acquired(body)
+        case _:
+            return None
+
+
+def _sa_report(body: bytes, attributes: dict[int, bytes]) -> SaReport:
+    (_, destination, spi, protocol, source, _, usage, *numbers) = layout.USER_SA.unpack_from(body)
+    outside, replayed, forged, _, reqid, family, _, _, _ = numbers
+    return SaReport(
+        source=_unpacked(source, family),
+        destination=_unpacked(destination, family),
+        spi=int.from_bytes(spi),
+        protocol=protocol,
+        reqid=reqid,
+        if_id=_number(attributes, Attribute.IF_ID),
+        usage=Usage(*layout.USAGE.unpack(usage)),
+        replay=_replay_report(attributes),
+        dropped=outside + replayed + forged,
+        larval=Attribute.ALG_AEAD not in attributes and Attribute.ALG_CRYPT not in attributes,
+    )
+
+
+def _replay_report(attributes: dict[int, bytes]) -> Replay | None:
+    wide = attributes.get(Attribute.REPLAY_ESN_VAL)
+    if wide is not None:
+        _, sent, received, sent_high, received_high, window = layout.REPLAY_ESN.unpack_from(wide)
+        bitmap = wide[layout.REPLAY_ESN.size :]
+        return Replay(window, sent_high << 32 | sent, received_high << 32 | received, bitmap)
+    narrow = attributes.get(Attribute.REPLAY_VAL)
+    if narrow is None:
+        return None
+    sent, received, _ = layout.REPLAY.unpack_from(narrow)
+    return Replay(layout.BITMAP_WORD, sent, received, narrow[8:12])
+
+
+def _policy_report(body: bytes, attributes: dict[int, bytes]) -> PolicyReport:
+    flow, _, _, priority, _, direction, action, _, _ = layout.USER_POLICY.unpack_from(body)
+    return PolicyReport(
+        _flow_report(flow),
+        direction,
+        _number(attributes, Attribute.IF_ID),
+        priority,
+        action == layout.ACTION_BLOCK,
+    )
+
+
+def _flow_report(body: bytes) -> Flow:
+    destination, source, *ports, family, to_length, from_length, protocol, _, _ = layout.FLOW.unpack(body)
+    to, to_mask, port, port_mask = (int.from_bytes(number) for number in ports)
+    return Flow(
+        _network(source, from_length, family),
+        _network(destination, to_length, family),
+        protocol,
+        Ports(port, port_mask),
+        Ports(to, to_mask),
+    )
+
+
+def _network(packed: bytes, length: int, family: int) -> Network:
+    if family == socket.AF_INET6:
+        return IPv6Network((packed, length))
+    return IPv4Network((packed[:4], length))
+
+
+def _mapping(body: bytes) -> MappingChanged:
+    sa, _, _, source, _, port = layout.MAPPING.unpack_from(body)
+    _, spi, family, _ = layout.SA_ID.unpack(sa)
+    return MappingChanged(int.from_bytes(spi), _unpacked(source, family), int.from_bytes(port))
+
+
+def _acquired(body: bytes) -> Acquired:
+    """struct xfrm_user_acquire: id 24, source 16, selector 56, policy 168, four numbers."""
+    attributes = _attributes(body, 24 + 16 + layout.FLOW.size + layout.USER_POLICY.size + 16)
+    family = struct.unpack_from("=H", attributes[Attribute.TMPL], 24)[0]
+    return Acquired(
+        _unpacked(body[24:40], family), _unpacked(body[:16], family), _number(attributes, Attribute.IF_ID)
+    )
+
+
+def _attributes(body: bytes, at: int) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    while at + layout.ATTRIBUTE.size <= len(body):
+        size, kind = layout.ATTRIBUTE.unpack_from(body, at)
+        if size < layout.ATTRIBUTE.size:
+            break
+        found[kind] = body[at + layout.ATTRIBUTE.size : at + size]
+        at += (size + 3) & ~3
+    return found
+
+
+def _number(attributes: dict[int, bytes], kind: Attribute) -> int:
+    value = attributes.get(kind)
+    return 0 if value is None else int(struct.unpack_from("=I", value)[0])
+
+
+def _unpacked(packed: bytes, family: int) -> Address:
+    return IPv6Address(packed) if family == socket.AF_INET6 else IPv4Address(packed[:4])
