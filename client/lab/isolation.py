@@ -24,6 +24,7 @@ _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 1
 _PROBE_PREFIX = "refused:"
 _NOBODY = 65534
+_TUN = "/dev/net/tun"
 
 
 class LabUnavailable(Exception):
@@ -64,6 +65,9 @@ def why_not() -> str | None:
 def explain(error: int, what: str, uid: int, read: Callable[[str], str | None]) -> str:
     """The sentence for a refused step of the probe; `read` gives the kernel's switches, by their path."""
     cause = f"{what} was refused ({os.strerror(error)})"
+    if what == _OPENING_TUN:
+        command = "modprobe tun" if error in _NO_DRIVER else f"chmod 0666 {_TUN}"
+        return f"Tunnel interfaces cannot be made here: {cause}; mend it with `sudo {command}`."
     if uid == 0:
         return (
             f"This root may not use network namespaces: {cause}; in a container, start it with "
@@ -90,6 +94,8 @@ def ordinary_uid() -> int | None:
     return None
 
 
+_OPENING_TUN = f"opening {_TUN}"
+_NO_DRIVER = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
 _SWITCHES = (
     (
         "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
@@ -138,6 +144,7 @@ def probe() -> int:
         ("changing a link in it", _raise_loopback),
         ("making its mounts private", lambda: mount("none", "/", flags=MS_REC | MS_PRIVATE)),
         ("opening a second one", lambda: unshare(CLONE_NEWNET)),
+        (_OPENING_TUN, lambda: os.close(os.open(_TUN, os.O_RDWR | os.O_CLOEXEC))),
     )
     for what, step in steps:
         try:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import socket
 import struct
+from contextlib import suppress
 
 _TUN_DEVICE = "/dev/net/tun"
 _NAME_SIZE = 16  # with its zero octet
@@ -50,8 +51,10 @@ def _make(fd: int, name: str) -> None:
 
 def _configure(name: str, mtu: int) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        for request, value in ((_SIOCSIFMTU, mtu), (_SIOCSIFTXQLEN, _LONGEST_QUEUE)):
-            fcntl.ioctl(any_socket, request, _interface_request(name, struct.pack("i", value)))
+        fcntl.ioctl(any_socket, _SIOCSIFMTU, _interface_request(name, struct.pack("i", mtu)))
+        with suppress(PermissionError):  # the kernel asks for the machine's own CAP_NET_ADMIN here
+            queue = _interface_request(name, struct.pack("i", _LONGEST_QUEUE))
+            fcntl.ioctl(any_socket, _SIOCSIFTXQLEN, queue)
 
 
 def _interface_request(name: str, argument: bytes) -> bytes:

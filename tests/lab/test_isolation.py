@@ -40,6 +40,14 @@ def test_refused_root_is_told_about_containers() -> None:
     assert "--cap-add SYS_ADMIN" in isolation.explain(errno.EPERM, "opening a namespace", 0, lambda _: None)
 
 
+@pytest.mark.parametrize(
+    ("error", "command"), [(errno.EACCES, "chmod 0666 /dev/net/tun"), (errno.ENOENT, "modprobe tun")]
+)
+def test_a_tun_device_out_of_reach_is_said_with_what_mends_it(error: int, command: str) -> None:
+    sentence = isolation.explain(error, "opening /dev/net/tun", 1000, lambda _: None)
+    assert f"`sudo {command}`" in sentence
+
+
 def test_a_directory_within_another_is_reached_through_it(tmp_path: Path) -> None:
     paths = [tmp_path / "a/b", tmp_path / "c", tmp_path / "a", tmp_path / "a/b"]
     assert mounts._outermost(paths) == [tmp_path / "a", tmp_path / "c"]
