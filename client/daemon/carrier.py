@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 from ..ike.events import Channel, ChildUp, Endpoint
-from ..system.datapath import Activity, Counters, DataPathFailed
+from ..system.datapath import Counters, DataPathFailed
 from ..system.userspace import IkeDatagram
 from .inbox import Datagram, Inbox, PathEvent
 from .leg import Leg
@@ -27,7 +27,6 @@ class Carrier:
         self._bound: Leg | None = None
         self._legs_by_end: dict[Endpoint, int] = {}
         self._counted: dict[int, Counters] = {}
-        self.activity = Activity(0.0, 0.0)
 
     @property
     def bound(self) -> Leg | None:
@@ -127,7 +126,6 @@ class Carrier:
         started, listener = self._started, self._listener
         self._started = self._listener = self._bound = None
         self._legs_by_end, self._counted = {}, {}
-        self.activity = Activity(0.0, 0.0)
         if listener is not None:
             listener.cancel()
         if started is not None:

@@ -226,13 +226,12 @@ class Driver:
         effects = self._effects
         match event:
             case Activity(inbound_at, outbound_at):
-                effects.carrier.activity = event
                 if (bound := effects.carrier.bound) is not None:
                     bound.session.note_activity(inbound_at, outbound_at, now)
                 await self._count(now)
-            case PathCarries(before, first):
+            case PathCarries():
                 if effects.passage is not None:
-                    effects.passage.carried(before, first, effects.carrier.activity)
+                    effects.passage.carried(event)
             case FirstInbound(spi_in):
                 for leg in effects.legs.values():
                     leg.session.note_first_inbound(spi_in, now)

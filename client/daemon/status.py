@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ..control.kinds import HINTS, passes
 from ..control.messages import Fault, Handover, OuterPath, Traffic, TunnelStatus
 from ..ike.events import Failure, Kind
-from ..system.datapath import Activity, Counters
+from ..system.datapath import Counters, PathCarries
 from ..tunnel.model import SystemConfig, Underlay
 from ..tunnel.states import (
     Blocked,
@@ -60,13 +60,13 @@ class Passage:
     at: float
     gap: float | None = None
 
-    def carried(self, last: float, first: float, activity: Activity) -> None:
-        """The first packet came in over the new path, the last one over the old: 0.0 is never.
+    def carried(self, event: PathCarries) -> None:
+        """Traffic has come in over the new path.
 
-        Where nothing was sent in between, nobody can have missed anything: that is no gap.
+        Where nothing was sent since the last packet over the old one, nobody has missed anything: no gap.
         """
-        if self.gap is None and last > 0.0 and activity.outbound_at > last:
-            self.gap = max(first - last, 0.0)
+        if self.gap is None and event.before > 0.0 and event.outbound >= event.before:
+            self.gap = max(event.first - event.before, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,18 +269,19 @@ class Active:
 
 @dataclass(frozen=True, slots=True)
 class Carries:
-    """The first packet came in over the socket bound last; both times as in `Active`."""
+    """The first packet came in over the socket bound last; times as in `Active`."""
 
     TAG: ClassVar = _Tag.CARRIES
     before_ms: int  # the last one over an earlier socket
     first_ms: int
+    outbound_ms: int  # the last one sent
 
     @classmethod
     def pull(cls, reader: Reader) -> Self:
-        return cls(reader.uint(8), reader.uint(8))
+        return cls(reader.uint(8), reader.uint(8), reader.uint(8))
 
     def push(self, writer: Writer) -> None:
-        writer.uint(self.before_ms, 8).uint(self.first_ms, 8)
+        writer.uint(self.before_ms, 8).uint(self.first_ms, 8).uint(self.outbound_ms, 8)
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,8 @@ class Pump:
         """Keep the time; the first packet over a new path says how long the move was felt."""
         if self._moving and outer is self._egress.outer:
             self._moving = False
-            self._reporter.tell(ipc.Carries(int(self._inbound_at * 1000), int(now * 1000)))
+            before, first, outbound = (int(at * 1000) for at in (self._inbound_at, now, self._outbound_at))
+            self._reporter.tell(ipc.Carries(before, first, outbound))
         self._inbound_at = now
 
     def _sockets(self) -> list[OuterSocket]:

@@ -62,10 +62,12 @@ class PathCarries:
     """The first packet came in over the path of the last `rebind`.
 
     Times in CLOCK_BOOTTIME seconds; `before` is the last one over an earlier path, 0.0: there was none.
+    `outbound` is the last packet that went out.
     """
 
     before: float
     first: float
+    outbound: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -300,8 +300,8 @@ def _event_of(
             return PeerAddressSeen(remote)
         case ipc.Active(inbound_ms, outbound_ms):
             return Activity(inbound_ms / 1000, outbound_ms / 1000)
-        case ipc.Carries(before_ms, first_ms):
-            return PathCarries(before_ms / 1000, first_ms / 1000)
+        case ipc.Carries(before_ms, first_ms, outbound_ms):
+            return PathCarries(before_ms / 1000, first_ms / 1000, outbound_ms / 1000)
         case ipc.Notice(ipc.Sign.FIRST_INBOUND, spi_in):
             return FirstInbound(spi_in)
         case ipc.Notice(ipc.Sign.SEQUENCE_LOW, spi_in):

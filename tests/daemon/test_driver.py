@@ -146,14 +146,26 @@ def test_a_lost_uplink_moves_the_session_without_a_new_login() -> None:
 def test_the_gap_of_a_move_is_told_when_traffic_has_shown_it() -> None:
     async def scene(machine: Machine, driver: Driver) -> None:
         await bring_up(machine, driver)
-        machine.data_path.sends()
         machine.plug(driver, LTE)
         await asyncio.sleep(0.2)
-        machine.data_path.queue.put_nowait(PathCarries(now() - 0.25, now()))
+        machine.data_path.queue.put_nowait(PathCarries(now() - 0.25, now(), now() - 0.1))
         await asyncio.sleep(0.1)
         handover = driver.status.handover
         assert handover is not None
         assert handover.gap_ms == 250
+
+    play(scene)
+
+
+def test_a_move_without_traffic_has_no_gap() -> None:
+    async def scene(machine: Machine, driver: Driver) -> None:
+        await bring_up(machine, driver)
+        machine.plug(driver, LTE)
+        await asyncio.sleep(60)
+        machine.data_path.queue.put_nowait(PathCarries(now() - 60.0, now(), now() - 61.0))
+        await asyncio.sleep(0.1)
+        assert driver.status.handover is not None
+        assert driver.status.handover.gap_ms is None
 
     play(scene)
 

@@ -21,7 +21,7 @@ import pytest
 from client.control.client import Client
 from client.control.messages import Up
 from client.lab import pki
-from client.lab.echo import ping
+from client.lab.echo import EchoServer, Train, ping
 from client.lab.laptop import Laptop, daemon_account, program_environment, wait_for
 from client.lab.namespaces import Surroundings
 from client.lab.plan import GatewayPlan
@@ -196,6 +196,23 @@ def test_down_with_a_dead_gateway_takes_less_than_three_seconds(scene: Scene) ->
     scene.laptop.roam("down")
     assert monotonic() - began < 3.0
     assert difference(before, snapshot(scene.lab.laptop)) == ()
+
+
+def test_status_tells_how_long_a_move_was_felt(scene: Scene) -> None:
+    scene.start()
+    scene.laptop.roam("up", "office")
+    with EchoServer(scene.lab.server, SERVER), Train(scene.lab.laptop, SERVER) as train:
+        wait_for(lambda: len(train.answers) > 10, "no traffic")
+        scene.lab.wifi.down()
+        wait_for(lambda: handover(scene).get("gap_ms") is not None, "no gap", scene.laptop.log)
+    told = handover(scene)
+    assert told["trigger"] == f"{scene.lab.wifi.plan.link} is gone"
+    assert str(told["new"]).startswith(scene.lab.lte.plan.link)
+    assert 0 <= int(str(told["gap_ms"])) < 2000
+
+
+def handover(scene: Scene) -> dict[str, object]:
+    return dict(scene.laptop.status("office")["handover"] or {})
 
 
 def children(pid: int) -> list[int]:

@@ -30,7 +30,7 @@ REPORTS: tuple[ipc.Report, ...] = (
     ipc.Notice(ipc.Sign.SELECTOR_VIOLATION, 77),
     ipc.PeerSeen(V6),
     ipc.Active(1, 1 << 40),
-    ipc.Carries(0, 1 << 40),
+    ipc.Carries(0, 1 << 40, 1 << 39),
     ipc.Broken("it broke"),
 )
 
