@@ -3,7 +3,7 @@
     python packaging/dev/draw_states.py [--check]
 
 A README names a module between `<!-- states: MODULE -->` and `<!-- end -->`; the diagram of the module's
-TRANSITIONS stands there, in Mermaid.  With `--check` nothing is written, and a diagram that is out of date is an error.
+TRANSITIONS stands there, in Mermaid.  With `--check` nothing is written: a diagram out of date is an error.
 """
 
 from __future__ import annotations
