@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
+from typing import TypedDict
 
 from client.ike.authentication import KeySigner
 from client.ike.events import (
@@ -46,6 +47,14 @@ from client.lab.pki import Authority, make_authority
 from client.lab.responder import GatewayConfig, Responder
 from tests.rng import SeededRng
 
+
+class Validity(TypedDict):
+    """From when to when certificates of these tests are valid."""
+
+    not_before: datetime
+    not_after: datetime
+
+
 WALL = datetime(2026, 6, 1, tzinfo=UTC)
 GATEWAY = ip_address("192.0.2.1")
 WIFI = ip_address("192.168.1.10")
@@ -54,7 +63,10 @@ PSK = Secret(b"correct horse battery staple")
 AUTHORITY: Authority = make_authority(
     "CN=Test Root", not_before=datetime(2026, 1, 1, tzinfo=UTC), not_after=datetime(2036, 1, 1, tzinfo=UTC)
 )
-VALID = {"not_before": datetime(2026, 1, 1, tzinfo=UTC), "not_after": datetime(2030, 1, 1, tzinfo=UTC)}
+VALID: Validity = {
+    "not_before": datetime(2026, 1, 1, tzinfo=UTC),
+    "not_after": datetime(2030, 1, 1, tzinfo=UTC),
+}
 GATEWAY_CERT = AUTHORITY.issue("CN=vpn.example.com", dns=["vpn.example.com"], server=True, **VALID)
 CLIENT_CERT = AUTHORITY.issue("CN=alice", emails=["alice@example.com"], server=False, **VALID)
 GATEWAY_ID = Identity.parse("vpn.example.com")

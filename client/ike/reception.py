@@ -20,7 +20,6 @@ from .states import SessionState
 from .timers import Timer
 from .transmission import Arrival, resend, respond, send_once
 from .watch import Watch
-from .window import Request
 
 Outcome = Decoded | Fragment | ProtectedError | Rejected
 
@@ -43,6 +42,9 @@ class Reception:
         if outcome.header.from_initiator is sa.initiated or not _is_protected(outcome):
             self._core.drop("reflected, or unprotected", arrival.at)
             return
+        if sa.state is IkeSaState.HALF_OPEN and not outcome.header.is_response:
+            self._core.drop("a request before authentication", arrival.at)
+            return
         if isinstance(outcome, Fragment):
             self._take_fragment(sa, outcome, arrival)
             return
@@ -57,7 +59,7 @@ class Reception:
 
     def _take_message(self, sa: IkeSa, header: Header, message: Message, arrival: Arrival) -> None:
         if header.is_response:
-            self._take_response(sa, message, arrival.at)
+            self._take_response(sa, header, message, arrival.at)
         else:
             self._take_request(sa, header, message, arrival)
 
@@ -74,12 +76,11 @@ class Reception:
         if whole is not None:
             self.take(sa, whole, arrival)
 
-    def _take_response(self, sa: IkeSa, message: Message, now: float) -> None:
-        outstanding = sa.window.outstanding
-        if outstanding is None or not _answers(message, outstanding[0]):
+    def _take_response(self, sa: IkeSa, header: Header, message: Message, now: float) -> None:
+        if sa.window.outstanding is None or not sa.window.expects(header):
             self._core.drop("a response to nothing", now)
             return
-        request, exchange = outstanding
+        request, exchange = sa.window.outstanding
         sa.window.outstanding = None
         self._core.timers.stop(Timer.RETRANSMIT, sa.local_spi)
         self._core.round_trip.measure(request, now)
@@ -95,9 +96,7 @@ class Reception:
 
     def _take_request(self, sa: IkeSa, header: Header, message: Message, arrival: Arrival) -> None:
         core = self._core
-        if sa.state is IkeSaState.HALF_OPEN:
-            core.drop("a request before authentication", arrival.at)
-        elif sa.window.is_repeated(header.message_id):
+        if sa.window.is_repeated(header.message_id):
             resend(core, sa, arrival)
         elif not sa.window.expects(header):
             core.drop("a request outside the window", arrival.at)
@@ -119,8 +118,6 @@ class Reception:
                 sa.window.outstanding = None
                 self._core.timers.stop(Timer.RETRANSMIT, sa.local_spi)
                 self.fail(sa, error, arrival.at)
-        elif sa.state is IkeSaState.HALF_OPEN:
-            self._core.drop("a request before authentication", arrival.at)
         elif sa.window.is_repeated(header.message_id):
             resend(self._core, sa, arrival)
         elif sa.window.expects(header):
@@ -161,10 +158,6 @@ def _refuse_nonsense(state: SessionState, exchange: Exchange, response: Message)
 
 def _is_protected(outcome: Decoded | Fragment | ProtectedError) -> bool:
     return not isinstance(outcome, Decoded) or outcome.protected
-
-
-def _answers(message: Message, request: Request) -> bool:
-    return message.message_id == request.message_id and message.exchange == request.exchange_type
 
 
 def _error_notify(error: ProtocolError) -> Notify:

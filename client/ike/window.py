@@ -50,6 +50,10 @@ class Request:
         """When to look at this request again."""
         return min(self.retransmit_at, self.give_up_at)
 
+    def is_answered_by(self, header: Header) -> bool:
+        """Whether a response is the one to this request."""
+        return header.message_id == self.message_id and header.exchange == self.exchange_type
+
     def advance(self, now: float) -> None:
         """Note a retransmission and set the next one."""
         self.attempts += 1
@@ -90,7 +94,7 @@ class Window:
     def expects(self, header: Header) -> bool:
         """Whether this is the message that moves the window on: what is older may be replayed by anybody."""
         if header.is_response:
-            return self.outstanding is not None and header.message_id == self.outstanding[0].message_id
+            return self.outstanding is not None and self.outstanding[0].is_answered_by(header)
         return header.message_id == self.expected_request_id
 
     def is_repeated(self, message_id: int) -> bool:

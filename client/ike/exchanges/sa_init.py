@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from ..authentication import OUR_HASHES, parse_hashes
 from ..core import Core
@@ -58,6 +59,13 @@ class Candidate:
         return self.sa.spi_r == other.sa.spi_r and self.sa.keys == other.sa.keys
 
 
+class Sent(NamedTuple):
+    """The last request with one group, and the key pair whose public value it carries."""
+
+    request: bytes
+    key_pair: KeyPair
+
+
 class Verdict(Enum):
     """What a response that offers no IKE SA asks of us."""
 
@@ -76,7 +84,7 @@ class SaInit:
         self.cookie: bytes | None = None
         self.cookies = 0
         self.group_changes = 0
-        self.request = b""
+        self.sent: dict[int, Sent] = {}  # by group: who made us change it may not have been the gateway
         self.hint: Failure | None = None
 
     def build(self, core: Core, path: Path) -> bytes:
@@ -84,8 +92,9 @@ class SaInit:
         message = Message(
             self.spi_i, NO_SPI, ExchangeType.IKE_SA_INIT, 0, self._payloads(core, path), True, False
         )
-        self.request = encode_clear(message)
-        return self.request
+        request = encode_clear(message)
+        self.sent[self.key_pair.method] = Sent(request, self.key_pair)
+        return request
 
     def _payloads(self, core: Core, path: Path) -> tuple[Payload, ...]:
         cookie = () if self.cookie is None else (Notify(NotifyType.COOKIE, self.cookie),)
@@ -139,7 +148,8 @@ class SaInit:
                 Kind.CRYPTO_NO_PROPOSAL, f"the gateway wants key exchange group {group}, which is not offered"
             )
             return Verdict.WAIT
-        self.key_pair = generate(offered[offered.index(group)], core.rng)
+        earlier = self.sent.get(group)
+        self.key_pair = earlier.key_pair if earlier else generate(group, core.rng)
         self.group_changes += 1
         return Verdict.REPEAT
 
@@ -150,11 +160,12 @@ class SaInit:
         if not isinstance(nonce, Nonce) or not any(message.spi_r):
             raise InvalidSyntax("the IKE_SA_INIT response lacks a nonce or an SPI")
         suite, _ = accept_ike(self.proposals, chosen)
-        if share.method != suite.kex.id or share.method != self.key_pair.method:
+        sent = self.sent.get(share.method)
+        if sent is None or share.method != suite.kex.id:
             raise InvalidSyntax("the gateway's key exchange is not of the group that was selected")
-        if nonce.data == self.nonce or share.public == self.key_pair.public:
+        if nonce.data == self.nonce or share.public == sent.key_pair.public:
             raise InvalidSyntax("our own nonce or key exchange value came back")
-        shared = self.key_pair.agree(share.public)
+        shared = sent.key_pair.agree(share.public)
         keys = derive_ike_keys(suite, self.nonce, nonce.data, shared, self.spi_i, message.spi_r)
         fragmentation = message.notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED) is not None
         sa = IkeSa.keyed(
@@ -168,13 +179,15 @@ class SaInit:
             now=now,
         )
         sa.window.next_request_id = 1
-        return Candidate(sa, [self._handshake(path, data, message, nonce.data)])
+        return Candidate(sa, [self._handshake(path, sent.request, data, message, nonce.data)])
 
-    def _handshake(self, path: Path, data: bytes, message: Message, nonce_r: bytes) -> Handshake:
+    def _handshake(
+        self, path: Path, request: bytes, data: bytes, message: Message, nonce_r: bytes
+    ) -> Handshake:
         local, remote = path.ends(first_channel(path))
         hashes = message.notify(NotifyType.SIGNATURE_HASH_ALGORITHMS)
         return Handshake(
-            self.request,
+            request,
             data,
             self.nonce,
             nonce_r,
