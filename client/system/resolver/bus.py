@@ -117,7 +117,10 @@ class Bus:
         return frozenset(names)
 
     async def watch(self, names: tuple[str, ...], changed: Watcher) -> None:
-        """Tell `changed` whenever one of these names gets or loses its owner; returns when the bus goes."""
+        """Tell `changed` who is there, and whenever one of these names gets or loses its owner.
+
+        Returns when the bus goes.
+        """
         connection = self._connection
         if connection is None:
             raise Unable(_DISCONNECTED)
@@ -132,6 +135,8 @@ class Bus:
         for name in names:
             rule = f"type='signal',sender='{_BUS[0]}',member='NameOwnerChanged',arg0='{name}'"
             await self.call(*_BUS, "AddMatch", "s", rule)
+        for name in await self.names() & set(names):
+            changed(name, True)
         try:
             await connection.wait_for_disconnect()  # type: ignore[no-untyped-call]
         except (OSError, EOFError, DBusError):

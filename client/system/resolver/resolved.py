@@ -15,7 +15,7 @@ from ...ike.events import Address
 from ...tunnel.model import OWN_LINKS
 from .bus import Bus
 from .model import EVERYTHING, DnsConfig
-from .outcome import Unable
+from .outcome import Refused, Unable, Unsuitable
 
 SERVICE = "org.freedesktop.resolve1"
 _PATH = "/org/freedesktop/resolve1"
@@ -67,16 +67,16 @@ class Resolved:
         if _agrees(found, config):
             return False
         servers = [[_FAMILIES[server.version], server.packed] for server in config.servers]
-        await self._call("SetLinkDomains", "ia(sb)", index, _domains(config))
-        await self._call("SetLinkDefaultRoute", "ib", index, config.default_route)
-        await self._call("SetLinkDNS", "ia(iay)", index, servers)
+        await self._tell("SetLinkDomains", "ia(sb)", index, _domains(config))
+        await self._tell("SetLinkDefaultRoute", "ib", index, config.default_route)
+        await self._tell("SetLinkDNS", "ia(iay)", index, servers)
         return True
 
     async def _revert(self, index: int) -> bool:
         found = await self._link(index)
         if not (found["DNS"] or found["Domains"]):
             return False
-        await self._call("RevertLink", "i", index)
+        await self._tell("RevertLink", "i", index)
         return True
 
     async def _link(self, index: int) -> dict[str, Any]:
@@ -88,6 +88,13 @@ class Resolved:
                 return dict(_UNTOUCHED)
             raise
         return await self._bus.properties(SERVICE, path, _LINK)
+
+    async def _tell(self, member: str, signature: str, *body: object) -> None:
+        """Change something.  It has answered before, so if somebody is missing now, it is polkit."""
+        try:
+            await self._call(member, signature, *body)
+        except Unsuitable as error:
+            raise Refused(str(error)) from error
 
     async def _call(self, member: str, signature: str = "", *body: object) -> list[Any]:
         return await self._bus.call(SERVICE, _PATH, _MANAGER, member, signature, *body)

@@ -1,0 +1,202 @@
+"""With a real systemd-resolved: who is asked what, by real queries; and what is left afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from client.lab.links import set_link
+from client.system.resolver.choice import Kind
+from client.system.resolver.detect import Places
+from client.system.resolver.resolver import Resolver
+from tests.system.resolver.scene import FULL, SPLIT, Scene, add_tunnel, remove_tunnel, tunnel_up
+from tests.system.resolver.workstation import Workstation
+
+pytestmark = [pytest.mark.netns, pytest.mark.slow]
+
+Body = Callable[[Resolver], Awaitable[None]]
+CHOICE = "systemd-resolved: /etc/resolv.conf leads to its stub"
+
+
+def places(workstation: Workstation) -> Places:
+    return Places(workstation.place, workstation.bus_address, workstation.place / "run/roam-dns.sock")
+
+
+def using(laptop: Scene, state_dir: Path, body: Body) -> None:
+    async def main() -> None:
+        await body(Resolver(state_dir, places(laptop.workstation)))
+
+    laptop.run(main)
+
+
+def test_a_full_tunnel_takes_every_name(laptop: Scene, tmp_path: Path) -> None:
+    async def body(resolver: Resolver) -> None:
+        assert await laptop.who_is_asked("public.example") == {"home"}
+        outcome = await resolver.apply([FULL])
+        assert (str(outcome.choice), outcome.problems) == (CHOICE, ())
+        for name in ("public.example", "host.corp.example", "unknown.example"):
+            assert await laptop.who_is_asked(name) == {"inside"}
+
+    using(laptop, tmp_path, body)
+
+
+def test_names_of_another_links_own_domain_are_still_asked_there(laptop: Scene, tmp_path: Path) -> None:
+    """systemd-resolved: the longest domain wins. What leaves with it is for the guard to judge."""
+
+    async def body(resolver: Resolver) -> None:
+        await resolver.apply([FULL])
+        assert await laptop.who_is_asked("host.home.lan") == {"home"}
+
+    using(laptop, tmp_path, body)
+
+
+def test_a_split_tunnel_takes_its_domains_alone(laptop: Scene, tmp_path: Path) -> None:
+    async def body(resolver: Resolver) -> None:
+        await resolver.apply([SPLIT])
+        assert await laptop.who_is_asked("host.corp.example") == {"inside"}
+        assert await laptop.who_is_asked("x.other.example") == {"inside"}
+        assert await laptop.who_is_asked("public.example") == {"home"}
+
+    using(laptop, tmp_path, body)
+
+
+def test_from_split_to_full_and_back(laptop: Scene, tmp_path: Path) -> None:
+    async def body(resolver: Resolver) -> None:
+        for config, who in ((SPLIT, "home"), (FULL, "inside"), (SPLIT, "home")):
+            assert (await resolver.apply([config])).problems == ()
+            assert await laptop.who_is_asked("public.example") == {who}
+
+    using(laptop, tmp_path, body)
+
+
+def test_restoring_leaves_it_as_it_was(laptop: Scene, tmp_path: Path) -> None:
+    before = status(laptop)
+
+    async def body(resolver: Resolver) -> None:
+        await resolver.apply([FULL])
+        assert status(laptop) != before
+        assert (await resolver.restore()).problems == ()
+        assert resolver.choice is None
+
+    using(laptop, tmp_path, body)
+    assert status(laptop) == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_applying_twice_says_nothing_the_second_time(laptop: Scene, tmp_path: Path) -> None:
+    async def body(resolver: Resolver) -> None:
+        await resolver.apply([SPLIT])
+        said = changes(laptop)
+        assert said > 0
+        assert await resolver.repair() == await resolver.apply([SPLIT])
+        assert changes(laptop) == said
+
+    using(laptop, tmp_path, body)
+
+
+def test_a_crash_is_swept_with_or_without_the_note(laptop: Scene, tmp_path: Path) -> None:
+    before = status(laptop)
+    for lost in (False, True):
+
+        async def crash(resolver: Resolver) -> None:
+            await resolver.apply([FULL])
+
+        using(laptop, tmp_path, crash)
+        if lost:
+            (tmp_path / "resolver.json").unlink()
+
+        async def sweep(resolver: Resolver) -> None:
+            assert (await resolver.restore()).problems == ()
+
+        using(laptop, tmp_path, sweep)
+        assert status(laptop) == before
+
+
+def test_a_restarted_resolver_that_has_forgotten_is_told_again(laptop: Scene, tmp_path: Path) -> None:
+    async def body(resolver: Resolver) -> None:
+        await resolver.apply([FULL])
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(resolver.watch())
+            await asyncio.to_thread(restart_without_memory, laptop.workstation)
+            async with asyncio.timeout(10):
+                while await laptop.who_is_asked("public.example") != {"inside"}:
+                    pass
+            watching.cancel()
+
+    using(laptop, tmp_path, body)
+
+
+def test_a_reverted_link_is_repaired_after_a_sleep(laptop: Scene, tmp_path: Path) -> None:
+    async def body(resolver: Resolver) -> None:
+        await resolver.apply([FULL])
+        await asyncio.to_thread(laptop.workstation.run, "/usr/bin/resolvectl", "revert", "roam0")
+        assert await laptop.who_is_asked("public.example") == {"home"}
+        assert (await resolver.repair()).problems == ()
+        assert await laptop.who_is_asked("public.example") == {"inside"}
+
+    using(laptop, tmp_path, body)
+
+
+def test_a_link_that_is_not_there_is_a_problem_and_a_new_one_gets_its_servers(
+    laptop: Scene, tmp_path: Path
+) -> None:
+    async def body(resolver: Resolver) -> None:
+        outcome = await resolver.apply([FULL, replace(FULL, link="roam9")])
+        assert outcome.problems == ("systemd-resolved: there is no link roam9",)
+        assert await laptop.who_is_asked("public.example") == {"inside"}
+        remove_tunnel(laptop)
+        add_tunnel(laptop)
+        assert (await resolver.apply([FULL])).problems == ()
+        assert await laptop.who_is_asked("public.example") == {"inside"}
+
+    using(laptop, tmp_path, body)
+
+
+def test_a_link_that_is_down_keeps_its_servers(laptop: Scene, tmp_path: Path) -> None:
+    """It is configured before it is up, and names wait for it rather than leak."""
+
+    async def body(resolver: Resolver) -> None:
+        laptop.workstation.namespace.run(lambda: set_link("roam0", up=False))
+        assert (await resolver.apply([FULL])).problems == ()
+        laptop.workstation.namespace.run(tunnel_up)
+        assert await laptop.who_is_asked("public.example") == {"inside"}
+
+    using(laptop, tmp_path, body)
+
+
+def test_without_the_bus_the_file_is_used(laptop: Scene, tmp_path: Path) -> None:
+    """A stub whose resolver is gone answers nobody."""
+    laptop.workstation.stop("resolved")
+    laptop.workstation.stop("bus")
+
+    async def body(resolver: Resolver) -> None:
+        outcome = await resolver.apply([FULL])
+        assert outcome.choice is not None
+        assert (outcome.choice.kind, outcome.problems) == (Kind.FILE, ())
+        assert "nameserver 10.77.0.1" in (laptop.workstation.place / "etc/resolv.conf").read_text()
+        assert (await resolver.restore()).problems == ()
+        link = laptop.workstation.place / "etc/resolv.conf"
+        assert str(link.readlink()) == "../run/systemd/resolve/stub-resolv.conf"
+
+    using(laptop, tmp_path, body)
+
+
+def status(laptop: Scene) -> str:
+    return laptop.workstation.run("/usr/bin/resolvectl", "status")
+
+
+def changes(laptop: Scene) -> int:
+    """How often systemd-resolved was told something of a link: it logs that."""
+    return laptop.workstation.log("resolved").count("roam0: Bus client")
+
+
+def restart_without_memory(workstation: Workstation) -> None:
+    workstation.kill("resolved")
+    for path in (workstation.place / "run/systemd/resolve/netif").iterdir():
+        path.unlink()
+    workstation.start("resolved")
+    workstation.run("/usr/bin/resolvectl", "dns", "wlan0", "192.168.1.1")
