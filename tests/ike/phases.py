@@ -69,10 +69,12 @@ class Scene:
         return encode_clear(self.message(letter))
 
     def hear(self, data: bytes) -> list[Transmit]:
-        """What the client sends because of a datagram."""
-        client = self.pair.client
-        client.handle_datagram(data, Channel.NATT, GATEWAY, self.pair.now)
-        return [output for output in client.outputs() if isinstance(output, Transmit)]
+        """What the client sends because of a datagram; its other outputs go to the pair's list."""
+        pair = self.pair
+        pair.client.handle_datagram(data, Channel.NATT, GATEWAY, pair.now)
+        outputs = list(pair.client.outputs())
+        pair.client_events += [output for output in outputs if not isinstance(output, Transmit)]
+        return [output for output in outputs if isinstance(output, Transmit)]
 
 
 def _sas_of_gateway(pair: Pair) -> list[IkeSa]:
