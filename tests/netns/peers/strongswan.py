@@ -134,6 +134,13 @@ class StrongSwan:
         return str(self.vici.request("version")["version"])
 
     @property
+    def pid(self) -> int:
+        """Process id of the running charon."""
+        if self._process is None:
+            raise AssertionError("strongSwan is not running")
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         """Everything that charon has said so far."""
         with suppress(FileNotFoundError):
