@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 from ..ike.authentication import check_shared_key, shared_key_auth, signed_octets, verify_signature
 from ..ike.children import build_child
 from ..ike.core import Core
-from ..ike.errors import AuthenticationFailed, InvalidSyntax, ProtocolError, TsUnacceptable
+from ..ike.errors import (
+    AuthenticationFailed,
+    InvalidSyntax,
+    NoProposalChosen,
+    ProtocolError,
+    TsUnacceptable,
+)
 from ..ike.events import Address, Assigned, Interface, Network, Path, Rng, Selector
 from ..ike.identity import Identity
 from ..ike.keys import Secret
@@ -80,17 +86,24 @@ class Acceptance:
         if window.is_repeated(message_id):
             repeats = not isinstance(outcome, Fragment) or outcome.number == 1  # RFC 7383 section 2.6.1
             return window.last_response if repeats else ()
-        if self.finished or message_id != window.expected_request_id:
+        if message_id != window.expected_request_id:
             return ()
         whole = self._sa.requests.add(outcome) if isinstance(outcome, Fragment) else outcome
         if not isinstance(whole, Decoded) or not whole.protected:
             return ()
-        if whole.message.exchange != ExchangeType.IKE_AUTH:
+        if whole.message.exchange != self._due:
             return ()
         window.keep_response(self._encode(whole.message, self._answer(whole.message, path, now, wall)))
         return window.last_response
 
+    @property
+    def _due(self) -> ExchangeType:
+        """What the client may ask: when all is over, to delete what has no Child SA, or to say that it gives up."""
+        return ExchangeType.INFORMATIONAL if self.finished else ExchangeType.IKE_AUTH
+
     def _answer(self, message: Message, path: Path, now: float, wall: datetime) -> tuple[Payload, ...]:
+        if self.finished:
+            return ()
         try:
             if self._first is None:
                 return self._begin(message, path, now, wall)
@@ -172,9 +185,13 @@ class Acceptance:
         )
 
     def _establish(self, request: Message, path: Path, now: float) -> tuple[Payload, ...]:
+        self.finished = True
         assigned, configuration = self._configure(request.first(Configuration))
         session_config = self._session_config()
-        child, payloads = self._make_child(request, session_config, assigned)
+        try:
+            child, payloads = self._make_child(request, session_config, assigned)
+        except (NoProposalChosen, TsUnacceptable) as error:
+            return (Notify(error.notify),)  # the login stands, the Child SA does not (RFC 7296 section 1.2)
         mobike = self._config.personality.mobike and request.notify(NotifyType.MOBIKE_SUPPORTED) is not None
         self.session = Session.established(
             session_config,
@@ -188,7 +205,6 @@ class Acceptance:
             peer_identity=self._client,
             assigned=Assigned(assigned),
         )
-        self.finished = True
         return (*configuration, *payloads, *self._mobike(mobike))
 
     def _mobike(self, agreed: bool) -> tuple[Notify, ...]:

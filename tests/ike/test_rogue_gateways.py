@@ -1,0 +1,165 @@
+"""Gateways that cannot prove who they are: by EAP they get nothing that derives from a password.
+
+They hold the keys of the IKE SA, so that all they get to see is opened here.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from client.ike.events import Established, Kind
+from client.ike.message import Decoded, Message, decode
+from client.ike.options import EapLogin
+from client.ike.payloads import (
+    Authentication,
+    Certificate,
+    CertificateRequest,
+    Configuration,
+    Eap,
+    IdInitiator,
+    IdResponder,
+    Notify,
+    Payload,
+    SecurityAssociation,
+    TsInitiator,
+    TsResponder,
+)
+from client.ike.registry import AuthMethod, CertEncoding, ExchangeType, NotifyType
+from client.ike.states import SessionState
+from tests.ike.failing_logins import BY_EAP, ROWS
+from tests.ike.phases import Letter, Scene, scene
+from tests.pair import GATEWAY_CERT, GATEWAY_ID, WALL, Pair, eap_client, path_from
+
+
+def said_to(pair: Pair, at: Scene) -> list[Message]:
+    """What the client has sent after IKE_SA_INIT, opened by the other end of its IKE SA."""
+    assert at.theirs is not None
+    messages = []
+    for flight in pair.sent:
+        if flight.to_gateway and flight.data[18] != ExchangeType.IKE_SA_INIT:
+            outcome = decode(flight.data, at.theirs.opener)
+            assert isinstance(outcome, Decoded)
+            messages.append(outcome.message)
+    return messages
+
+
+INNOCENT = (
+    IdInitiator,
+    IdResponder,
+    CertificateRequest,
+    Configuration,
+    SecurityAssociation,
+    TsInitiator,
+    TsResponder,
+    Notify,
+)
+ROGUES = [
+    case
+    for case, row in ROWS.items()
+    if isinstance(row.client.login, EapLogin) and row.kind.startswith("trust")
+]
+
+
+@pytest.mark.parametrize("case", ROGUES)
+def test_a_rogue_gateway_gets_nothing_that_derives_from_the_password(case: str) -> None:
+    row = ROWS[case]
+    pair = Pair(row.client, row.gateway)
+    pair.client.initiate(path_from("192.168.1.10"), pair.now, WALL)
+    pair.step()
+    pair.step()
+    (ours,) = pair.client._core.sas.values()
+    at = scene(pair, ours)
+    pair.run(100)
+    assert pair.client.state is SessionState.CLOSED
+    messages = said_to(pair, at)
+    assert messages
+    for message in messages:
+        assert all(isinstance(payload, INNOCENT) for payload in message.payloads), message
+
+
+def in_front_of_the_first_answer() -> Scene:
+    """An EAP client whose IKE_AUTH request is out, and whose gateway is about to misbehave."""
+    pair = Pair(eap_client(), BY_EAP)
+    pair.client.initiate(path_from("192.168.1.10"), pair.now, WALL)
+    pair.step()
+    pair.step()
+    pair.flights.clear()
+    (ours,) = pair.client._core.sas.values()
+    return scene(pair, ours)
+
+
+IDENTITY_REQUEST = Eap(bytes.fromhex("0101000501"))
+CHALLENGE = Eap(bytes.fromhex("0102001a1a0102001510" + "00" * 16))
+SUCCESS = Eap(bytes.fromhex("03010004"))
+ID_R = IdResponder(*GATEWAY_ID.payload_fields())
+CERT = Certificate(CertEncoding.X509_SIGNATURE, GATEWAY_CERT.chain[0])
+GUESSED = Authentication(AuthMethod.SHARED_KEY_MIC, bytes(32))
+FIRST_ANSWERS: dict[str, tuple[Payload, ...]] = {
+    "EAP alone": (IDENTITY_REQUEST,),
+    "EAP-only authentication": (ID_R, IDENTITY_REQUEST),
+    "EAP-only, announced": (ID_R, Notify(NotifyType.EAP_ONLY_AUTHENTICATION), IDENTITY_REQUEST),
+    "a challenge at once": (ID_R, CHALLENGE),
+    "a certificate without AUTH": (ID_R, CERT, IDENTITY_REQUEST),
+    "AUTH without a certificate": (ID_R, GUESSED, IDENTITY_REQUEST),
+    "a guessed AUTH": (ID_R, CERT, GUESSED, IDENTITY_REQUEST),
+    "AUTH without IDr": (CERT, GUESSED, IDENTITY_REQUEST),
+    "an empty signature": (ID_R, CERT, Authentication(AuthMethod.DIGITAL_SIGNATURE, b""), IDENTITY_REQUEST),
+    "the NULL method": (ID_R, CERT, Authentication(AuthMethod.NULL, bytes(32)), IDENTITY_REQUEST),
+    "EAP-Success at once": (ID_R, CERT, GUESSED, SUCCESS),
+    "EAP-Success alone": (SUCCESS,),
+    "nothing": (),
+}
+
+
+@pytest.mark.parametrize("answer", FIRST_ANSWERS)
+def test_an_unproven_gateway_hears_no_word_of_eap(answer: str) -> None:
+    at = in_front_of_the_first_answer()
+    pair = at.pair
+    at.hear(at.authentic(Letter(ExchangeType.IKE_AUTH, 1, is_response=True, payloads=FIRST_ANSWERS[answer])))
+    pair.run(100)
+    assert pair.client.state is SessionState.CLOSED
+    assert pair.closed is not None
+    assert pair.closed.failure.kind is Kind.TRUST_NO_PROOF
+    assert pair.closed.failure.evidence
+    assert not pair.events(Established)
+    for message in said_to(pair, at):
+        assert not message.all(Eap)
+        assert not message.all(Authentication)
+
+
+def test_a_success_before_the_method_is_done_is_no_login() -> None:
+    pair = Pair(eap_client(), BY_EAP)
+    pair.client.initiate(path_from("192.168.1.10"), pair.now, WALL)
+    while pair.client._core.peer_identity == "":
+        pair.step()
+    pair.flights.clear()
+    (ours,) = pair.client._core.sas.values()
+    at = scene(pair, ours)
+    assert ours.window.outstanding is not None
+    message_id = ours.window.outstanding[0].message_id
+    at.hear(at.authentic(Letter(ExchangeType.IKE_AUTH, message_id, True, (SUCCESS,))))
+    pair.drain()
+    assert pair.closed is not None
+    assert pair.closed.failure.kind is Kind.PEER_PROTOCOL
+    assert "EAP-Success before the method was done" in pair.closed.failure.evidence
+
+
+def test_a_last_answer_whose_auth_is_not_bound_to_eap_is_no_login() -> None:
+    pair = Pair(eap_client(), BY_EAP)
+    pair.client.initiate(path_from("192.168.1.10"), pair.now, WALL)
+    while not any(type(exchange).__name__ == "FinalAuth" for exchange in outstanding(pair)):
+        pair.step()
+    pair.flights.clear()
+    (ours,) = pair.client._core.sas.values()
+    at = scene(pair, ours)
+    assert ours.window.outstanding is not None
+    message_id = ours.window.outstanding[0].message_id
+    at.hear(at.authentic(Letter(ExchangeType.IKE_AUTH, message_id, True, (GUESSED,))))
+    pair.drain()
+    assert pair.closed is not None
+    assert pair.closed.failure.kind is Kind.TRUST_NO_PROOF
+    assert "not bound to the EAP dialogue" in pair.closed.failure.evidence
+
+
+def outstanding(pair: Pair) -> list[object]:
+    return [sa.window.outstanding[1] for sa in pair.client._core.sas.values() if sa.window.outstanding]
