@@ -79,13 +79,16 @@ def set_usage(sa: Sa, usage: Usage) -> Request:
     return Request(Kind.NEWAE, body + _attribute(Attribute.LTIME_VAL, _usage(usage)), replace=True)
 
 
-def allocate_spi(source: Address, destination: Address, reqid: int, first: int, last: int) -> Request:
+def allocate_spi(
+    source: Address, destination: Address, reqid: int, first: int, last: int, if_id: int = 0
+) -> Request:
     """Reserve an SPI of a range, both ends included, for an SA that is to come."""
     info = layout.USER_SA.pack(
         *(_no_flow(), _address(destination), _spi(0), layout.ESP, _address(source)),
         *(bytes(64), bytes(32), 0, 0, 0, 0, reqid, _family(destination), layout.MODE_TUNNEL, 0, 0),
     )
-    return Request(Kind.ALLOCSPI, info + struct.pack("=II", first, last), answered=True)
+    body = info + struct.pack("=II", first, last) + (_if_id(if_id) if if_id else b"")
+    return Request(Kind.ALLOCSPI, body, answered=True)
 
 
 def dump_sas() -> Request:

@@ -28,15 +28,15 @@ def decode(kind: int, body: bytes) -> Report | None:
     """What a message of the kernel says; None for kinds that are of no interest here."""
     match kind:
         case Kind.NEWSA | Kind.UPDSA:
-            return _sa_report(body, _attributes(body, layout.USER_SA.size))
+            return _sa_report(body, attributes_of(body, layout.USER_SA.size))
         case Kind.DELSA:
-            attributes = _attributes(body, layout.SA_ID.size)
+            attributes = attributes_of(body, layout.SA_ID.size)
             return SaDeleted(_sa_report(attributes[Attribute.SA], attributes))
         case Kind.EXPIRE:
             hard = body[layout.USER_SA.size]
-            return SaExpired(_sa_report(body, _attributes(body, layout.USER_SA.size + 8)), bool(hard))
+            return SaExpired(_sa_report(body, attributes_of(body, layout.USER_SA.size + 8)), bool(hard))
         case Kind.NEWPOLICY | Kind.UPDPOLICY:
-            return _policy_report(body, _attributes(body, layout.USER_POLICY.size))
+            return _policy_report(body, attributes_of(body, layout.USER_POLICY.size))
         case Kind.MAPPING:
             return _mapping(body)
         case Kind.ACQUIRE:
@@ -112,14 +112,15 @@ def _mapping(body: bytes) -> MappingChanged:
 
 def _acquired(body: bytes) -> Acquired:
     """struct xfrm_user_acquire: id 24, source 16, selector 56, policy 168, four numbers."""
-    attributes = _attributes(body, 24 + 16 + layout.FLOW.size + layout.USER_POLICY.size + 16)
+    attributes = attributes_of(body, 24 + 16 + layout.FLOW.size + layout.USER_POLICY.size + 16)
     family = struct.unpack_from("=H", attributes[Attribute.TMPL], 24)[0]
     return Acquired(
         _unpacked(body[24:40], family), _unpacked(body[:16], family), _number(attributes, Attribute.IF_ID)
     )
 
 
-def _attributes(body: bytes, at: int) -> dict[int, bytes]:
+def attributes_of(body: bytes, at: int) -> dict[int, bytes]:
+    """Netlink's attributes from this offset on, by their types; of several of one type the last."""
     found: dict[int, bytes] = {}
     while at + layout.ATTRIBUTE.size <= len(body):
         size, kind = layout.ATTRIBUTE.unpack_from(body, at)

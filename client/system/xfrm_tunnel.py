@@ -1,0 +1,256 @@
+"""The Child SAs of one tunnel in the kernel's tables: what stands there is always what this object says.
+
+A move closes the outbound policies first: a packet of that moment is dropped, and none can use a sequence number
+while it is carried over.  What fails on the way leaves them closed.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+from collections.abc import Container, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from ..ike.events import ChildSa
+from .xfrm import XfrmRefused
+from .xfrm_model import Direction, Flow, Limits, Policy, PolicyReport, Sa, SaId, SaReport, Usage
+from .xfrm_plan import Outer, Pair, changes, pair_of, policies
+
+IF_IDS = range(0x73000001, 0x73010000)
+"""Interface numbers of ours; whatever bears one is ours."""
+
+_log = logging.getLogger(__name__)
+
+
+class Tables(Protocol):
+    """The part of `Xfrm` that is used here."""
+
+    def add_sa(self, sa: Sa) -> None: ...
+    def update_sa(self, sa: Sa) -> None: ...
+    def read_sa(self, sa: SaId) -> SaReport | None: ...
+    def delete_sa(self, sa: SaId) -> None: ...
+    def take_sa(self, sa: SaId) -> SaReport | None: ...
+    def migrate_sa(self, sa: Sa, to: Sa) -> None: ...
+    def set_usage(self, sa: Sa, usage: Usage) -> None: ...
+    def put_policy(self, policy: Policy) -> None: ...
+    def delete_policy(self, flow: Flow, direction: Direction, if_id: int) -> None: ...
+    def sas(self) -> tuple[SaReport, ...]: ...
+    def policies(self) -> tuple[PolicyReport, ...]: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The state of a Child SA's two SAs; None where one is gone.  `spent`: one has reached a soft limit."""
+
+    spi_in: int
+    inbound: SaReport | None
+    outbound: SaReport | None
+    spent: bool = False
+
+
+class XfrmTunnel:
+    """Commands: `bind`, `install`, `use_outbound`, `remove`, `close`; getter: `read`.  They block.
+
+    All raise `OSError` where the kernel refuses.  `migrates` tells whether it moves SAs itself.
+    """
+
+    def __init__(self, tables: Tables, if_id: int, limits: Limits, *, migrates: bool = True) -> None:
+        self.migrates = migrates
+        self._tables = tables
+        self._if_id = if_id
+        self._limits = limits
+        self._outer: Outer | None = None
+        self._pairs: dict[int, Pair] = {}
+        self._senders: list[int] = []  # inbound SPIs of those to send on, best first
+        self._policies: dict[tuple[Direction, Flow], Policy] = {}
+        self._used_keys: set[bytes] = set()
+        self._reqid = 0
+
+    def install(self, child: ChildSa, *, outbound: bool) -> None:
+        """Add a Child SA, inbound first; with `outbound` send on it from now.
+
+        A key is taken once only: a second SA under it would count from 1 again and repeat nonces.
+        """
+        if self._outer is None:
+            raise OSError(errno.ENOTCONN, "no path is bound yet")
+        fingerprint = hashlib.sha256(child.keys.encr_out.reveal()).digest()
+        if fingerprint in self._used_keys:
+            raise OSError(errno.EEXIST, "these keys were in use before")
+        self._reqid += 1
+        pair = pair_of(child, self._reqid, self._if_id, self._outer, self._limits)
+        self._used_keys.add(fingerprint)
+        added: list[Sa] = []
+        try:
+            for sa in (pair.inbound, pair.outbound):
+                self._tables.add_sa(sa)
+                added.append(sa)
+            self._pairs[child.spi_in] = pair
+            if outbound:
+                self._senders.insert(0, child.spi_in)
+            self._settle()
+        except OSError:
+            self._undo(child.spi_in, added)
+            raise
+
+    def _undo(self, spi_in: int, added: list[Sa]) -> None:
+        """The first error is the one to tell; what cannot be undone now, `close` tries again."""
+        self._forget(spi_in)
+        with suppress(OSError):
+            self._settle()
+        for sa in reversed(added):
+            with suppress(OSError):
+                self._tables.delete_sa(sa.id)
+
+    def use_outbound(self, spi_in: int) -> None:
+        """Send on this Child SA from now."""
+        if spi_in not in self._pairs:
+            raise OSError(errno.ENOENT, f"inbound SPI {spi_in:08x} is unknown")
+        self._senders = [spi_in, *(other for other in self._senders if other != spi_in)]
+        self._settle()
+
+    def remove(self, spi_in: int) -> None:
+        """Forget a Child SA; unknown ones are ignored."""
+        pair = self._pairs.get(spi_in)
+        if pair is not None:
+            self._forget(spi_in)
+            self._settle()
+            self._tables.delete_sa(pair.outbound.id)
+            self._tables.delete_sa(pair.inbound.id)
+
+    def _forget(self, spi_in: int) -> None:
+        self._pairs.pop(spi_in, None)
+        self._senders = [other for other in self._senders if other != spi_in]
+
+    def read(self) -> tuple[Reading, ...]:
+        """All Child SAs as the kernel has them."""
+        return tuple(self._read(pair) for pair in self._pairs.values())
+
+    def _read(self, pair: Pair) -> Reading:
+        inbound, outbound = self._tables.read_sa(pair.inbound.id), self._tables.read_sa(pair.outbound.id)
+        spent = _is_spent(pair.inbound, inbound) or _is_spent(pair.outbound, outbound)
+        return Reading(pair.child.spi_in, inbound, outbound, spent)
+
+    def close(self) -> None:
+        """Leave nothing of this tunnel in the tables, and give them back."""
+        self._pairs, self._senders, self._policies = {}, [], {}
+        try:
+            sweep(self._tables, (self._if_id,))
+        finally:
+            self._tables.close()
+
+    # Moves
+
+    def bind(self, outer: Outer) -> tuple[int, ...]:
+        """Carry everything between these ends from now.
+
+        The inbound SPIs of Child SAs whose sequence numbers nobody could tell: they carry nothing any more.
+        """
+        if outer == self._outer:
+            return ()
+        lost: list[int] = []
+        if self._pairs:
+            self._settle(closed=True)
+        for spi_in, pair in self._pairs.items():
+            moved = pair.moved(outer)
+            carried = [
+                self._carry(old, new)
+                for old, new in ((pair.inbound, moved.inbound), (pair.outbound, moved.outbound))
+            ]
+            self._pairs[spi_in] = moved
+            if not all(carried):
+                lost.append(spi_in)
+        self._outer = outer
+        self._settle()
+        return tuple(lost)
+
+    def _carry(self, old: Sa, new: Sa) -> bool:
+        """Move one SA with its sequence numbers, window and counters; whether that went well."""
+        if old == new:
+            return True
+        if _differ_in_ports_only(old, new):
+            self._tables.update_sa(new)
+            return True
+        return self._migrate(old, new) or self._carry_by_hand(old, new)
+
+    def _migrate(self, old: Sa, new: Sa) -> bool:
+        """Have the kernel do it, which can neither begin nor end UDP encapsulation, nor restores the counters."""
+        if not self.migrates or not _are_alike(old, new):
+            return False
+        before = self._tables.read_sa(old.id)
+        try:
+            self._tables.migrate_sa(old, new)
+        except XfrmRefused as error:
+            self.migrates = error.errno not in (errno.ENOPROTOOPT, errno.EOPNOTSUPP)
+            _log.info("SA %08x is moved by hand: %s", old.spi, error.strerror)
+            return False
+        if before is not None:
+            self._tables.set_usage(new, before.usage)
+        return True
+
+    def _carry_by_hand(self, old: Sa, new: Sa) -> bool:
+        try:
+            last = self._tables.take_sa(old.id)
+        except XfrmRefused as error:
+            if error.errno != errno.ESRCH:
+                raise
+            last = None
+        if last is None or last.replay is None:
+            return False
+        self._tables.add_sa(replace(new, replay=last.replay, usage=last.usage))
+        return True
+
+    # Policies
+
+    def _settle(self, *, closed: bool = False) -> None:
+        """Make the policies what they should be."""
+        senders = [self._pairs[spi_in] for spi_in in self._senders]
+        wanted = policies(tuple(self._pairs.values()), senders, self._if_id, closed=closed)
+        put, gone = changes(self._policies, wanted)
+        for policy in put:
+            self._tables.put_policy(policy)
+            self._policies[policy.key] = policy
+        for policy in gone:
+            self._tables.delete_policy(policy.flow, policy.direction, policy.if_id)
+            del self._policies[policy.key]
+
+
+def sweep(tables: Tables, if_ids: Container[int] = IF_IDS) -> tuple[str, ...]:
+    """Remove all policies and SAs that bear one of these numbers, whoever made them; what they were, in words.
+
+    Policies go first: without one a packet of an xfrm interface is dropped, and never sent in clear.
+    """
+    swept: list[str] = []
+    for policy in _ours(tables.policies(), if_ids):
+        tables.delete_policy(policy.flow, Direction(policy.direction), policy.if_id)
+        swept.append(f"policy {policy.flow.source} → {policy.flow.destination}")
+    for sa in tables.sas():
+        if sa.if_id in if_ids:
+            tables.delete_sa(sa.id)
+            swept.append(f"SA {sa.source} → {sa.destination} {sa.spi:08x}")
+    return tuple(swept)
+
+
+def _ours(reports: Iterable[PolicyReport], if_ids: Container[int]) -> list[PolicyReport]:
+    outbound_first = sorted(reports, key=lambda report: report.direction != Direction.OUT)
+    return [report for report in outbound_first if report.if_id in if_ids]
+
+
+def _is_spent(sa: Sa, report: SaReport | None) -> bool:
+    if report is None:
+        return False
+    limits, usage = sa.limits, report.usage
+    return usage.packets >= limits.soft_packets or usage.octets >= limits.soft_octets
+
+
+def _differ_in_ports_only(old: Sa, new: Sa) -> bool:
+    both_encapsulated = old.encapsulation is not None and new.encapsulation is not None
+    return both_encapsulated and (old.source, old.destination) == (new.source, new.destination)
+
+
+def _are_alike(old: Sa, new: Sa) -> bool:
+    same_family = old.source.version == new.source.version
+    return same_family and (old.encapsulation is None) == (new.encapsulation is None)
