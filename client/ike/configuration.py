@@ -14,6 +14,8 @@ from .events import Address, Assigned, Interface, Network
 from .payloads import Attribute, Configuration
 from .registry import CfgAttribute, CfgType
 
+ALL_ONES = 2**32 - 1
+BROADCAST = IPv4Address(ALL_ONES)
 MAX_VALUES = 64  # of one kind in one reply: more is a fault or an attack
 
 Value = TypeVar("Value")
@@ -42,15 +44,15 @@ def build_request(*, ipv4: bool, ipv6: bool, wish: Iterable[Interface] = ()) -> 
     return Configuration(CfgType.REQUEST, tuple(attributes))
 
 
-def parse_reply(configuration: Configuration | None) -> Assigned:
-    """The usable content of a CFG_REPLY; nothing where there is none."""
-    if configuration is None or configuration.cfg_type != CfgType.REPLY:
+def parse_reply(configuration: Configuration | None, *, ipv4: bool, ipv6: bool) -> Assigned:
+    """The usable content of a CFG_REPLY: addresses of the families asked for, nothing where none was (C3)."""
+    if configuration is None or configuration.cfg_type != CfgType.REPLY or not (ipv4 or ipv6):
         return Assigned()
     attributes = configuration.attributes
     return Assigned(
         addresses=(
-            *_values(attributes, CfgAttribute.INTERNAL_IP4_ADDRESS, _ipv4_host)[:1],
-            *_values(attributes, CfgAttribute.INTERNAL_IP6_ADDRESS, _ipv6_interface)[:1],
+            *_values(attributes, CfgAttribute.INTERNAL_IP4_ADDRESS, _ipv4_host)[: int(ipv4)],
+            *_values(attributes, CfgAttribute.INTERNAL_IP6_ADDRESS, _ipv6_interface)[: int(ipv6)],
         ),
         dns=(
             *_values(attributes, CfgAttribute.INTERNAL_IP4_DNS, _ipv4),
@@ -91,7 +93,7 @@ def _sized(value: bytes, size: int) -> bytes:
 
 
 def _usable(address: Address) -> Address:
-    if address.is_unspecified or address.is_multicast or address.is_loopback:
+    if address.is_unspecified or address.is_multicast or address.is_loopback or address == BROADCAST:
         raise ValueError("not an address of a host")
     return address
 
@@ -102,7 +104,7 @@ def _ipv4(value: bytes) -> Address:
 
 def _ipv6(value: bytes) -> Address:
     # Some gateways append a prefix length to the DNS server's address.
-    return _usable(IPv6Address(_sized(value[:16], 16)))
+    return _usable(IPv6Address(_sized(value[:16] if len(value) == 17 else value, 16)))
 
 
 def _ipv4_host(value: bytes) -> Interface:
@@ -116,8 +118,11 @@ def _ipv6_interface(value: bytes) -> Interface:
 
 
 def _ipv4_subnet(value: bytes) -> Network:
-    _sized(value, 8)
-    return ip_network(f"{IPv4Address(value[:4])}/{IPv4Address(value[4:])}", strict=False)
+    mask = int.from_bytes(_sized(value, 8)[4:])
+    host_bits = (~mask & ALL_ONES).bit_length()
+    if mask != ALL_ONES >> host_bits << host_bits:
+        raise ValueError("a netmask with holes, or upside down")
+    return ip_network((value[:4], 32 - host_bits), strict=False)
 
 
 def _ipv6_subnet(value: bytes) -> Network:

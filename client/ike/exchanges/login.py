@@ -122,7 +122,12 @@ def complete(core: Core, sa: IkeSa, login: Login, response: Message, now: float)
     config = core.config
     core.mobike = config.mobike and response.notify(NotifyType.MOBIKE_SUPPORTED) is not None
     core.nat = login.handshake.nat
-    assigned = parse_reply(response.first(Configuration))
+    asked = not config.static_addresses
+    assigned = parse_reply(
+        response.first(Configuration),
+        ipv4=asked and config.request_ipv4,
+        ipv6=asked and config.request_ipv6,
+    )
     core.assigned = Assigned(
         config.static_addresses or assigned.addresses, assigned.dns, assigned.domains, assigned.subnets
     )
