@@ -46,14 +46,22 @@ IMPORTS = (
         ("client.esp", *_VOCABULARY, "client.ike.transforms", "client.ike.buffer"),
         "the pump process holds session keys: it loads the little that it needs",
     ),
+    Rule("client.rtnetlink", (), "the network is read and changed in the same words"),
     Rule(
         "client.net",
-        ("client.net", "client.tunnel.model", "client.ike.events"),
+        ("client.net", "client.tunnel.model", "client.ike.events", "client.rtnetlink"),
         "reading the world needs its vocabulary only",
     ),
     Rule(
         "client.system",
-        ("client.system", *_VOCABULARY, "client.ike.transforms", "client.tunnel.model", "client.esp"),
+        (
+            "client.system",
+            *_VOCABULARY,
+            "client.ike.transforms",
+            "client.tunnel.model",
+            "client.esp",
+            "client.rtnetlink",
+        ),
         "changing the world follows a plain description of what should be",
     ),
     Rule("client.control", ("client.control",), "the command line loads it at every start"),
@@ -97,7 +105,7 @@ NEVER = (
 
 # Libraries without types of their own, or slow to load, stay where they are needed.
 LIBRARIES = {
-    "pyroute2": ("client.net", "client.system", "client.lab"),
+    "pyroute2": ("client.rtnetlink", "client.net", "client.system", "client.lab"),
     "netifaces": ("client.net",),
     "dbus_fast": ("client.net", "client.system"),
     "keyring": ("ui",),

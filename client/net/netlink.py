@@ -1,6 +1,6 @@
 """What the kernel says about the network: snapshots of it, and hints that something has changed.
 
-The only module of `client.net` that knows pyroute2.  A hint is never believed, only followed by a new
+The only module of `client.net` that knows netlink.  A hint is never believed, only followed by a new
 snapshot: so a lost one costs nothing but the note that some were lost.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import socket
 import struct
 from collections.abc import Iterator
@@ -19,11 +18,13 @@ from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
 from typing import Any
 
-from pyroute2 import IPRoute
 from pyroute2.netlink import rtnl
-from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from ..ike.events import Address
+from ..rtnetlink import Rtnetlink, message
 from ..tunnel.model import MAIN_TABLE, OWN_LINKS, Link, LinkAddress, NetworkState, Route
 
 _IFF_UP, _IFF_LOOPBACK, _IFF_RUNNING = 0x1, 0x8, 0x40
@@ -137,28 +138,25 @@ def _hints(datagram: bytes) -> Iterator[Hint]:
 def snapshot(own_links: str = OWN_LINKS) -> NetworkState:
     """Links, usable addresses and the unicast routes of `main`, without links whose name begins `own_links`.
 
-    Takes a few milliseconds and must not be called where an event loop runs: use `asyncio.to_thread`.
+    Takes about a millisecond and must not be called where an event loop runs: use `asyncio.to_thread`.
     `OSError` where the kernel does not answer.
     """
-    try:
-        return _snapshot(own_links)
-    except NetlinkError as error:
-        raise OSError(error.code, os.strerror(error.code)) from error
-
-
-def _snapshot(own_links: str) -> NetworkState:
-    with IPRoute() as netlink:
+    with Rtnetlink() as netlink:
         links = tuple(
-            _link(message)
-            for message in netlink.get_links()
-            if not message.get_attr("IFLA_IFNAME").startswith(own_links)
+            _link(found)
+            for found in netlink.dump(rtnl.RTM_GETLINK, message(ifinfmsg))
+            if not found.get_attr("IFLA_IFNAME").startswith(own_links)
         )
-        addresses = [_address(message) for message in netlink.get_addr() if _is_usable(message)]
+        addresses = [
+            _address(found)
+            for found in netlink.dump(rtnl.RTM_GETADDR, message(ifaddrmsg))
+            if _is_usable(found)
+        ]
         routes = [
             route
             for family in _DEFAULT
-            for message in netlink.get_routes(family=family, table=MAIN_TABLE)
-            for route in _routes(message)
+            for found in netlink.dump(rtnl.RTM_GETROUTE, message(rtmsg, table=MAIN_TABLE, family=family))
+            for route in _routes(found)
         ]
     known = {link.index for link in links}
     return NetworkState(
@@ -168,19 +166,19 @@ def _snapshot(own_links: str) -> NetworkState:
     )
 
 
-def _link(message: Any) -> Link:  # noqa: ANN401 - pyroute2's messages have no types
-    flags = message["flags"]
-    name = message.get_attr("IFLA_IFNAME")
+def _link(found: Any) -> Link:  # noqa: ANN401 - pyroute2's messages have no types
+    flags = found["flags"]
+    name = found.get_attr("IFLA_IFNAME")
     is_up = bool(flags & _IFF_UP and flags & _IFF_RUNNING)
-    return Link(message["index"], name, is_up, message.get_attr("IFLA_MTU") or 0, _kind(message, name))
+    return Link(found["index"], name, is_up, found.get_attr("IFLA_MTU") or 0, _kind(found, name))
 
 
-def _kind(message: Any, name: str) -> str:  # noqa: ANN401
-    if message["flags"] & _IFF_LOOPBACK:
+def _kind(found: Any, name: str) -> str:  # noqa: ANN401
+    if found["flags"] & _IFF_LOOPBACK:
         return "loopback"
-    info = message.get_attr("IFLA_LINKINFO")
+    info = found.get_attr("IFLA_LINKINFO")
     kind = info.get_attr("IFLA_INFO_KIND") if info is not None else None
-    return kind or _kind_by_devtype(name) or _KINDS_BY_HARDWARE.get(message["ifi_type"], "")
+    return kind or _kind_by_devtype(name) or _KINDS_BY_HARDWARE.get(found["ifi_type"], "")
 
 
 def _kind_by_devtype(name: str) -> str | None:
@@ -193,34 +191,36 @@ def _kind_by_devtype(name: str) -> str | None:
     return None
 
 
-def _is_usable(message: Any) -> bool:  # noqa: ANN401
-    flags = message.get_attr("IFA_FLAGS") or message["flags"]
+def _is_usable(found: Any) -> bool:  # noqa: ANN401
+    flags = found.get_attr("IFA_FLAGS") or found["flags"]
     if flags & (_IFA_F_DEPRECATED | _IFA_F_DADFAILED):
         return False
     return not flags & _IFA_F_TENTATIVE or bool(flags & _IFA_F_OPTIMISTIC)
 
 
-def _address(message: Any) -> LinkAddress:  # noqa: ANN401
-    address = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")  # the second is the peer's
-    return LinkAddress(message["index"], ip_interface(f"{address}/{message['prefixlen']}"))
+def _address(found: Any) -> LinkAddress:  # noqa: ANN401
+    address = found.get_attr("IFA_LOCAL") or found.get_attr("IFA_ADDRESS")  # the second is the peer's
+    return LinkAddress(found["index"], ip_interface(f"{address}/{found['prefixlen']}"))
 
 
-def _routes(message: Any) -> Iterator[Route]:  # noqa: ANN401
+def _routes(found: Any) -> Iterator[Route]:  # noqa: ANN401
     """One for each next hop."""
-    if message["type"] != _RTN_UNICAST or message["flags"] & _RTM_F_CLONED:
+    if (found.get_attr("RTA_TABLE") or found["table"]) != MAIN_TABLE:
         return
-    target = message.get_attr("RTA_DST")
-    destination = f"{target}/{message['dst_len']}" if target else _DEFAULT[message["family"]]
-    source = message.get_attr("RTA_PREFSRC")
-    hops = message.get_attr("RTA_MULTIPATH")
-    for hop in hops or [message]:
+    if found["type"] != _RTN_UNICAST or found["flags"] & _RTM_F_CLONED:
+        return
+    target = found.get_attr("RTA_DST")
+    destination = f"{target}/{found['dst_len']}" if target else _DEFAULT[found["family"]]
+    source = found.get_attr("RTA_PREFSRC")
+    hops = found.get_attr("RTA_MULTIPATH")
+    for hop in hops or [found]:
         yield Route(
             destination=ip_network(destination),
-            link=hop["oif"] if hops else message.get_attr("RTA_OIF") or 0,
+            link=hop["oif"] if hops else found.get_attr("RTA_OIF") or 0,
             gateway=_gateway(hop),
-            metric=message.get_attr("RTA_PRIORITY") or 0,
+            metric=found.get_attr("RTA_PRIORITY") or 0,
             source=ip_address(source) if source else None,
-            protocol=message["proto"],
+            protocol=found["proto"],
         )
 
 

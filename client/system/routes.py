@@ -8,7 +8,6 @@ it did not make.
 from __future__ import annotations
 
 import errno
-import os
 import socket
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -17,10 +16,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, assert_never
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, rtnl
+from pyroute2.netlink.rtnl.fibmsg import FR_ACT_TO_TBL, fibmsg
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from ..ike.events import Interface, Network
+from ..rtnetlink import Rtnetlink, message
 from ..tunnel.model import MAIN_TABLE, OWN_LINKS, RULE_PRIORITY, LinkEntry, RouteEntry, RuleEntry
 from .plan import (
     Actual,
@@ -46,8 +49,10 @@ _IFA_F_NODAD, _IFA_F_NOPREFIXROUTE = (
 )  # nobody else is on the wire; and no route of the kernel's own
 _IN6_ADDR_GEN_MODE_NONE = 1
 _RTPROT_KERNEL = 2
-_RT_SCOPE_LINK = 253
-_WHOEVER_MADE_IT = {"proto": 0, "type": 0, "scope": 255}  # wildcards of a deletion (255: RT_SCOPE_NOWHERE)
+_RT_SCOPE_LINK, _RT_SCOPE_NOWHERE = 253, 255
+_RTN_UNICAST = 1
+_WHOEVER_MADE_IT = {"proto": 0, "type": 0, "scope": _RT_SCOPE_NOWHERE}  # wildcards of a deletion
+_ADD, _REPLACE = NLM_F_CREATE | NLM_F_EXCL, NLM_F_CREATE | NLM_F_REPLACE
 _FIB_RULE_INVERT = 2
 _NO_SUPPRESSION = 0xFFFFFFFF
 _TYPES = {"blackhole": 6, "throw": 9}
@@ -67,7 +72,7 @@ class Kernel:
     """The namespace of the calling thread; blocking, and not to be used where an event loop runs."""
 
     def __init__(self) -> None:
-        self._netlink = IPRoute()
+        self._netlink = Rtnetlink()
         self._indices: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -82,47 +87,45 @@ class Kernel:
         """What is ours; `links` are known to be, whatever their kind."""
         entries: list[LinkEntry] = []
         down: set[str] = set()
-        try:
-            self._indices = {}
-            for message in self._netlink.get_links():
-                name = message.get_attr("IFLA_IFNAME")
-                self._indices[name] = message["index"]
-                if name in links or _is_own_link(message, name):
-                    addresses = tuple(self._addresses(message["index"]))
-                    entries.append(LinkEntry(name, message.get_attr("IFLA_MTU"), addresses))
-                    if not message["flags"] & _IFF_UP:
-                        down.add(name)
-            rules, routes = tuple(self._rules(table)), tuple(self._routes(table))
-        except NetlinkError as error:
-            raise OSError(error.code, os.strerror(error.code)) from error
+        self._indices = {}
+        for found in self._netlink.dump(rtnl.RTM_GETLINK, message(ifinfmsg)):
+            name = found.get_attr("IFLA_IFNAME")
+            self._indices[name] = found["index"]
+            if name in links or _is_own_link(found, name):
+                addresses = tuple(self._addresses(found["index"]))
+                entries.append(LinkEntry(name, found.get_attr("IFLA_MTU"), addresses))
+                if not found["flags"] & _IFF_UP:
+                    down.add(name)
+        rules, routes = tuple(self._rules(table)), tuple(self._routes(table))
         return Actual(tuple(entries), frozenset(down), rules, routes, dict(_settings(sysctls)))
 
     def perform(self, step: Step, table: int) -> None:
         """Carry a step out; it is no error if that has been done already.  `OSError` where it fails."""
         try:
             self._perform(step, table)
-        except NetlinkError as error:
-            if error.code not in self._tolerated(step):
-                raise OSError(error.code, os.strerror(error.code)) from error
+        except OSError as error:
+            if error.errno not in self._tolerated(step):
+                raise
 
     def _perform(self, step: Step, table: int) -> None:
         match step:
             case PutRule(rule):
-                self._netlink.rule("add", **_rule_fields(rule))
+                self._netlink.change(rtnl.RTM_NEWRULE, _rule_message(rule), _ADD)
             case DropRule(rule):
-                self._netlink.rule("del", **_rule_fields(rule))
+                self._netlink.change(rtnl.RTM_DELRULE, _rule_message(rule))
             case PutRoute(route):
-                self._netlink.route("replace", **self._route_fields(route, table))
+                self._netlink.change(rtnl.RTM_NEWROUTE, self._route_message(route, table), _REPLACE)
             case DropRoute(route):
-                self._netlink.route("del", **{**self._route_fields(route, table), **_WHOEVER_MADE_IT})
+                request = self._route_message(route, table, **_WHOEVER_MADE_IT)
+                self._netlink.change(rtnl.RTM_DELROUTE, request)
             case SetLink(name, mtu):
                 self._set_link(name, mtu)
             case DropLink(name):
-                self._netlink.link("del", index=self._index(name))
+                self._netlink.change(rtnl.RTM_DELLINK, message(ifinfmsg, index=self._index(name)))
             case PutAddress(link, interface):
-                self._netlink.addr("add", **self._address_fields(link, interface))
+                self._netlink.change(rtnl.RTM_NEWADDR, self._address_message(link, interface), _ADD)
             case DropAddress(link, interface):
-                self._netlink.addr("del", **self._address_fields(link, interface))
+                self._netlink.change(rtnl.RTM_DELADDR, self._address_message(link, interface))
             case PutSysctl(key, value):
                 (_SYSCTLS / key).write_text(f"{value}\n")
             case _:
@@ -145,125 +148,145 @@ class Kernel:
 
     def _index(self, name: str) -> int:
         if name not in self._indices:
-            raise NetlinkError(errno.ENODEV, f"link {name} is not there")
+            raise OSError(errno.ENODEV, f"link {name} is not there")
         return self._indices[name]
+
+    # --- links and addresses
 
     def _set_link(self, name: str, mtu: int) -> None:
         """Up without a link-local address: the kernel would send router solicitations into the tunnel."""
         index = self._index(name)
         mode = {"attrs": [["IFLA_INET6_ADDR_GEN_MODE", _IN6_ADDR_GEN_MODE_NONE]]}
-        with suppress(NetlinkError):  # no IPv6
-            self._netlink.link("set", index=index, IFLA_AF_SPEC={"attrs": [["AF_INET6", mode]]})
-        self._netlink.link("set", index=index, mtu=mtu, state="up")
-
-    # --- addresses
+        silence = {"IFLA_AF_SPEC": {"attrs": [["AF_INET6", mode]]}}
+        with suppress(OSError):  # no IPv6
+            self._netlink.change(rtnl.RTM_NEWLINK, message(ifinfmsg, silence, index=index))
+        up = message(ifinfmsg, {"IFLA_MTU": mtu}, index=index, flags=_IFF_UP, change=_IFF_UP)
+        self._netlink.change(rtnl.RTM_NEWLINK, up)
 
     def _addresses(self, index: int) -> Iterator[Interface]:
-        for message in self._netlink.get_addr(index=index):
-            address = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
-            interface = ip_interface(f"{address}/{message['prefixlen']}")
-            if not interface.ip.is_link_local:
-                yield interface
+        for found in self._netlink.dump(rtnl.RTM_GETADDR, message(ifaddrmsg, index=index)):
+            if found["index"] == index:
+                address = found.get_attr("IFA_LOCAL") or found.get_attr("IFA_ADDRESS")
+                interface = ip_interface(f"{address}/{found['prefixlen']}")
+                if not interface.ip.is_link_local:
+                    yield interface
 
-    def _address_fields(self, link: str, interface: Interface) -> dict[str, object]:
-        flags = _IFA_F_NOPREFIXROUTE | (_IFA_F_NODAD if interface.version == 6 else 0)
-        return {
-            "index": self._index(link),
-            "family": _FAMILIES[interface.version],
-            "address": str(interface.ip),
-            "prefixlen": interface.network.prefixlen,
-            "flags": flags,
-        }
+    def _address_message(self, link: str, interface: Interface) -> Any:  # noqa: ANN401
+        address = str(interface.ip)
+        marks = _IFA_F_NOPREFIXROUTE | (_IFA_F_NODAD if interface.version == 6 else 0)
+        return message(
+            ifaddrmsg,
+            {"IFA_LOCAL": address, "IFA_ADDRESS": address, "IFA_FLAGS": marks},
+            family=_FAMILIES[interface.version],
+            prefixlen=interface.network.prefixlen,
+            index=self._index(link),
+        )
 
     # --- routes
 
     def _routes(self, table: int) -> Iterator[RouteEntry]:
         names = {index: name for name, index in self._indices.items()}
         for version, family in _FAMILIES.items():
-            for message in self._netlink.get_routes(family=family, table=table):
-                if message["family"] == family:
-                    yield _route(message, version, names)
+            request = message(rtmsg, {"RTA_TABLE": table}, family=family)
+            with suppress(FileNotFoundError):  # no route has ever been in such a table
+                for found in self._netlink.dump(rtnl.RTM_GETROUTE, request):
+                    if found["family"] == family and _table(found) == table:
+                        yield _route(found, version, names)
 
-    def _route_fields(self, route: RouteEntry, table: int) -> dict[str, object]:
-        fields: dict[str, object] = {
+    def _route_message(self, route: RouteEntry, table: int, **fields: int) -> Any:  # noqa: ANN401
+        head: dict[str, object] = {
             "family": _FAMILIES[route.destination.version],
-            "dst": str(route.destination),
-            "table": table,
-            "priority": route.metric,
+            "dst_len": route.destination.prefixlen,
             "proto": _RTPROT_KERNEL,
+            "type": _type(route),
+            "scope": _RT_SCOPE_LINK if _is_on_link(route) else 0,
         }
-        if route.link is None:
-            return {**fields, "type": "throw" if route.throw else "blackhole"}
-        fields["oif"] = self._index(route.link)
-        if route.gateway is not None:
-            fields["gateway"] = str(route.gateway)
-        elif route.destination.version == 4:
-            fields["scope"] = _RT_SCOPE_LINK
-        if route.source is not None:
-            fields["prefsrc"] = str(route.source)
-        return fields
+        attributes = {
+            "RTA_DST": str(route.destination.network_address),
+            "RTA_TABLE": table,
+            "RTA_PRIORITY": route.metric,
+            "RTA_OIF": self._index(route.link) if route.link is not None else None,
+            "RTA_GATEWAY": str(route.gateway) if route.gateway is not None else None,
+            "RTA_PREFSRC": str(route.source) if route.source is not None else None,
+        }
+        return message(rtmsg, attributes, **{**head, **fields})
 
     # --- rules
 
     def _rules(self, table: int) -> Iterator[RuleEntry]:
         for family, version in _VERSIONS.items():
-            for message in self._netlink.get_rules(family=family):
-                if message["family"] == family and _is_own_rule(message, table):
-                    yield _rule(message, version)
+            for found in self._netlink.dump(rtnl.RTM_GETRULE, message(fibmsg, family=family)):
+                if found["family"] == family and _is_own_rule(found, table):
+                    yield _rule(found, version)
 
 
-def _is_own_link(message: Any, name: str) -> bool:  # noqa: ANN401 - pyroute2's messages have no types
-    info = message.get_attr("IFLA_LINKINFO")
+def _is_own_link(found: Any, name: str) -> bool:  # noqa: ANN401 - pyroute2's messages have no types
+    info = found.get_attr("IFLA_LINKINFO")
     kind = info.get_attr("IFLA_INFO_KIND") if info is not None else None
     return kind in _OWN_KINDS and name.startswith(OWN_LINKS)
 
 
-def _route(message: Any, version: int, names: dict[int, str]) -> RouteEntry:  # noqa: ANN401
-    target = message.get_attr("RTA_DST")
-    gateway, source = message.get_attr("RTA_GATEWAY"), message.get_attr("RTA_PREFSRC")
-    leads_nowhere = message["type"] in _TYPES.values()
+def _route(found: Any, version: int, names: dict[int, str]) -> RouteEntry:  # noqa: ANN401
+    target = found.get_attr("RTA_DST")
+    gateway, source = found.get_attr("RTA_GATEWAY"), found.get_attr("RTA_PREFSRC")
+    leads_nowhere = found["type"] in _TYPES.values()
     return RouteEntry(
-        destination=ip_network(f"{target}/{message['dst_len']}" if target else _DEFAULTS[version]),
-        link=None if leads_nowhere else names.get(message.get_attr("RTA_OIF"), "?"),
-        metric=message.get_attr("RTA_PRIORITY") or 0,
+        destination=ip_network(f"{target}/{found['dst_len']}" if target else _DEFAULTS[version]),
+        link=None if leads_nowhere else names.get(found.get_attr("RTA_OIF"), "?"),
+        metric=found.get_attr("RTA_PRIORITY") or 0,
         gateway=ip_address(gateway) if gateway else None,
         source=ip_address(source) if source else None,
-        throw=message["type"] == _TYPES["throw"],
+        throw=found["type"] == _TYPES["throw"],
     )
 
 
-def _is_own_rule(message: Any, table: int) -> bool:  # noqa: ANN401
+def _table(found: Any) -> int:  # noqa: ANN401
+    return int(found.get_attr("RTA_TABLE") or found["table"])
+
+
+def _type(route: RouteEntry) -> int:
+    if route.link is not None:
+        return _RTN_UNICAST
+    return _TYPES["throw" if route.throw else "blackhole"]
+
+
+def _is_on_link(route: RouteEntry) -> bool:
+    """IPv6 has no scopes of routes."""
+    return route.link is not None and route.gateway is None and route.destination.version == 4
+
+
+def _is_own_rule(found: Any, table: int) -> bool:  # noqa: ANN401
     """Ours by its priority and protocol, and because it leads to our table or lets our replies in."""
-    if message.get_attr("FRA_PRIORITY") not in _OWN_PRIORITIES:
+    if found.get_attr("FRA_PRIORITY") not in _OWN_PRIORITIES:
         return False
-    if message.get_attr("FRA_PROTOCOL") != _RTPROT_KERNEL:
+    if found.get_attr("FRA_PROTOCOL") != _RTPROT_KERNEL:
         return False
-    target = message.get_attr("FRA_TABLE")
-    return target == table or (target == MAIN_TABLE and message.get_attr("FRA_UID_RANGE") is not None)
+    target = found.get_attr("FRA_TABLE")
+    return target == table or (target == MAIN_TABLE and found.get_attr("FRA_UID_RANGE") is not None)
 
 
-def _rule(message: Any, version: int) -> RuleEntry:  # noqa: ANN401
-    suppressed = message.get_attr("FRA_SUPPRESS_PREFIXLEN")
-    ports, users = message.get_attr("FRA_SPORT_RANGE"), message.get_attr("FRA_UID_RANGE")
+def _rule(found: Any, version: int) -> RuleEntry:  # noqa: ANN401
+    suppressed = found.get_attr("FRA_SUPPRESS_PREFIXLEN")
+    ports, users = found.get_attr("FRA_SPORT_RANGE"), found.get_attr("FRA_UID_RANGE")
     return RuleEntry(
         family=version,
-        priority=message.get_attr("FRA_PRIORITY"),
-        table=message.get_attr("FRA_TABLE"),
-        mark=message.get_attr("FRA_FWMARK"),
-        mark_mask=message.get_attr("FRA_FWMASK") or 0,
-        unmarked=bool(message["flags"] & _FIB_RULE_INVERT),
+        priority=found.get_attr("FRA_PRIORITY"),
+        table=found.get_attr("FRA_TABLE"),
+        mark=found.get_attr("FRA_FWMARK"),
+        mark_mask=found.get_attr("FRA_FWMASK") or 0,
+        unmarked=bool(found["flags"] & _FIB_RULE_INVERT),
         suppress_prefixlength=None if suppressed in (None, _NO_SUPPRESSION) else suppressed,
-        source=_prefix(message, "FRA_SRC", "src_len"),
-        destination=_prefix(message, "FRA_DST", "dst_len"),
-        protocol=message.get_attr("FRA_IP_PROTO") or 0,
+        source=_prefix(found, "FRA_SRC", "src_len"),
+        destination=_prefix(found, "FRA_DST", "dst_len"),
+        protocol=found.get_attr("FRA_IP_PROTO") or 0,
         source_ports=_range(ports) if ports else None,
         uid=_range(users)[0] if users else None,
     )
 
 
-def _prefix(message: Any, attribute: str, length: str) -> Network | None:  # noqa: ANN401
-    address = message.get_attr(attribute)
-    return ip_network(f"{address}/{message[length]}") if address else None
+def _prefix(found: Any, attribute: str, length: str) -> Network | None:  # noqa: ANN401
+    address = found.get_attr(attribute)
+    return ip_network(f"{address}/{found[length]}") if address else None
 
 
 def _range(text: str) -> tuple[int, int]:
@@ -271,25 +294,30 @@ def _range(text: str) -> tuple[int, int]:
     return int(first), int(last)
 
 
-def _rule_fields(rule: RuleEntry) -> dict[str, object]:
-    fields: dict[str, object | None] = {
-        "family": _FAMILIES[rule.family],
-        "priority": rule.priority,
-        "table": rule.table,
-        "protocol": _RTPROT_KERNEL,
-        "flags": _FIB_RULE_INVERT if rule.unmarked else 0,
-        "fwmark": rule.mark,
-        "fwmask": rule.mark_mask or None,
-        "suppress_prefixlen": rule.suppress_prefixlength,
-        "src": str(rule.source.network_address) if rule.source else None,
-        "src_len": rule.source.prefixlen if rule.source else None,
-        "dst": str(rule.destination.network_address) if rule.destination else None,
-        "dst_len": rule.destination.prefixlen if rule.destination else None,
-        "ip_proto": rule.protocol or None,
-        "sport_range": "{}:{}".format(*rule.source_ports) if rule.source_ports else None,
-        "uid_range": f"{rule.uid}:{rule.uid}" if rule.uid is not None else None,
+def _rule_message(rule: RuleEntry) -> Any:  # noqa: ANN401
+    ports = rule.source_ports
+    attributes = {
+        "FRA_PRIORITY": rule.priority,
+        "FRA_TABLE": rule.table,
+        "FRA_PROTOCOL": _RTPROT_KERNEL,
+        "FRA_FWMARK": rule.mark,
+        "FRA_FWMASK": rule.mark_mask or None,
+        "FRA_SUPPRESS_PREFIXLEN": rule.suppress_prefixlength,
+        "FRA_SRC": str(rule.source.network_address) if rule.source else None,
+        "FRA_DST": str(rule.destination.network_address) if rule.destination else None,
+        "FRA_IP_PROTO": rule.protocol or None,
+        "FRA_SPORT_RANGE": "{}:{}".format(*ports) if ports else None,
+        "FRA_UID_RANGE": f"{rule.uid}:{rule.uid}" if rule.uid is not None else None,
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return message(
+        fibmsg,
+        attributes,
+        family=_FAMILIES[rule.family],
+        src_len=rule.source.prefixlen if rule.source else 0,
+        dst_len=rule.destination.prefixlen if rule.destination else 0,
+        action=FR_ACT_TO_TBL,
+        flags=_FIB_RULE_INVERT if rule.unmarked else 0,
+    )
 
 
 def _settings(keys: Collection[str]) -> Iterator[tuple[str, str]]:
