@@ -51,7 +51,7 @@ async def detect(places: Places) -> Environment:
         resolv_conf=_resolv_conf(places),
         resolved=is_resolved,
         networkmanager=rc_manager,
-        resolvconf=_flavour(places.resolvconf),
+        resolvconf=flavour_of(places.resolvconf),
         nss_resolve=_asks_resolved(_text(places.etc / "nsswitch.conf")),
         root=os.geteuid() == 0,
         helper=places.helper.is_socket(),
@@ -90,7 +90,8 @@ def _follow(root: Path, path: Path) -> Path:
     return path
 
 
-def _flavour(program: Path | None) -> Flavour | None:
+def flavour_of(program: Path | None) -> Flavour | None:
+    """Whose `resolvconf` this is."""
     if program is None:
         return None
     if program.is_symlink() and program.readlink().name in ("resolvectl", "systemd-resolve"):

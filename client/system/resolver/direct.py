@@ -16,8 +16,8 @@ from typing import TypeVar
 from ..manifest import Place
 from . import networkmanager, resolved
 from .bus import Bus
-from .choice import Choice, Environment, Kind, Way, choose
-from .detect import Places, detect
+from .choice import Choice, Environment, Flavour, Kind, Way, choose
+from .detect import Places, detect, flavour_of
 from .file import File
 from .model import DnsConfig
 from .networkmanager import NetworkManager
@@ -32,10 +32,17 @@ _Result = TypeVar("_Result")
 class Direct:
     """Commands: `apply`, `restore`; a question: `holds`.  All may be repeated; one at a time."""
 
-    def __init__(self, state_dir: Path, places: Places | None = None, asked_for: Kind | None = None) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        places: Places | None = None,
+        asked_for: Kind | None = None,
+        open_bus: Callable[[str | None], Bus] = Bus,
+    ) -> None:
         self._places = places if places is not None else Places()
         self._note = Note(state_dir)
         self._asked_for = asked_for
+        self._open_bus = open_bus
         self._unable: frozenset[Kind] = frozenset()
         self._refused: frozenset[Kind] = frozenset()
 
@@ -100,7 +107,7 @@ class Direct:
     async def _found(self, kind: Kind) -> networkmanager.Global:
         if kind is not Kind.NETWORKMANAGER:
             return {}
-        async with Bus(self._places.bus) as bus:
+        async with self._open_bus(self._places.bus) as bus:
             return await NetworkManager(bus).found()
 
     async def _apply(self, kind: Kind, configs: Sequence[DnsConfig]) -> None:
@@ -166,7 +173,7 @@ class Direct:
     async def _if_there(self, service: str, action: Callable[[Bus], Awaitable[None]]) -> bool:
         """Act where this name has an owner; nobody is started to be told that nothing is wanted."""
         try:
-            async with Bus(self._places.bus) as bus:
+            async with self._open_bus(self._places.bus) as bus:
                 if service in await bus.names():
                     await action(bus)
                     return True
@@ -175,11 +182,12 @@ class Direct:
         return False
 
     async def _over_the_bus(self, action: Callable[[Bus], Awaitable[_Result]]) -> _Result:
-        async with Bus(self._places.bus) as bus:
+        async with self._open_bus(self._places.bus) as bus:
             return await action(bus)
 
     def _resolvconf(self) -> Resolvconf:
-        return Resolvconf(self._places.resolvconf or Path("/sbin/resolvconf"), self._places.run)
+        program = self._places.resolvconf or Path("/sbin/resolvconf")
+        return Resolvconf(program, flavour_of(program) or Flavour.DEBIAN, self._places.run)
 
     def _file(self) -> File:
         return File(self._places.etc)

@@ -69,22 +69,28 @@ async def serve(
 
 
 async def _answer(connection: socket.socket, direct: Direct, allowed: frozenset[int]) -> Outcome:
-    uid = _peer(connection)
-    if uid not in allowed:
-        _log.warning("user %d may not ask", uid)
-        return Outcome(None, ("you may not ask roam-dns",))
+    """It is read in any case: whoever is refused should see the reason, not a broken connection."""
     try:
         async with asyncio.timeout(_PATIENCE):
-            configs = decode_request_untrusted(await _read(connection))
-    except (ValueError, TimeoutError) as error:
-        reason = str(error) or "the request did not come"
-        _log.warning("refused: %s", reason)
-        return Outcome(None, (f"refused: {reason}",))
+            request = await _read(connection)
+    except TimeoutError:
+        return _refusal("the request did not come")
+    if (uid := _peer(connection)) not in allowed:
+        return _refusal(f"user {uid} may not ask roam-dns")
+    try:
+        configs = decode_request_untrusted(request)
+    except ValueError as error:
+        return _refusal(str(error))
     outcome = await (direct.restore() if configs is None else direct.apply(configs))
     _log.info("%s", outcome.choice or "restored")
     for problem in outcome.problems:
         _log.warning("%s", problem)
     return outcome
+
+
+def _refusal(reason: str) -> Outcome:
+    _log.warning("refused: %s", reason)
+    return Outcome(None, (f"refused: {reason}",))
 
 
 def _peer(connection: socket.socket) -> int:

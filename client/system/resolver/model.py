@@ -48,7 +48,7 @@ class DnsConfig:
     default_route: bool = True
 
     def __post_init__(self) -> None:
-        if _LINK.fullmatch(self.link) is None:
+        if not is_own_link(self.link):
             raise ValueError(f"{self.link!r} is not a link of ours")
         if not self.servers:
             raise ValueError("no name server")
@@ -108,6 +108,11 @@ def wanted(
         return Wanted(None, (*remarks, reason))
     config = DnsConfig(link, tuple(kept), tuple(searched), tuple(routed), full or not has_domains)
     return Wanted(config, tuple(remarks))
+
+
+def is_own_link(name: str) -> bool:
+    """Whether a link of this name can only be ours."""
+    return _LINK.fullmatch(name) is not None
 
 
 def check_server(address: Address) -> Address:

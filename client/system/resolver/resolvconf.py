@@ -1,8 +1,8 @@
 """resolvconf(8), Debian's and openresolv: one entry for each of our links.
 
-The name of an entry begins with `tun.`, because Debian's sorts entries by such prefixes, tunnels before uplinks;
-openresolv sorts by the metric, and leaves the others' servers out where an entry is exclusive.  Debian's
-cannot leave them out: with fewer than three servers of ours, those of the uplink stand behind them.
+Both sort entries by how their names begin: tunnels come before uplinks if they are called what each expects.
+openresolv leaves the others' servers out where an entry is exclusive.  Debian's cannot leave them out: with
+fewer than three servers of ours, those of the uplink stand behind them.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...tunnel.model import OWN_LINKS
+from .choice import Flavour
 from .model import DnsConfig
 from .outcome import Unable
 from .resolv_conf import entry
 
-_PREFIX = "tun."
+_PREFIXES = {Flavour.DEBIAN: "tun.", Flavour.OPENRESOLV: "vpn."}
 _DIRECTORIES = ("interface", "interfaces", "keys")  # Debian's, openresolv's, and openresolv's since 3.14
 _PATIENCE = 20.0  # seconds; the programs that it notifies may take their time
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
@@ -25,18 +26,19 @@ _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 class Resolvconf:
     """`apply`, `restore`, `holds`; they block, and raise `Unable` or `OSError`."""
 
-    def __init__(self, program: Path, run: Path = Path("/run")) -> None:
+    def __init__(self, program: Path, flavour: Flavour, run: Path = Path("/run")) -> None:
         self._program = program
-        self._directories = [run / "resolvconf" / name for name in _DIRECTORIES]
+        self._flavour = flavour
+        self._state = run / "resolvconf"
 
     def apply(self, configs: Sequence[DnsConfig]) -> None:
         """Make our entries so, and delete others of ours."""
-        wanted = {_PREFIX + config.link: config for config in configs}
+        wanted = {self._name(config): config for config in configs}
         present = dict(self._entries())
         for name, config in wanted.items():
-            text = entry(config)
-            if _lines(present.get(name, "")) != _lines(text):
-                self._run(["-a", name, "-m", "0", *(["-x"] if config.default_route else [])], text)
+            if not self._is_so(name, present.get(name), config):
+                is_exclusive = config.default_route and self._flavour is Flavour.OPENRESOLV
+                self._run(["-a", name, *(["-x"] if is_exclusive else [])], entry(config))
         for name in present.keys() - wanted.keys():
             self._run(["-d", name, "-f"])
 
@@ -46,16 +48,28 @@ class Resolvconf:
 
     def holds(self, configs: Sequence[DnsConfig]) -> bool:
         """Whether our entries are so."""
-        wanted = {_PREFIX + config.link: _lines(entry(config)) for config in configs}
-        return wanted == {name: _lines(text) for name, text in self._entries()}
+        wanted = {self._name(config): config for config in configs}
+        present = dict(self._entries())
+        return wanted.keys() == present.keys() and all(
+            self._is_so(name, present[name], config) for name, config in wanted.items()
+        )
 
     def is_touched(self) -> bool:
         """Whether there are entries of ours."""
         return any(True for _ in self._entries())
 
+    def _is_so(self, name: str, text: str | None, config: DnsConfig) -> bool:
+        if text is None or _lines(text) != _lines(entry(config)):
+            return False
+        is_exclusive = any(path.name.endswith(f" {name}") for path in self._state.glob("exclusive/*"))
+        return self._flavour is Flavour.DEBIAN or is_exclusive == config.default_route
+
+    def _name(self, config: DnsConfig) -> str:
+        return _PREFIXES[self._flavour] + config.link
+
     def _entries(self) -> Iterator[tuple[str, str]]:
-        for directory in self._directories:
-            for path in sorted(directory.glob(f"{_PREFIX}{OWN_LINKS}*")):
+        for directory in _DIRECTORIES:
+            for path in sorted((self._state / directory).glob(f"*.{OWN_LINKS}*")):
                 yield path.name, path.read_text(errors="replace")
 
     def _run(self, arguments: list[str], text: str = "") -> None:

@@ -12,9 +12,8 @@ from ipaddress import ip_address
 from typing import Any
 
 from ...ike.events import Address
-from ...tunnel.model import OWN_LINKS
 from .bus import Bus
-from .model import EVERYTHING, DnsConfig
+from .model import EVERYTHING, DnsConfig, is_own_link
 from .outcome import Refused, Unable, Unsuitable
 
 SERVICE = "org.freedesktop.resolve1"
@@ -102,7 +101,7 @@ class Resolved:
 
 def own_links() -> Iterable[tuple[str, int]]:
     """Our links in the calling thread's namespace, with their indices."""
-    return [(name, index) for index, name in socket.if_nameindex() if name.startswith(OWN_LINKS)]
+    return [(name, index) for index, name in socket.if_nameindex() if is_own_link(name)]
 
 
 def _agrees(found: dict[str, Any], config: DnsConfig | None) -> bool:

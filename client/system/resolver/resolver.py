@@ -56,9 +56,16 @@ class Fights:
 class Resolver:
     """Commands: `apply`, `repair`, `restore`; `watch` is its task.  Getters: `choice`, `problems`."""
 
-    def __init__(self, state_dir: Path, places: Places | None = None, asked_for: Kind | None = None) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        places: Places | None = None,
+        asked_for: Kind | None = None,
+        open_bus: Callable[[str | None], Bus] = Bus,
+    ) -> None:
         self._places = places if places is not None else Places()
-        self._direct = Direct(state_dir, self._places, asked_for)
+        self._direct = Direct(state_dir, self._places, asked_for, open_bus)
+        self._open_bus = open_bus
         self._wanted: tuple[DnsConfig, ...] = ()
         self._turn = asyncio.Lock()
         self._hint = asyncio.Event()
@@ -130,7 +137,7 @@ class Resolver:
     async def _watch_bus(self) -> None:
         while True:
             with suppress(Unable):
-                async with Bus(self._places.bus) as bus:
+                async with self._open_bus(self._places.bus) as bus:
                     await bus.watch(_WATCHED, self._owner_changed)
             await asyncio.sleep(_RECONNECT)
 
@@ -146,6 +153,7 @@ class Resolver:
             return
         loop = asyncio.get_running_loop()
         loop.add_reader(watch, _when_touched(watch, self._hint))
+        self._hint.set()  # for what happened before
         try:
             await asyncio.Event().wait()
         finally:

@@ -9,7 +9,7 @@ import pytest
 from client.lab.namespaces import Namespace
 from tests.conftest import PEERS
 from tests.netns.peers.releases import PeerUnavailable, Release
-from tests.system.resolver.scene import Scene, scene
+from tests.system.resolver.scene import AtHome, scene
 from tests.system.resolver.workstation import Workstation, unpacked
 
 
@@ -38,11 +38,13 @@ def workstation(distribution: Release) -> Iterator[Workstation]:
 
 
 @pytest.fixture
-def laptop(workstation: Workstation) -> Iterator[Scene]:
+def laptop(workstation: Workstation) -> Iterator[AtHome]:
     """At home, with systemd-resolved, whom the home's name server was told for `wlan0`."""
-    with scene(workstation) as made:
+    with scene(workstation.namespace) as base:
         workstation.start("bus", "resolved")
         workstation.run("/usr/bin/resolvectl", "dns", "wlan0", "192.168.1.1")
         workstation.run("/usr/bin/resolvectl", "domain", "wlan0", "home.lan")
         (workstation.place / "etc/resolv.conf").symlink_to("../run/systemd/resolve/stub-resolv.conf")
-        yield made
+        yield AtHome(
+            base.laptop, base.home, base.inside, base.questions, base.sockets, workstation=workstation
+        )

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -41,9 +43,9 @@ STUB = "127.0.0.53"
 
 @dataclass
 class Scene:
-    """`home` and `inside` are namespaces with one server each; the laptop is the workstation's namespace."""
+    """Three namespaces; `home` and `inside` have a server each."""
 
-    workstation: Workstation
+    laptop: Namespace
     home: Namespace
     inside: Namespace
     questions: dict[str, list[tuple[str, int, int]]] = field(default_factory=dict)
@@ -66,7 +68,7 @@ class Scene:
                 for transport in transports:
                     transport.close()
 
-        with self.workstation.namespace.entered():
+        with self.laptop.entered():
             return asyncio.run(main())
 
     def asked(self) -> dict[str, set[str]]:
@@ -81,6 +83,25 @@ class Scene:
         self.asked()
         await query(name)
         return {place for place, names in self.asked().items() if name in names}
+
+
+@dataclass
+class AtHome(Scene):
+    """The laptop is a workstation with its daemons."""
+
+    workstation: Workstation = field(kw_only=True)
+
+
+def asked_by_a_program(scene: Scene, name: str) -> set[str]:
+    """Which servers are asked when a program resolves a name as programs do; it sees the mounts of this thread."""
+
+    async def body() -> set[str]:
+        scene.asked()
+        command = (sys.executable, "-c", f"import socket; socket.getaddrinfo({name!r}, 443, socket.AF_INET)")
+        await asyncio.to_thread(subprocess.run, command, capture_output=True, check=False)
+        return {place for place, names in scene.asked().items() if name in names}
+
+    return scene.run(body)
 
 
 async def query(name: str, server: str = STUB) -> tuple[Address, ...]:
@@ -98,20 +119,25 @@ async def query(name: str, server: str = STUB) -> tuple[Address, ...]:
     return answer.addresses if answer.rcode == Rcode.NOERROR else ()
 
 
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until it is so; for how long is the caller's decision."""
+    while not condition():  # noqa: ASYNC110 - what other programs do makes no event here
+        await asyncio.sleep(0.01)
+
+
 @contextmanager
-def scene(workstation: Workstation) -> Iterator[Scene]:
-    """Build it around a workstation."""
+def scene(laptop: Namespace) -> Iterator[Scene]:
+    """Build it around a laptop."""
     with ExitStack() as stack:
         home, inside = Namespace.create("home"), Namespace.create("inside")
         stack.callback(home.close)
         stack.callback(inside.close)
-        laptop = workstation.namespace
         for namespace in (laptop, home, inside):
             namespace.run(_prepare)
         connect(laptop, "wlan0", home, "lan")
         home.run(lambda: _address("lan", f"{HOME}/24"))
         laptop.run(lambda: _address("wlan0", "192.168.1.23/24"))
-        built = Scene(workstation, home, inside)
+        built = Scene(laptop, home, inside)
         add_tunnel(built)
         for place, namespace, addresses in (("home", home, (HOME,)), ("inside", inside, INSIDE)):
             built.questions[place] = []
@@ -123,9 +149,9 @@ def scene(workstation: Workstation) -> Iterator[Scene]:
 
 def add_tunnel(built: Scene) -> None:
     """Make `roam0`, as it is while the tunnel stands."""
-    connect(built.workstation.namespace, "roam0", built.inside, "net")
+    connect(built.laptop, "roam0", built.inside, "net")
     built.inside.run(lambda: _address("net", *(f"{address}/{_length(address)}" for address in INSIDE)))
-    built.workstation.namespace.run(tunnel_up)
+    built.laptop.run(tunnel_up)
 
 
 def tunnel_up() -> None:

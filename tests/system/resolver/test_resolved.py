@@ -13,7 +13,7 @@ from client.lab.links import set_link
 from client.system.resolver.choice import Kind
 from client.system.resolver.detect import Places
 from client.system.resolver.resolver import Resolver
-from tests.system.resolver.scene import FULL, SPLIT, Scene, add_tunnel, remove_tunnel, tunnel_up
+from tests.system.resolver.scene import FULL, SPLIT, AtHome, add_tunnel, remove_tunnel, tunnel_up
 from tests.system.resolver.workstation import Workstation
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
@@ -26,14 +26,14 @@ def places(workstation: Workstation) -> Places:
     return Places(workstation.place, workstation.bus_address, workstation.place / "run/roam-dns.sock")
 
 
-def using(laptop: Scene, state_dir: Path, body: Body) -> None:
+def using(laptop: AtHome, state_dir: Path, body: Body) -> None:
     async def main() -> None:
         await body(Resolver(state_dir, places(laptop.workstation)))
 
     laptop.run(main)
 
 
-def test_a_full_tunnel_takes_every_name(laptop: Scene, tmp_path: Path) -> None:
+def test_a_full_tunnel_takes_every_name(laptop: AtHome, tmp_path: Path) -> None:
     async def body(resolver: Resolver) -> None:
         assert await laptop.who_is_asked("public.example") == {"home"}
         outcome = await resolver.apply([FULL])
@@ -44,7 +44,7 @@ def test_a_full_tunnel_takes_every_name(laptop: Scene, tmp_path: Path) -> None:
     using(laptop, tmp_path, body)
 
 
-def test_names_of_another_links_own_domain_are_still_asked_there(laptop: Scene, tmp_path: Path) -> None:
+def test_names_of_another_links_own_domain_are_still_asked_there(laptop: AtHome, tmp_path: Path) -> None:
     """systemd-resolved: the longest domain wins. What leaves with it is for the guard to judge."""
 
     async def body(resolver: Resolver) -> None:
@@ -54,7 +54,7 @@ def test_names_of_another_links_own_domain_are_still_asked_there(laptop: Scene, 
     using(laptop, tmp_path, body)
 
 
-def test_a_split_tunnel_takes_its_domains_alone(laptop: Scene, tmp_path: Path) -> None:
+def test_a_split_tunnel_takes_its_domains_alone(laptop: AtHome, tmp_path: Path) -> None:
     async def body(resolver: Resolver) -> None:
         await resolver.apply([SPLIT])
         assert await laptop.who_is_asked("host.corp.example") == {"inside"}
@@ -64,7 +64,7 @@ def test_a_split_tunnel_takes_its_domains_alone(laptop: Scene, tmp_path: Path) -
     using(laptop, tmp_path, body)
 
 
-def test_from_split_to_full_and_back(laptop: Scene, tmp_path: Path) -> None:
+def test_from_split_to_full_and_back(laptop: AtHome, tmp_path: Path) -> None:
     async def body(resolver: Resolver) -> None:
         for config, who in ((SPLIT, "home"), (FULL, "inside"), (SPLIT, "home")):
             assert (await resolver.apply([config])).problems == ()
@@ -73,7 +73,7 @@ def test_from_split_to_full_and_back(laptop: Scene, tmp_path: Path) -> None:
     using(laptop, tmp_path, body)
 
 
-def test_restoring_leaves_it_as_it_was(laptop: Scene, tmp_path: Path) -> None:
+def test_restoring_leaves_it_as_it_was(laptop: AtHome, tmp_path: Path) -> None:
     before = status(laptop)
 
     async def body(resolver: Resolver) -> None:
@@ -87,7 +87,7 @@ def test_restoring_leaves_it_as_it_was(laptop: Scene, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_applying_twice_says_nothing_the_second_time(laptop: Scene, tmp_path: Path) -> None:
+def test_applying_twice_says_nothing_the_second_time(laptop: AtHome, tmp_path: Path) -> None:
     async def body(resolver: Resolver) -> None:
         await resolver.apply([SPLIT])
         said = changes(laptop)
@@ -98,7 +98,7 @@ def test_applying_twice_says_nothing_the_second_time(laptop: Scene, tmp_path: Pa
     using(laptop, tmp_path, body)
 
 
-def test_a_crash_is_swept_with_or_without_the_note(laptop: Scene, tmp_path: Path) -> None:
+def test_a_crash_is_swept_with_or_without_the_note(laptop: AtHome, tmp_path: Path) -> None:
     before = status(laptop)
     for lost in (False, True):
 
@@ -116,7 +116,7 @@ def test_a_crash_is_swept_with_or_without_the_note(laptop: Scene, tmp_path: Path
         assert status(laptop) == before
 
 
-def test_a_restarted_resolver_that_has_forgotten_is_told_again(laptop: Scene, tmp_path: Path) -> None:
+def test_a_restarted_resolver_that_has_forgotten_is_told_again(laptop: AtHome, tmp_path: Path) -> None:
     async def body(resolver: Resolver) -> None:
         await resolver.apply([FULL])
         async with asyncio.TaskGroup() as tasks:
@@ -130,7 +130,7 @@ def test_a_restarted_resolver_that_has_forgotten_is_told_again(laptop: Scene, tm
     using(laptop, tmp_path, body)
 
 
-def test_a_reverted_link_is_repaired_after_a_sleep(laptop: Scene, tmp_path: Path) -> None:
+def test_a_reverted_link_is_repaired_after_a_sleep(laptop: AtHome, tmp_path: Path) -> None:
     async def body(resolver: Resolver) -> None:
         await resolver.apply([FULL])
         await asyncio.to_thread(laptop.workstation.run, "/usr/bin/resolvectl", "revert", "roam0")
@@ -142,7 +142,7 @@ def test_a_reverted_link_is_repaired_after_a_sleep(laptop: Scene, tmp_path: Path
 
 
 def test_a_link_that_is_not_there_is_a_problem_and_a_new_one_gets_its_servers(
-    laptop: Scene, tmp_path: Path
+    laptop: AtHome, tmp_path: Path
 ) -> None:
     async def body(resolver: Resolver) -> None:
         outcome = await resolver.apply([FULL, replace(FULL, link="roam9")])
@@ -156,7 +156,7 @@ def test_a_link_that_is_not_there_is_a_problem_and_a_new_one_gets_its_servers(
     using(laptop, tmp_path, body)
 
 
-def test_a_link_that_is_down_keeps_its_servers(laptop: Scene, tmp_path: Path) -> None:
+def test_a_link_that_is_down_keeps_its_servers(laptop: AtHome, tmp_path: Path) -> None:
     """It is configured before it is up, and names wait for it rather than leak."""
 
     async def body(resolver: Resolver) -> None:
@@ -168,7 +168,7 @@ def test_a_link_that_is_down_keeps_its_servers(laptop: Scene, tmp_path: Path) ->
     using(laptop, tmp_path, body)
 
 
-def test_without_the_bus_the_file_is_used(laptop: Scene, tmp_path: Path) -> None:
+def test_without_the_bus_the_file_is_used(laptop: AtHome, tmp_path: Path) -> None:
     """A stub whose resolver is gone answers nobody."""
     laptop.workstation.stop("resolved")
     laptop.workstation.stop("bus")
@@ -185,11 +185,11 @@ def test_without_the_bus_the_file_is_used(laptop: Scene, tmp_path: Path) -> None
     using(laptop, tmp_path, body)
 
 
-def status(laptop: Scene) -> str:
+def status(laptop: AtHome) -> str:
     return laptop.workstation.run("/usr/bin/resolvectl", "status")
 
 
-def changes(laptop: Scene) -> int:
+def changes(laptop: AtHome) -> int:
     """How often systemd-resolved was told something of a link: it logs that."""
     return laptop.workstation.log("resolved").count("roam0: Bus client")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from client.lab.namespaces import Account, Surroundings
-from tests.system.resolver.scene import Scene
+from tests.system.resolver.scene import AtHome
 from tests.system.resolver.workstation import ROAM_UID, Workstation
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
@@ -65,23 +65,23 @@ def install_rule(workstation: Workstation) -> None:
     shutil.copy(RULE, workstation.place / "etc/polkit-1/rules.d")
 
 
-def who_is_asked(laptop: Scene, name: str) -> set[str]:
+def who_is_asked(laptop: AtHome, name: str) -> set[str]:
     return laptop.run(lambda: laptop.who_is_asked(name))
 
 
-def test_without_polkit_nothing_is_permitted(laptop: Scene) -> None:
+def test_without_polkit_nothing_is_permitted(laptop: AtHome) -> None:
     assert act(laptop.workstation, "full").splitlines()[0] == REFUSED
     assert who_is_asked(laptop, "public.example") == {"home"}
     assert act(laptop.workstation, "restore") == ""
 
 
-def test_without_the_rule_polkit_refuses(laptop: Scene) -> None:
+def test_without_the_rule_polkit_refuses(laptop: AtHome) -> None:
     laptop.workstation.start("polkit")
     assert act(laptop.workstation, "full").splitlines()[0] == REFUSED
     assert who_is_asked(laptop, "public.example") == {"home"}
 
 
-def test_the_rule_that_is_shipped_permits_what_is_needed(laptop: Scene) -> None:
+def test_the_rule_that_is_shipped_permits_what_is_needed(laptop: AtHome) -> None:
     install_rule(laptop.workstation)
     laptop.workstation.start("polkit")
     assert act(laptop.workstation, "full") == CHOICE
@@ -90,13 +90,13 @@ def test_the_rule_that_is_shipped_permits_what_is_needed(laptop: Scene) -> None:
     assert who_is_asked(laptop, "public.example") == {"home"}
 
 
-def test_the_rule_is_for_the_daemons_user_alone(laptop: Scene) -> None:
+def test_the_rule_is_for_the_daemons_user_alone(laptop: AtHome) -> None:
     install_rule(laptop.workstation)
     laptop.workstation.start("polkit")
     assert act(laptop.workstation, "full", Account(65534, 65534)).splitlines()[0] == REFUSED
 
 
-def test_where_polkit_is_absent_the_helper_does_it(laptop: Scene) -> None:
+def test_where_polkit_is_absent_the_helper_does_it(laptop: AtHome) -> None:
     start_helper(laptop.workstation)
     assert act(laptop.workstation, "full") == HELPED
     assert who_is_asked(laptop, "public.example") == {"inside"}
@@ -107,14 +107,14 @@ def test_where_polkit_is_absent_the_helper_does_it(laptop: Scene) -> None:
     assert list((laptop.workstation.place / "helper-state").iterdir()) == []
 
 
-def test_the_helper_answers_the_daemons_user_alone(laptop: Scene) -> None:
+def test_the_helper_answers_the_daemons_user_alone(laptop: AtHome) -> None:
     start_helper(laptop.workstation)
     said = act(laptop.workstation, "full", Account(65534, 65534))
-    assert said.endswith("you may not ask roam-dns")
+    assert said.endswith("refused: user 65534 may not ask roam-dns")
     assert who_is_asked(laptop, "public.example") == {"home"}
 
 
-def test_the_file_is_changed_by_the_helper(laptop: Scene) -> None:
+def test_the_file_is_changed_by_the_helper(laptop: AtHome) -> None:
     path = laptop.workstation.place / "etc/resolv.conf"
     path.unlink()
     path.write_text("nameserver 192.168.1.1\n")
@@ -128,7 +128,7 @@ def test_the_file_is_changed_by_the_helper(laptop: Scene) -> None:
     assert path.read_text() == "nameserver 192.168.1.1\n"
 
 
-def test_without_the_helper_the_file_stays(laptop: Scene) -> None:
+def test_without_the_helper_the_file_stays(laptop: AtHome) -> None:
     path = laptop.workstation.place / "etc/resolv.conf"
     path.unlink()
     path.write_text("nameserver 192.168.1.1\n")
@@ -137,6 +137,6 @@ def test_without_the_helper_the_file_stays(laptop: Scene) -> None:
     assert path.read_text() == "nameserver 192.168.1.1\n"
 
 
-def test_a_link_of_its_own_is_all_that_root_needs_no_helper_for(laptop: Scene) -> None:
+def test_a_link_of_its_own_is_all_that_root_needs_no_helper_for(laptop: AtHome) -> None:
     assert act(laptop.workstation, "full", None) == CHOICE
     assert who_is_asked(laptop, "public.example") == {"inside"}

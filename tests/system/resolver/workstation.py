@@ -127,6 +127,10 @@ class Workstation:
         self._processes[name].kill()
         self._processes.pop(name).wait()
 
+    def signal(self, name: str, number: int) -> None:
+        """Send a daemon a signal."""
+        self._processes[name].send_signal(number)
+
     def log(self, name: str) -> str:
         """What a daemon has said so far."""
         return (self.place / f"{name}.log").read_text(errors="replace")
