@@ -8,6 +8,8 @@ from dataclasses import replace
 from random import Random
 
 from client.ike.events import ChildDown, ChildOutbound, ChildSa, ChildUp, Output
+from client.ike.message import Header
+from client.ike.registry import PayloadType
 from client.ike.states import SessionState
 from tests.pair import Flight, Pair, fit
 
@@ -82,3 +84,24 @@ def assert_agreement(pair: Pair) -> None:
     assert pair.gateway.path.remote == pair.client.path.local
     for end, events in zip(ends, (pair.client_events, pair.gateway_events), strict=True):
         assert data_path(events) == {end.children[0].spi_in: (end.children[0], True)}
+
+
+def assert_discipline(pair: Pair) -> None:
+    """On the wire: no IV twice under one key, requests numbered without a gap, one message for one number."""
+    ivs: dict[tuple[bytes, bool, bytes], bytes] = {}
+    messages: dict[tuple[bytes, bool, bool, int, bytes], bytes] = {}
+    numbers: dict[tuple[bytes, bool], set[int]] = {}
+    for flight in pair.sent:
+        data, header = flight.data, Header.pull(flight.data)
+        if header.next_payload not in (PayloadType.SK, PayloadType.SKF):
+            continue
+        fragment = data[32:36] if header.next_payload == PayloadType.SKF else b""
+        start, spis = 32 + len(fragment), header.spi_i + header.spi_r
+        iv = data[start : start + 8]
+        assert ivs.setdefault((spis, flight.to_gateway, iv), data) == data, "an IV was used twice"
+        key = (spis, flight.to_gateway, header.is_response, header.message_id, fragment)
+        assert messages.setdefault(key, data) == data, "a message changed between its transmissions"
+        if not header.is_response:
+            numbers.setdefault((spis, flight.to_gateway), set()).add(header.message_id)
+    for found in numbers.values():
+        assert found == set(range(min(found), max(found) + 1)), "a message ID was left out"

@@ -233,14 +233,21 @@ class Session:
 
     # The network and the clock
 
-    def handle_datagram(self, data: bytes, channel: Channel, remote: Endpoint, now: float) -> None:
-        """An IKE message without marker; whatever it is, it raises nothing."""
+    def handle_datagram(
+        self, data: bytes, channel: Channel, remote: Endpoint, now: float, local: Endpoint | None = None
+    ) -> None:
+        """An IKE message without marker; whatever it is, it raises nothing.
+
+        `local` matters to an end with several addresses: answers leave from where the request came.
+        """
         core = self._core
-        if core.opening is not None and data[EXCHANGE_OCTET] == bytes([ExchangeType.IKE_SA_INIT]):
+        if channel is Channel.INIT and local is None and (core.path is None or core.path.local_init is None):
+            core.drop("a channel that this path does not have", now)
+        elif core.opening is not None and data[EXCHANGE_OCTET] == bytes([ExchangeType.IKE_SA_INIT]):
             if not core.opening.handle(core, data, now):
                 core.drop("not a usable IKE_SA_INIT response", now)
         else:
-            self._take(data, Arrival(channel, remote, now))
+            self._take(data, Arrival(channel, remote, now, local))
         self._go_on(now)
 
     def handle_timeout(self, now: float) -> None:

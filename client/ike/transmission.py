@@ -23,17 +23,19 @@ PROBE_FIRST, PROBE_FACTOR, PROBE_CAP = 0.5, 2.0, 4.0  # probes at 0, 0.5, 1.5, 3
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """How and when a datagram came in."""
+    """How and when a datagram came in; `local` is where, as far as the caller knows."""
 
     channel: Channel
     remote: Endpoint
     at: float
+    local: Endpoint | None = None
 
     def back(self, path: Path) -> Path:
-        """Where its response goes: from and to the same ports (RFC 7296 section 2.23)."""
+        """Where its response goes: from and to the same addresses and ports (RFC 7296 section 2.23)."""
+        local, remote = self.local or path.ends(self.channel)[0], self.remote
         if self.channel is Channel.INIT:
-            return replace(path, remote_init=self.remote)
-        return replace(path, remote_natt=self.remote)
+            return replace(path, local_init=local, remote_init=remote)
+        return replace(path, local_natt=local, remote_natt=remote)
 
 
 Fail = Callable[[IkeSa, ProtocolError, float], None]

@@ -141,7 +141,7 @@ class Responder:
         if header.exchange == ExchangeType.IKE_SA_INIT and not header.is_response:
             self._take_init(data, channel, path, now)
         elif (session := self._session_of(header)) is not None:
-            session.handle_datagram(data, channel, remote, now)
+            session.handle_datagram(data, channel, remote, now, local)
         elif (acceptance := self._half_open.get(header.spi_r)) is not None:
             self._take_auth(header.spi_r, acceptance, data, channel, path, now, wall)
         elif self.config.personality.tell_unknown_spi and not header.is_response:

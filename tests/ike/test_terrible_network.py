@@ -12,15 +12,47 @@ from statistics import median
 
 import pytest
 
+from client.ike.authentication import KeySigner
+from client.ike.options import CertLogin, SessionConfig
+from client.ike.registry import PayloadType
 from client.ike.session import Session
 from client.ike.states import SessionState
-from tests.network import TerribleNetwork, assert_agreement, digest
-from tests.pair import WALL, Pair, cert_client, client_config, deliver, eap_client, gateway_config, path_from
+from client.lab.responder import GatewayConfig
+from tests.network import TerribleNetwork, assert_agreement, assert_discipline, digest
+from tests.pair import (
+    AUTHORITY,
+    VALID,
+    WALL,
+    Pair,
+    cert_client,
+    client_config,
+    deliver,
+    eap_client,
+    gateway_config,
+    path_from,
+)
+
+
+def long_chains() -> tuple[SessionConfig, GatewayConfig]:
+    """Certificates both ways whose authorities make IKE_AUTH too large for one datagram."""
+    authority = AUTHORITY
+    for number in range(3):
+        authority = authority.subordinate(f"CN=Authority {number} of a company with many of them", **VALID)
+    gateway = authority.issue("CN=vpn.example.com", dns=["vpn.example.com"], **VALID)
+    person = authority.issue("CN=alice", emails=["alice@example.com"], server=False, **VALID)
+    return (
+        replace(cert_client(), login=CertLogin(person.chain, KeySigner(person.key)), fragment_size=576),
+        replace(
+            gateway_config(), clients="cert", proof="cert", chain=gateway.chain, signer=KeySigner(gateway.key)
+        ),
+    )
+
 
 LOGINS = {
     "psk": (client_config(), gateway_config()),
     "cert": (cert_client(), replace(gateway_config(), clients="cert", proof="cert")),
     "eap": (eap_client(), replace(gateway_config(), clients="eap", proof="cert")),
+    "long chains in fragments": long_chains(),
 }
 ADDRESSES = ("192.168.1.10", "10.64.0.10", "172.16.0.10")
 BAD_TIMES = 60.0  # seconds
@@ -58,6 +90,7 @@ def live_through(seed: int, commands: tuple[str, ...], count: int, *, loss: floa
     pair.run(began + BAD_TIMES - pair.now)
     pair.fate = deliver
     pair.run(RECOVERY)
+    assert_discipline(pair)
     return pair
 
 
@@ -72,6 +105,7 @@ def test_a_hundred_handshakes_succeed_where_three_of_ten_datagrams_are_lost_each
         pair.fate = deliver
         pair.settle()
         assert_agreement(pair)
+        assert_discipline(pair)
     print(f"\n{login}: median {median(times):.1f} s, longest {max(times):.1f} s of virtual time")
 
 
@@ -98,6 +132,14 @@ def test_a_session_lives_through_storms_of_commands_of_both_ends() -> None:
         assert_agreement(
             live_through(seed, ("rekey_child", "rekey_ike", "probe", "move"), count=40, loss=0.1)
         )
+
+
+def test_large_messages_do_come_in_fragments() -> None:
+    pair = Pair(*LOGINS["long chains in fragments"])
+    assert pair.connect()
+    parts = [flight for flight in pair.sent if flight.data[16] == PayloadType.SKF]
+    assert {flight.to_gateway for flight in parts} == {True, False}
+    assert len(parts) >= 6
 
 
 def test_half_of_all_datagrams_lost_each_way_only_costs_time() -> None:
