@@ -21,9 +21,11 @@ from dev.environment import check_python, run, stop
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = "installed.json"
 UNIT = "roamd.service"
+HELPER = "roam-dns.service"  # started by its socket
+HELPER_SOCKET = "roam-dns.socket"
 USER = "roam"
 UNIT_PREFIX = "/usr/lib/roam"  # as the unit in this tree has it
-STATE = Path("/var/lib/roam")
+STATES = (Path("/var/lib/roam"), Path("/var/lib/roam-dns"))
 CONFIGURATION = Path("/etc/roam")
 
 
@@ -56,7 +58,10 @@ class Place:
             prefix / "share" if prefix == Path("/usr") else Path("/etc")
         )  # polkit looks in these two only
         self.files = {
-            prefix / "lib/systemd/system" / UNIT: ROOT / "packaging/systemd" / UNIT,
+            **{
+                prefix / "lib/systemd/system" / unit: ROOT / "packaging/systemd" / unit
+                for unit in (UNIT, HELPER, HELPER_SOCKET)
+            },
             prefix / "lib/sysusers.d/roam.conf": ROOT / "packaging/systemd/roam.sysusers",
             prefix / "lib/tmpfiles.d/roam.conf": ROOT / "packaging/systemd/roam.tmpfiles",
             polkit / "polkit-1/rules.d/50-roam.rules": ROOT / "packaging/polkit/50-roam.rules",
@@ -174,9 +179,9 @@ def relocate(directory: Path, final: Path) -> None:
 
 
 def put(place: Place, target: Path, source: Path) -> None:
-    """Copy a file; the unit gets the path of the environment."""
+    """Copy a file; a unit gets the path of the environment."""
     text = source.read_text()
-    if target.name == UNIT:
+    if target.suffix == ".service":
         text = text.replace(UNIT_PREFIX, str(place.library))
     place.now(target).write_text(text)
     place.now(target).chmod(0o644)
@@ -203,6 +208,8 @@ def activate(place: Place) -> None:
     if Path("/run/systemd/system").is_dir():
         run(["systemctl", "daemon-reload"], "systemd did not take the unit")
         run(["systemctl", "enable", UNIT], f"{UNIT} could not be enabled")
+        run(["systemctl", "enable", HELPER_SOCKET], f"{HELPER_SOCKET} could not be enabled")
+        run(["systemctl", "restart", HELPER_SOCKET], f"{HELPER_SOCKET} did not start")
         run(["systemctl", "restart", UNIT], f"{UNIT} did not start (journalctl -u {UNIT})")
     else:
         print(
@@ -223,14 +230,16 @@ def select(place: Place, directory: str) -> Iterator[Path]:
 def deactivate() -> None:
     """Stop the daemon, which takes its routes and rules back, and keep it from starting."""
     if Path("/run/systemd/system").is_dir():
-        run(["systemctl", "disable", "--now", UNIT], f"{UNIT} could not be stopped")
+        units = [UNIT, HELPER_SOCKET, HELPER]
+        run(["systemctl", "disable", "--now", *units], f"{UNIT} could not be stopped")
 
 
 def forget_user() -> None:
     """Remove the daemon's state and user; /etc/roam goes if nobody has put anything there."""
     if Path("/run/systemd/system").is_dir():
         run(["systemctl", "daemon-reload"], "systemd did not forget the unit")
-    shutil.rmtree(STATE, ignore_errors=True)
+    for state in STATES:
+        shutil.rmtree(state, ignore_errors=True)
     for directory in (CONFIGURATION / "profiles", CONFIGURATION / "secrets", CONFIGURATION):
         with suppress(OSError):
             directory.rmdir()
