@@ -9,18 +9,11 @@ a split tunnel either: a rogue network could offer a more specific route there (
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from ipaddress import (
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    collapse_addresses,
-    ip_network,
-    summarize_address_range,
-)
+from collections.abc import Collection, Iterator
+from ipaddress import ip_network
 
-from ..ike.events import Address, Assigned, Failure, Interface, Kind, Network, Selector
+from ..ike.events import Assigned, Failure, Interface, Kind, Network
+from .guard import DNS, WEB, rule_set
 from .model import (
     MAIN_TABLE,
     MARK,
@@ -30,13 +23,24 @@ from .model import (
     TABLE,
     LinkEntry,
     NetworkState,
-    Route,
+    PortalPass,
     RouteEntry,
     RuleEntry,
+    Stance,
     SystemConfig,
-    TunnelConfig,
-    TunnelUp,
     Underlay,
+)
+from .selection import (
+    Owners,
+    Tunnels,
+    blocked,
+    carried,
+    excluded,
+    forwarding,
+    in_force,
+    local_networks,
+    open_portal,
+    owners_of,
 )
 
 HOLE_METRIC = 50
@@ -49,23 +53,11 @@ SELECTION_PRIORITY = RULE_PRIORITY + 1
 
 LARGEST_MTU = 1400  # what most clients and gateways converge on
 SMALLEST_MTU = 1280  # of IPv6, RFC 8200 section 5
-MOST_GATEWAY_PREFIXES = 512
 
-_DEFAULTS: tuple[Network, Network] = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
-_LAN_RANGES: tuple[Network, ...] = (
-    IPv4Network("10.0.0.0/8"),
-    IPv4Network("172.16.0.0/12"),
-    IPv4Network("192.168.0.0/16"),
-    IPv4Network("169.254.0.0/16"),
-    IPv6Network("fc00::/7"),
-    IPv6Network("fe80::/10"),
-)
+ARP_IGNORE = "net/ipv4/conf/all/arp_ignore"
+
 _TCP, _UDP = 6, 17
-
-Tunnels = Mapping[str, tuple[TunnelConfig, TunnelUp | None]]
-"""By name, the oldest first; a tunnel that does not stand yet, or not any more, has no `TunnelUp`."""
-
-_Owners = Mapping[Network, TunnelConfig]
+_NO_STANCE = Stance()
 
 
 class FullTunnelConflict(Exception):
@@ -79,24 +71,30 @@ class FullTunnelConflict(Exception):
 
 
 def system_config(
-    tunnels: Tunnels, network: NetworkState, underlays: Collection[Underlay] = ()
+    tunnels: Tunnels,
+    network: NetworkState,
+    underlays: Collection[Underlay] = (),
+    stance: Stance = _NO_STANCE,
 ) -> SystemConfig:
     """What the machine should look like for these tunnels in this network.
 
     `underlays` are the outer paths in use or being tried, of all tunnels.  Raises `FullTunnelConflict`.
     """
     _refuse_second_full_tunnel(tunnels)
-    owners = _owners(tunnels)
+    tunnels = in_force(tunnels, stance)
+    owners = owners_of(tunnels)
     routes = (
         *_tunnel_routes(tunnels, owners),
         *_lan_routes(network, owners),
-        *_holes(tunnels, owners),
-        *_blackholes(tunnels, owners),
+        *(RouteEntry(prefix, None, HOLE_METRIC, throw=True) for prefix in excluded(tunnels, owners)),
+        *(RouteEntry(prefix, None, BLACKHOLE_METRIC) for prefix in blocked(tunnels, owners)),
     )
     return SystemConfig(
         links=tuple(_links(tunnels, network, underlays)),
-        rules=(*_reply_rules(underlays), *_selection_rules()) if routes else (),
+        rules=tuple(_rules(tunnels, underlays, stance)) if routes else (),
         routes=routes,
+        sysctls=tuple(_settings(tunnels)),
+        guard=rule_set(tunnels, owners, network, underlays, stance),
     )
 
 
@@ -106,151 +104,64 @@ def _refuse_second_full_tunnel(tunnels: Tunnels) -> None:
         raise FullTunnelConflict(full[0], full[1])
 
 
-# --- what a tunnel selects, and what it carries of that
-
-
-def _owners(tunnels: Tunnels) -> _Owners:
-    """Whose each selected prefix is: the older tunnel's where two select the same.
-
-    Overlapping ones need no care: the longer prefix wins in the table.
-    """
-    owners: dict[Network, TunnelConfig] = {}
-    for config, up in tunnels.values():
-        for prefix in (*_selected(config, up), *_carried(config, up)):
-            owners.setdefault(prefix, config)
-    return owners
-
-
-def _selected(config: TunnelConfig, up: TunnelUp | None) -> tuple[Network, ...]:
-    if not config.full:
-        return config.include if up is None else (*config.include, *_given_by_gateway(config, up))
-    if up is None or config.block_other_families:
-        return _DEFAULTS
-    return tuple(prefix for prefix in _DEFAULTS if prefix.version in _families(up))
-
-
-def _carried(config: TunnelConfig, up: TunnelUp | None) -> tuple[Network, ...]:
-    """What goes into the tunnel's link now."""
-    if up is None:
-        return ()
-    if not config.full:
-        wanted = _selected(config, up)
-    elif config.use_ts_from_gateway and up.remote_selectors:
-        wanted = _prefixes(up.remote_selectors)
-    else:
-        wanted = _DEFAULTS
-    return tuple(prefix for prefix in wanted if prefix.version in _families(up))
-
-
-def _given_by_gateway(config: TunnelConfig, up: TunnelUp) -> tuple[Network, ...]:
-    """Selectors and subnets; the resolvers too, as far as the gateway lets traffic to them through."""
-    if not config.use_ts_from_gateway:
-        return ()
-    allowed = _prefixes(up.remote_selectors)
-    resolvers = (ip_network(server) for server in up.assigned.dns)
-    given = [prefix for prefix in (*allowed, *up.assigned.subnets) if prefix.prefixlen > 0]
-    given += [host for host in resolvers if not allowed or any(_within(host, prefix) for prefix in allowed)]
-    return tuple(prefix for prefix in dict.fromkeys(given) if not _is_local(prefix.network_address))
-
-
-def _families(up: TunnelUp) -> frozenset[int]:
-    """The families that the tunnel carries: of its inside addresses, or of the selectors without any."""
-    inside = frozenset(interface.version for interface in up.assigned.addresses)
-    return inside or frozenset(selector.first.version for selector in up.remote_selectors)
-
-
-def _prefixes(selectors: Iterable[Selector]) -> tuple[Network, ...]:
-    """The prefixes that `selectors` cover together; ports and protocols are the data path's business.
-
-    A gateway may send ranges that fall into very many prefixes: no more than `MOST_GATEWAY_PREFIXES` of them
-    become routes, the largest.
-    """
-    v4: list[IPv4Network] = []
-    v6: list[IPv6Network] = []
-    for selector in selectors:
-        match selector.first, selector.last:
-            case IPv4Address() as first, IPv4Address() as last if first <= last:
-                v4 += summarize_address_range(first, last)
-            case IPv6Address() as first, IPv6Address() as last if first <= last:
-                v6 += summarize_address_range(first, last)
-            case _:
-                pass
-    together: list[Network] = [*collapse_addresses(v4), *collapse_addresses(v6)]
-    return tuple(sorted(together, key=lambda prefix: prefix.prefixlen)[:MOST_GATEWAY_PREFIXES])
-
-
-def _is_local(address: Address) -> bool:
-    return address.is_loopback or address.is_link_local or address.is_multicast
-
-
 # --- routes
 
 
-def _tunnel_routes(tunnels: Tunnels, owners: _Owners) -> Iterator[RouteEntry]:
+def _tunnel_routes(tunnels: Tunnels, owners: Owners) -> Iterator[RouteEntry]:
     for config, up in tunnels.values():
         if up is not None:
-            mine = (prefix for prefix in _carried(config, up) if owners[prefix] is config)
+            mine = (prefix for prefix in carried(config, up) if owners[prefix] is config)
             yield from (RouteEntry(prefix, up.link, TUNNEL_METRIC) for prefix in dict.fromkeys(mine))
 
 
-def _blackholes(tunnels: Tunnels, owners: _Owners) -> Iterator[RouteEntry]:
-    """The guard, and what a full tunnel must not let out beside itself whether it is guarded or not."""
-    for config, up in tunnels.values():
-        carried = frozenset(_families(up)) if up is not None else frozenset()
-        for prefix in (prefix for prefix, owner in owners.items() if owner is config):
-            blocks_family = config.full and up is not None and prefix.version not in carried
-            if config.guard or blocks_family:
-                yield RouteEntry(prefix, None, BLACKHOLE_METRIC)
-
-
-def _holes(tunnels: Tunnels, owners: _Owners) -> Iterator[RouteEntry]:
-    excluded = dict.fromkeys(prefix for config, _ in tunnels.values() for prefix in config.exclude)
-    yield from (
-        RouteEntry(prefix, None, HOLE_METRIC, throw=True) for prefix in excluded if prefix not in owners
-    )
-
-
-def _lan_routes(network: NetworkState, owners: _Owners) -> Iterator[RouteEntry]:
-    """Ways to the local networks, where they lie inside what a tunnel with `allow_lan` selects.
-
-    A prefix that is selected itself is the tunnel's, and so is what is asked for more precisely.  Each route
-    has a metric of its own, because the same prefix may be on two links.
-    """
+def _lan_routes(network: NetworkState, owners: Owners) -> Iterator[RouteEntry]:
+    """Ways to the local networks; each has a metric of its own, because one prefix may be on two links."""
     metrics: dict[Network, int] = {}
-    for route in sorted(_on_link(network), key=lambda route: (route.metric, route.link)):
-        link = network.link(route.link)
-        around = _closest(route.destination, owners)
-        if link is None or around is None or around == route.destination or not owners[around].allow_lan:
-            continue
+    for link, route in local_networks(network, owners):
         metric = metrics.get(route.destination, LAN_METRIC)
         metrics[route.destination] = metric + 1
-        yield RouteEntry(route.destination, link.name, metric, source=route.source)
-
-
-def _on_link(network: NetworkState) -> Iterator[Route]:
-    """Routes to the networks of our own addresses, in private ranges.
-
-    The address must be there: a DHCP server can hand out a route without a gateway too (RFC 3442).
-    """
-    ours = {(entry.link, entry.interface.network) for entry in network.addresses}
-    for route in network.routes:
-        link = network.link(route.link)
-        if route.gateway is None and link is not None and link.up and link.kind != "loopback":
-            is_private = any(_within(route.destination, known) for known in _LAN_RANGES)
-            if is_private and (route.link, route.destination) in ours:
-                yield route
-
-
-def _closest(prefix: Network, owners: _Owners) -> Network | None:
-    around = (other for other in owners if _within(prefix, other))
-    return max(around, key=lambda other: other.prefixlen, default=None)
-
-
-def _within(prefix: Network, other: Network) -> bool:
-    return prefix.version == other.version and prefix.subnet_of(other)  # type: ignore[arg-type]
+        yield RouteEntry(route.destination, link, metric, source=route.source)
 
 
 # --- rules
+
+
+def _rules(tunnels: Tunnels, underlays: Collection[Underlay], stance: Stance) -> Iterator[RuleEntry]:
+    yield from _reply_rules(underlays)
+    if forwarding(tunnels) == "allowed":
+        yield from _passing_rules()
+    if (portal := open_portal(tunnels, stance)) is not None:
+        yield from _portal_rules(portal)
+    yield from _selection_rules()
+
+
+def _passing_rules() -> Iterator[RuleEntry]:
+    """What is not our own (that would have come from `lo`) goes its way as if there were no tunnel."""
+    for version in (4, 6):
+        yield RuleEntry(version, REPLY_PRIORITY, MAIN_TABLE, unmarked=True, came="lo")
+
+
+def _portal_rules(portal: PortalPass) -> Iterator[RuleEntry]:
+    for version in (4, 6):
+        for port in WEB:
+            yield RuleEntry(
+                version,
+                REPLY_PRIORITY,
+                MAIN_TABLE,
+                protocol=_TCP,
+                destination_ports=(port, port),
+                uid=portal.uid,
+            )
+    for resolver in portal.resolvers:
+        for protocol in (_UDP, _TCP):
+            yield RuleEntry(
+                resolver.version,
+                REPLY_PRIORITY,
+                MAIN_TABLE,
+                destination=ip_network(resolver),
+                protocol=protocol,
+                destination_ports=(DNS, DNS),
+            )
 
 
 def _selection_rules() -> Iterator[RuleEntry]:
@@ -282,7 +193,16 @@ def _reply_rules(underlays: Collection[Underlay]) -> Iterator[RuleEntry]:
             )
 
 
-# --- links
+# --- links and settings
+
+
+def _settings(tunnels: Tunnels) -> Iterator[tuple[str, str]]:
+    """ARP must not tell the local network which inside address we have; by itself Linux would."""
+    inside = (
+        interface for _, up in tunnels.values() if up is not None for interface in up.assigned.addresses
+    )
+    if any(interface.version == 4 for interface in inside):
+        yield ARP_IGNORE, "1"
 
 
 def _links(tunnels: Tunnels, network: NetworkState, underlays: Collection[Underlay]) -> Iterator[LinkEntry]:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ..ike.events import Address, Assigned, Interface, Network, Selector
+from .ruleset import RuleSet
+
+Forward = Literal["tunnelled", "blocked", "allowed"]
+"""What becomes of selected packets that this machine forwards for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,32 @@ class TunnelConfig:
     block_other_families: bool = True
     guard: bool = True
     mtu: int | None = None
+    forward: Forward = "tunnelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Lockdown:
+    """The guard stands for everything, also while no tunnel is wanted."""
+
+    allow_lan: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PortalPass:
+    """A way out for one user's browser, to log in to a network; and for anybody's questions to its resolvers."""
+
+    uid: int
+    resolvers: tuple[Address, ...]
+    until: int  # Unix seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Stance:
+    """How the machine stands apart from its tunnels; `uid` is whose marked sockets are ours."""
+
+    uid: int = 0
+    lockdown: Lockdown | None = None
+    portal: PortalPass | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,17 +164,21 @@ class RuleEntry:
     destination: Network | None = None
     protocol: int = 0  # of the transport layer; 0 is any
     source_ports: tuple[int, int] | None = None  # first and last
+    destination_ports: tuple[int, int] | None = None
     uid: int | None = None
+    came: str | None = None  # the link that it came in over; "lo" for our own packets
 
     def __str__(self) -> str:
         """As ip-rule(8) writes it."""
         options = {
             "from": self.source,
             "to": self.destination,
+            "iif": self.came,
             "fwmark": None if self.mark is None else f"{self.mark:#x}/{self.mark_mask:#x}",
             "uidrange": None if self.uid is None else f"{self.uid}-{self.uid}",
             "ipproto": self.protocol or None,
             "sport": None if self.source_ports is None else "{}-{}".format(*self.source_ports),
+            "dport": None if self.destination_ports is None else "{}-{}".format(*self.destination_ports),
             "lookup": self.table,
             "suppress_prefixlength": self.suppress_prefixlength,
         }
@@ -168,6 +203,7 @@ class SystemConfig:
     routes: tuple[RouteEntry, ...] = ()
     table: int = 29440
     sysctls: tuple[tuple[str, str], ...] = ()
+    guard: RuleSet | None = None
 
 
 @dataclass(frozen=True, slots=True)

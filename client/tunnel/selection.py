@@ -1,0 +1,207 @@
+"""What tunnels select, what they carry of it, and what lies beside them on purpose.  Pure.
+
+Routes (`merge`) and packet filter (`guard`) are both made from this, so that they agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    collapse_addresses,
+    ip_network,
+    summarize_address_range,
+)
+
+from ..ike.events import Address, Network, Selector
+from .model import Forward, NetworkState, PortalPass, Route, Stance, TunnelConfig, TunnelUp
+
+MOST_GATEWAY_PREFIXES = 512
+
+EVERYTHING: tuple[Network, Network] = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
+_LAN_RANGES: tuple[Network, ...] = (
+    IPv4Network("10.0.0.0/8"),
+    IPv4Network("172.16.0.0/12"),
+    IPv4Network("192.168.0.0/16"),
+    IPv4Network("169.254.0.0/16"),
+    IPv6Network("fc00::/7"),
+    IPv6Network("fe80::/10"),
+)
+
+Tunnels = Mapping[str, tuple[TunnelConfig, TunnelUp | None]]
+"""By name, the oldest first; a tunnel that does not stand yet, or not any more, has no `TunnelUp`."""
+
+Owners = Mapping[Network, TunnelConfig]
+"""Whose each selected prefix is."""
+
+_LOCKDOWN = "lockdown"
+
+
+def in_force(tunnels: Tunnels, stance: Stance) -> Tunnels:
+    """The tunnels as they count under `stance`: lockdown is one more that wants everything and never stands.
+
+    Beside it no tunnel goes unguarded, lets a family out, or more of the local network than lockdown does; and
+    nothing is forwarded outside.
+    """
+    lockdown = stance.lockdown
+    if lockdown is None:
+        return tunnels
+    strict: dict[str, tuple[TunnelConfig, TunnelUp | None]] = {
+        name: (
+            replace(
+                config,
+                guard=True,
+                block_other_families=True,
+                allow_lan=config.allow_lan and lockdown.allow_lan,
+            ),
+            up,
+        )
+        for name, (config, up) in tunnels.items()
+    }
+    return {**strict, "": (TunnelConfig(_LOCKDOWN, (), allow_lan=lockdown.allow_lan), None)}
+
+
+def owners_of(tunnels: Tunnels) -> Owners:
+    """Whose each selected prefix is: the older tunnel's where two select the same.
+
+    Overlapping ones need no care: the longer prefix wins in the table.
+    """
+    owners: dict[Network, TunnelConfig] = {}
+    for config, up in tunnels.values():
+        for prefix in (*_selected(config, up), *carried(config, up)):
+            owners.setdefault(prefix, config)
+    return owners
+
+
+def _selected(config: TunnelConfig, up: TunnelUp | None) -> tuple[Network, ...]:
+    if not config.full:
+        return config.include if up is None else (*config.include, *_given_by_gateway(config, up))
+    if up is None or config.block_other_families:
+        return EVERYTHING
+    return tuple(prefix for prefix in EVERYTHING if prefix.version in families(up))
+
+
+def carried(config: TunnelConfig, up: TunnelUp | None) -> tuple[Network, ...]:
+    """What goes into the tunnel's link now."""
+    if up is None:
+        return ()
+    if not config.full:
+        wanted = _selected(config, up)
+    elif config.use_ts_from_gateway and up.remote_selectors:
+        wanted = _prefixes(up.remote_selectors)
+    else:
+        wanted = EVERYTHING
+    return tuple(prefix for prefix in wanted if prefix.version in families(up))
+
+
+def _given_by_gateway(config: TunnelConfig, up: TunnelUp) -> tuple[Network, ...]:
+    """Selectors and subnets; the resolvers too, as far as the gateway lets traffic to them through."""
+    if not config.use_ts_from_gateway:
+        return ()
+    allowed = _prefixes(up.remote_selectors)
+    resolvers = (ip_network(server) for server in up.assigned.dns)
+    given = [prefix for prefix in (*allowed, *up.assigned.subnets) if prefix.prefixlen > 0]
+    given += [host for host in resolvers if not allowed or any(_within(host, prefix) for prefix in allowed)]
+    return tuple(prefix for prefix in dict.fromkeys(given) if not _is_local(prefix.network_address))
+
+
+def families(up: TunnelUp) -> frozenset[int]:
+    """The families that the tunnel carries: of its inside addresses, or of the selectors without any."""
+    inside = frozenset(interface.version for interface in up.assigned.addresses)
+    return inside or frozenset(selector.first.version for selector in up.remote_selectors)
+
+
+def _prefixes(selectors: Iterable[Selector]) -> tuple[Network, ...]:
+    """The prefixes that `selectors` cover together; ports and protocols are the data path's business.
+
+    A gateway may send ranges that fall into very many prefixes: no more than `MOST_GATEWAY_PREFIXES` of them
+    become routes, the largest.
+    """
+    v4: list[IPv4Network] = []
+    v6: list[IPv6Network] = []
+    for selector in selectors:
+        match selector.first, selector.last:
+            case IPv4Address() as first, IPv4Address() as last if first <= last:
+                v4 += summarize_address_range(first, last)
+            case IPv6Address() as first, IPv6Address() as last if first <= last:
+                v6 += summarize_address_range(first, last)
+            case _:
+                pass
+    together: list[Network] = [*collapse_addresses(v4), *collapse_addresses(v6)]
+    return tuple(sorted(together, key=lambda prefix: prefix.prefixlen)[:MOST_GATEWAY_PREFIXES])
+
+
+def _is_local(address: Address) -> bool:
+    return address.is_loopback or address.is_link_local or address.is_multicast
+
+
+def blocked(tunnels: Tunnels, owners: Owners) -> Iterator[Network]:
+    """What leaves through its tunnel or not at all: what is guarded, and a family that a full tunnel has not."""
+    for config, up in tunnels.values():
+        present = families(up) if up is not None else frozenset()
+        for prefix in (prefix for prefix, owner in owners.items() if owner is config):
+            if config.guard or (config.full and up is not None and prefix.version not in present):
+                yield prefix
+
+
+def excluded(tunnels: Tunnels, owners: Owners) -> tuple[Network, ...]:
+    """What stays outside by the user's wish; what another tunnel selects to the letter is not."""
+    prefixes = dict.fromkeys(prefix for config, _ in tunnels.values() for prefix in config.exclude)
+    return tuple(prefix for prefix in prefixes if prefix not in owners)
+
+
+def forwarding(tunnels: Tunnels) -> Forward:
+    """What becomes of what this machine forwards: the strictest wish of the tunnels with a guard."""
+    wishes = {config.forward for config, _ in tunnels.values() if config.guard}
+    if "blocked" in wishes:
+        return "blocked"
+    return "allowed" if wishes == {"allowed"} else "tunnelled"
+
+
+def open_portal(tunnels: Tunnels, stance: Stance) -> PortalPass | None:
+    """The pass for a captive portal: there is nothing to log in to where a tunnel for everything stands."""
+    is_through = any(config.full and up is not None for config, up in tunnels.values())
+    return None if is_through else stance.portal
+
+
+# --- the local networks
+
+
+def local_networks(network: NetworkState, owners: Owners) -> Iterator[tuple[str, Route]]:
+    """Links with routes to the local networks, where they lie inside what a tunnel with `allow_lan` selects.
+
+    A prefix that is selected itself is the tunnel's, and so is what is asked for more precisely.
+    """
+    for route in sorted(_on_link(network), key=lambda route: (route.metric, route.link)):
+        link = network.link(route.link)
+        around = _closest(route.destination, owners)
+        if link is None or around is None or around == route.destination or not owners[around].allow_lan:
+            continue
+        yield link.name, route
+
+
+def _on_link(network: NetworkState) -> Iterator[Route]:
+    """Routes to the networks of our own addresses, in private ranges.
+
+    The address must be there: a DHCP server can hand out a route without a gateway too (RFC 3442).
+    """
+    ours = {(entry.link, entry.interface.network) for entry in network.addresses}
+    for route in network.routes:
+        link = network.link(route.link)
+        if route.gateway is None and link is not None and link.up and link.kind != "loopback":
+            is_private = any(_within(route.destination, known) for known in _LAN_RANGES)
+            if is_private and (route.link, route.destination) in ours:
+                yield route
+
+
+def _closest(prefix: Network, owners: Owners) -> Network | None:
+    around = (other for other in owners if _within(prefix, other))
+    return max(around, key=lambda other: other.prefixlen, default=None)
+
+
+def _within(prefix: Network, other: Network) -> bool:
+    return prefix.version == other.version and prefix.subnet_of(other)  # type: ignore[arg-type]
