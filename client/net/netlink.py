@@ -12,7 +12,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
@@ -36,6 +36,8 @@ _KINDS_BY_HARDWARE = {1: "ethernet", 512: "ppp", 519: "wwan"}  # ARPHRD_ETHER, A
 _KINDS_BY_DEVTYPE = {"wlan": "wifi", "wwan": "wwan"}
 
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, sender
+_INDEX = struct.Struct("=I")
+_INDEX_AT = _HEADER.size + 4  # in ifinfomsg and in ifaddrmsg
 _LARGEST_DATAGRAM = 1 << 16
 
 
@@ -51,10 +53,11 @@ class Topic(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Something of this topic was changed, or taken away."""
+    """Something of this topic was changed, or taken away; links and addresses are told with the link's index."""
 
     topic: Topic
     removed: bool = False
+    link: int = 0
 
 
 _HINTS = {
@@ -67,6 +70,7 @@ _HINTS = {
     rtnl.RTM_NEWRULE: Hint(Topic.RULE),
     rtnl.RTM_DELRULE: Hint(Topic.RULE, removed=True),
 }
+_OF_A_LINK = frozenset({Topic.LINK, Topic.ADDRESS})
 _GROUPS = (
     rtnl.RTMGRP_LINK
     | rtnl.RTMGRP_IPV4_IFADDR
@@ -127,9 +131,15 @@ def _hints(datagram: bytes) -> Iterator[Hint]:
         length, kind, *_ = _HEADER.unpack_from(datagram)
         if length < _HEADER.size:
             return
-        if kind in _HINTS:
-            yield _HINTS[kind]
+        if (hint := _HINTS.get(kind)) is not None:
+            yield _about_link(hint, datagram)
         datagram = datagram[(length + 3) & ~3 :]
+
+
+def _about_link(hint: Hint, datagram: bytes) -> Hint:
+    if hint.topic not in _OF_A_LINK or len(datagram) < _INDEX_AT + _INDEX.size:
+        return hint
+    return replace(hint, link=_INDEX.unpack_from(datagram, _INDEX_AT)[0])
 
 
 # --- snapshots

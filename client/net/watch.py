@@ -26,9 +26,6 @@ POLL = 2.0
 """Seconds between looks at the network where netlink notifications are not available."""
 
 _ROUTING = frozenset({Topic.ROUTE, Topic.RULE, Topic.LOST})
-_MAY_TAKE_AN_ADDRESS = frozenset(
-    {Hint(Topic.ADDRESS, removed=True), Hint(Topic.LINK), Hint(Topic.LINK, removed=True), Hint(Topic.LOST)}
-)
 
 _log = logging.getLogger(__name__)
 
@@ -146,12 +143,22 @@ class Watcher:
         """What cannot wait until the network has settled."""
         if Hint(Topic.RULE, removed=True) in hints:
             self._report(RoutingTouched())
-        if not hints & _MAY_TAKE_AN_ADDRESS:
+        if not any(map(self._may_cost_a_path, hints)):
             return
         async with self._looking:
             state = await self._look()
             if state is not None and self._lost_in_use(state):
                 self._adopt(state)
+
+    def _may_cost_a_path(self, hint: Hint) -> bool:
+        """What happens to other links, to ours above all, is not in a hurry."""
+        if hint.topic is Topic.ADDRESS and not hint.removed:
+            return False
+        return hint.topic is Topic.LOST or hint.link in self._links_in_use()
+
+    def _links_in_use(self) -> frozenset[int]:
+        entries = self._state.addresses
+        return frozenset(entry.link for entry in entries if entry.interface.ip in self._in_use)
 
     def _lost_in_use(self, state: NetworkState) -> bool:
         return any(self._state.has_address(used) and not state.has_address(used) for used in self._in_use)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
 
 import pytest
@@ -157,11 +159,12 @@ def listening(listen: Callable[[Notifications], Awaitable[None]], receive_buffer
     asyncio.run(body())
 
 
-CHANGES: list[tuple[str, Change, Hint]] = [
+CHANGES: list[tuple[str, Change, Hint, str | None]] = [
     (
         "address added",
         lambda netlink: netlink.addr("add", index=index(netlink, "wlan0"), address="10.9.9.9", prefixlen=24),
         Hint(Topic.ADDRESS),
+        "wlan0",
     ),
     (
         "address removed",
@@ -169,41 +172,56 @@ CHANGES: list[tuple[str, Change, Hint]] = [
             "del", index=index(netlink, "wlan0"), address="192.168.1.5", prefixlen=24
         ),
         Hint(Topic.ADDRESS, removed=True),
+        "wlan0",
     ),
     (
         "route added",
         lambda netlink: netlink.route("add", dst="10.5.0.0/16", oif=index(netlink, "wlan0")),
         Hint(Topic.ROUTE),
+        None,
     ),
     (
         "route removed",
         lambda netlink: netlink.route("del", dst="10.98.0.0/24", type="blackhole"),
         Hint(Topic.ROUTE, removed=True),
+        None,
     ),
-    ("rule added", lambda netlink: netlink.rule("add", priority=9, table=77, family=10), Hint(Topic.RULE)),
+    (
+        "rule added",
+        lambda netlink: netlink.rule("add", priority=9, table=77, family=10),
+        Hint(Topic.RULE),
+        None,
+    ),
     (
         "rule removed",
         lambda netlink: netlink.rule("del", priority=32767, table=253),
         Hint(Topic.RULE, removed=True),
+        None,
     ),
     (
         "link changed",
         lambda netlink: netlink.link("set", index=index(netlink, "wlan0"), mtu=1400),
         Hint(Topic.LINK),
+        "wlan0",
     ),
     (
         "link removed",
         lambda netlink: netlink.link("del", index=index(netlink, "wwan0")),
         Hint(Topic.LINK, removed=True),
+        "wwan0",
     ),
 ]
 
 
-@pytest.mark.parametrize(("change", "hint"), [row[1:] for row in CHANGES], ids=[row[0] for row in CHANGES])
-def test_change_gives_its_hint(change: Change, hint: Hint) -> None:
+@pytest.mark.parametrize(
+    ("change", "hint", "link"), [row[1:] for row in CHANGES], ids=[row[0] for row in CHANGES]
+)
+def test_change_gives_its_hint(change: Change, hint: Hint, link: str | None) -> None:
+    expected = replace(hint, link=socket.if_nametoindex(link) if link else 0)
+
     async def listen(notifications: Notifications) -> None:
         await asyncio.to_thread(configure, change)
-        assert hint in await told(notifications)
+        assert expected in await told(notifications)
 
     listening(listen)
 

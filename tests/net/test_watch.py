@@ -13,7 +13,7 @@ from pyroute2 import IPRoute
 
 from client.lab.links import sysctl
 from client.lab.namespaces import Namespace
-from client.net.netlink import Notifications
+from client.net.netlink import Notifications, snapshot
 from client.net.watch import LONGEST, QUIET, Report, RoutingTouched, Settle, Watcher
 from client.tunnel.model import Link, LinkAddress, NetworkChange, NetworkState
 
@@ -154,6 +154,38 @@ def test_loss_of_the_address_in_use_does_not_wait(loss: Callable[[IPRoute], obje
         assert asyncio.get_running_loop().time() - began < QUIET
 
     watching(body)
+
+
+@pytest.mark.netns
+@pytest.mark.slow
+@pytest.mark.usefixtures("laptop")
+def test_what_happens_to_links_that_are_not_in_use_is_read_once_when_it_is_over() -> None:
+    reads: list[NetworkState] = []
+
+    def read() -> NetworkState:
+        reads.append(snapshot())
+        return reads[-1]
+
+    def elsewhere(netlink: IPRoute) -> None:
+        ap0 = index(netlink, "ap0")
+        netlink.link("set", index=ap0, mtu=1400)
+        netlink.addr("add", index=ap0, address="10.9.9.8", prefixlen=32)
+        netlink.addr("add", index=ap0, address="10.9.9.9", prefixlen=32)
+        netlink.addr("del", index=ap0, address="10.9.9.8", prefixlen=32)
+
+    async def body(scene: Scene) -> None:
+        scene.watcher = Watcher(scene.reports.put_nowait, read=read)
+        await scene.watcher.start()
+        scene.watcher.use([ip_address("192.168.1.5")])
+        running = asyncio.create_task(scene.watcher.run())
+        await configure(elsewhere)
+        change = await scene.change()
+        assert change.new.has_address(ip_address("10.9.9.9"))
+        assert len(reads) == 2
+        running.cancel()
+        scene.watcher.close()
+
+    asyncio.run(body(Scene()))
 
 
 @pytest.mark.netns
