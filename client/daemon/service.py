@@ -21,7 +21,7 @@ from profiles.store import SYSTEM_DIRECTORY, Store
 
 from ..control.access import Policy, group_id
 from ..control.listener import listen
-from ..control.messages import EventData, Notice
+from ..control.messages import EventData, Notice, TunnelStatus
 from ..control.server import ControlServer
 from ..ike.options import SessionConfig
 from ..ike.session import Session
@@ -48,6 +48,8 @@ trace_log = logging.getLogger("roam.ike")
 
 STOP_WITHIN = 2.5
 """Seconds in which all tunnels must have said goodbye."""
+
+_GONE = ("off", "blocked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,8 @@ class Daemon:
         )
 
     def _publish(self, data: EventData) -> None:
+        if isinstance(data, TunnelStatus) and data.state in _GONE:
+            self._pool.warm()  # it has taken its pump with it, and may be wanted again
         if self._server is not None:
             self._server.publish(data)
 

@@ -110,7 +110,8 @@ class PumpProcess:
 class PumpPool:
     """Keeps one pump warm, so that connecting does not wait for an interpreter to start.
 
-    Call `warm` when there is time for it: at the start of the daemon, and after a tunnel has come up.
+    Call `warm` when there is time for it: at the start of the daemon, and when a tunnel has gone.  While one
+    stands there is no spare: it would cost its memory all the time.
     """
 
     def __init__(self) -> None:
