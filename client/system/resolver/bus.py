@@ -157,9 +157,8 @@ def plain(value: Any) -> Any:  # noqa: ANN401 - whatever D-Bus can hold
 def _failure(answer: Message | None, member: str) -> Unable:
     if answer is None:
         return Unable(f"no answer to {member}")
-    text = str(answer.body[0]) if answer.body else str(answer.error_name)
-    if answer.error_name in _REFUSALS:
-        return Refused(f"{member}: {text}")
-    if str(answer.error_name).startswith(_NOBODY_THERE):
-        return Unsuitable(f"{member}: {text}")
-    return Unable(f"{member}: {text}")
+    name = str(answer.error_name)
+    text = f"{member}: {answer.body[0] if answer.body else name}"
+    if name in _REFUSALS:
+        return Refused(text, name)
+    return Unsuitable(text, name) if name.startswith(_NOBODY_THERE) else Unable(text, name)

@@ -52,7 +52,7 @@ class Direct:
             return await self.restore()
         self._unable = self._refused = frozenset()
         while True:
-            choice = choose(await self._facts())
+            choice = self._as_noted(choose(await self._facts()))
             if choice.way is not Way.DIRECT:
                 return Outcome(choice)
             try:
@@ -91,6 +91,12 @@ class Direct:
     async def _facts(self) -> Environment:
         facts = await detect(self._places)
         return replace(facts, unable=self._unable, refused=self._refused, asked_for=self._asked_for)
+
+    def _as_noted(self, choice: Choice) -> Choice:
+        """With the reason of the first time: that resolv.conf is ours by now explains nothing."""
+        record = self._note.load(Place.here())
+        is_same = choice.kind is record.kind and choice.way is Way.DIRECT
+        return replace(choice, reason=record.reason) if is_same else choice
 
     async def _change(self, choice: Choice, configs: Sequence[DnsConfig]) -> tuple[str, ...]:
         """Note it, make it, and take back what another back-end had; what of that could not be done."""

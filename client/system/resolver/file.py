@@ -120,6 +120,12 @@ class File:
             os.close(descriptor)
 
 
+def original(directory: Path = Path("/etc")) -> Path:
+    """The resolv.conf of the underlay: what was kept where ours stands, else the one that stands."""
+    kept = directory / _KEPT
+    return kept if os.path.lexists(kept) else directory / "resolv.conf"
+
+
 def _read(path: Path) -> str:
     try:
         with path.open(errors="replace") as stream:

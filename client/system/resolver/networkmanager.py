@@ -11,6 +11,7 @@ name is asked of the tunnels' servers.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,11 @@ _DNS_PATH = f"{_PATH}/DnsManager"
 _DNS_INTERFACE = f"{SERVICE}.DnsManager"
 _PROPERTY = "GlobalDnsConfiguration"
 _ALL = "*"
+_STARTING = frozenset(
+    {f"org.freedesktop.DBus.Error.Unknown{what}" for what in ("Method", "Object", "Interface", "Property")}
+)
+_PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0)  # seconds
+
 MARK = "roam.invalid"
 """RFC 6761 section 6.4: nobody's name ends so."""
 
@@ -74,8 +80,16 @@ class NetworkManager:
         return str(found.get("RcManager", ""))
 
     async def _read(self) -> Global:
-        found = (await self._bus.properties(SERVICE, _PATH, SERVICE)).get(_PROPERTY, {})
-        return _normal(found)
+        """While it starts, its name is on the bus a little before its properties are."""
+        for pause in (*_PAUSES, None):
+            try:
+                found = await self._bus.properties(SERVICE, _PATH, SERVICE)
+                break
+            except Unable as error:
+                if error.name not in _STARTING or pause is None:
+                    raise
+                await asyncio.sleep(pause)
+        return _normal(found.get(_PROPERTY, {}))
 
     async def _write(self, value: Global) -> None:
         await self._bus.put(SERVICE, _PATH, SERVICE, _PROPERTY, Variant("a{sv}", _typed(value)))

@@ -20,7 +20,11 @@ class Outcome:
 
 
 class Unable(Exception):
-    """A back-end could not do what it was asked for; the text is one sentence."""
+    """A back-end could not do what it was asked for; `name` is the D-Bus error, if it was one."""
+
+    def __init__(self, text: str, name: str = "") -> None:
+        super().__init__(text)
+        self.name = name
 
 
 class Refused(Unable):

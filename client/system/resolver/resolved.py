@@ -6,6 +6,7 @@ domain `~.`, which takes all names away from the other links; `DefaultRoute` alo
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
@@ -21,7 +22,8 @@ _PATH = "/org/freedesktop/resolve1"
 _MANAGER = f"{SERVICE}.Manager"
 _LINK = f"{SERVICE}.Link"
 _FAMILIES = {4: int(socket.AF_INET), 6: int(socket.AF_INET6)}
-_UNTOUCHED: dict[str, object] = {"DNS": [], "Domains": [], "DefaultRoute": False}
+_NO_SUCH_LINK = f"{SERVICE}.NoSuchLink"
+_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5)  # seconds between looks for a new link
 
 _Domains = list[list[object]]
 
@@ -79,13 +81,15 @@ class Resolved:
         return True
 
     async def _link(self, index: int) -> dict[str, Any]:
-        """What it has of this link; a link that it has not noticed yet has nothing."""
-        try:
-            (path,) = await self._call("GetLink", "i", index)
-        except Unable as error:
-            if "not known" in str(error):
-                return dict(_UNTOUCHED)
-            raise
+        """What it has of this link.  It hears of a new one from the kernel, perhaps a little later than we."""
+        for pause in (*_PAUSES, None):
+            try:
+                (path,) = await self._call("GetLink", "i", index)
+                break
+            except Unable as error:
+                if error.name != _NO_SUCH_LINK or pause is None:
+                    raise
+                await asyncio.sleep(pause)
         return await self._bus.properties(SERVICE, path, _LINK)
 
     async def _tell(self, member: str, signature: str, *body: object) -> None:

@@ -168,6 +168,8 @@ class Resolver:
                     await self._hint.wait()
             await asyncio.sleep(SETTLE)
             self._hint.clear()
+            if not self._wanted and self.problems:
+                await self.restore()  # whoever was not there may have come
             if not self._wanted or await self._holds():
                 continue
             delay = self._fights.delay(loop.time())

@@ -21,7 +21,7 @@ from client.lab.syscalls import (
 )
 from client.system.resolver.choice import Way
 from client.system.resolver.detect import Places
-from client.system.resolver.file import File
+from client.system.resolver.file import File, original
 from client.system.resolver.resolver import Fights, Resolver
 from tests.system.resolver.private_etc import HOME, in_private_etc
 from tests.system.resolver.scene import FULL, SPLIT, Scene, asked_by_a_program, eventually, scene
@@ -90,6 +90,13 @@ def test_applying_twice_writes_once(etc: Path) -> None:
     inode = (etc / "resolv.conf").stat().st_ino
     File(etc).apply([FULL])
     assert (etc / "resolv.conf").stat().st_ino == inode
+
+
+def test_the_underlays_file_is_known_while_ours_stands(etc: Path) -> None:
+    plain(etc)
+    assert original(etc).read_text() == HOME
+    File(etc).apply([FULL])
+    assert original(etc).read_text() == HOME
 
 
 def test_what_somebody_wrote_over_ours_is_what_comes_back(etc: Path) -> None:
@@ -234,7 +241,9 @@ def test_a_read_only_etc_is_a_problem_with_its_reason(tmp_path: Path, laptop: Sc
 def watched(tmp_path: Path, etc: Path, body: Callable[[Resolver], Awaitable[None]]) -> None:
     async def main() -> None:
         resolver = Resolver(tmp_path / "state", Places(tmp_path, f"unix:path={tmp_path}/no-bus"))
-        assert (await resolver.apply([FULL])).problems == ()
+        line = "file: /etc/resolv.conf belongs to no resolver that Roam knows"
+        for _ in range(2):
+            assert str((await resolver.apply([FULL])).choice) == line
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(resolver.watch())
             async with asyncio.timeout(10):

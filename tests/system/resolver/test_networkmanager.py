@@ -20,7 +20,7 @@ from client.system.resolver.model import DnsConfig
 from client.system.resolver.networkmanager import MARK, NetworkManager
 from client.system.resolver.resolver import Resolver
 from client.system.tun import open_tun
-from tests.system.resolver.scene import FULL, SPLIT, tunnel_up
+from tests.system.resolver.scene import FULL, SPLIT, eventually, tunnel_up
 from tests.system.resolver.test_rights import act, install_rule, start_helper
 from tests.system.resolver.workstation import Workstation
 
@@ -207,7 +207,9 @@ def test_its_own_configuration_files_win_and_the_file_is_used(laptop: Workstatio
     assert resolv_conf(laptop) == before
 
 
-def test_while_it_does_not_run_what_it_will_do_is_said(laptop: Workstation, tmp_path: Path) -> None:
+def test_while_it_does_not_run_what_it_will_do_is_said_and_undone_when_it_comes(
+    laptop: Workstation, tmp_path: Path
+) -> None:
     async def body(resolver: Resolver) -> None:
         await resolver.apply([FULL])
         await asyncio.to_thread(laptop.stop, "networkmanager")
@@ -215,11 +217,16 @@ def test_while_it_does_not_run_what_it_will_do_is_said(laptop: Workstation, tmp_
         assert outcome.problems == (
             "NetworkManager: it does not run, and will have the tunnel's servers when it is started",
         )
-        await asyncio.to_thread(laptop.start, "networkmanager")
-        assert (await resolver.restore()).problems == ()
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(resolver.watch())
+            await asyncio.to_thread(laptop.start, "networkmanager")
+            async with asyncio.timeout(10):
+                await eventually(lambda: not resolver.problems)
+            watching.cancel()
         assert MARK not in interned(laptop)
 
     using(laptop, tmp_path, body)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_rule_that_is_shipped_permits_it(laptop: Workstation) -> None:

@@ -148,10 +148,11 @@ def test_a_link_that_is_not_there_is_a_problem_and_a_new_one_gets_its_servers(
         outcome = await resolver.apply([FULL, replace(FULL, link="roam9")])
         assert outcome.problems == ("systemd-resolved: there is no link roam9",)
         assert await laptop.who_is_asked("public.example") == {"inside"}
-        remove_tunnel(laptop)
-        add_tunnel(laptop)
-        assert (await resolver.apply([FULL])).problems == ()
-        assert await laptop.who_is_asked("public.example") == {"inside"}
+        for _ in range(5):
+            remove_tunnel(laptop)
+            add_tunnel(laptop)
+            assert (await resolver.apply([FULL])).problems == ()
+            assert await laptop.who_is_asked("public.example") == {"inside"}
 
     using(laptop, tmp_path, body)
 
