@@ -6,6 +6,7 @@ times as long as what is asked for; and a tunnel on its way up, or on its way to
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -29,6 +30,7 @@ _ERRNO = struct.Struct("=i")  # behind the header of NLMSG_ERROR and NLMSG_DONE:
 _SOL_NETLINK, _CAP_ACK, _GET_STRICT_CHK = 270, 10, 12
 _LARGEST = 1 << 16
 _PATIENCE = 10.0  # seconds; the kernel answers at once unless another program holds its lock
+_ABSENT = frozenset({errno.ENODEV, errno.ENOENT, errno.ESRCH})
 _DUMPS = 5  # tries to list what others change meanwhile
 
 
@@ -69,6 +71,17 @@ class Rtnetlink:
             if not any(flags & NLM_F_DUMP_INTR for flags, _ in answers):
                 break
         return [_decoded(type(request), data) for _, data in answers]
+
+    def get(self, kind: int, request: Any) -> Any | None:  # noqa: ANN401
+        """The one thing that the request names; None where the kernel has no such thing."""
+        try:
+            self._send(kind, NLM_F_ACK, request)
+            answers = list(self._answers())
+        except OSError as error:
+            if error.errno in _ABSENT:
+                return None
+            raise
+        return _decoded(type(request), answers[0][1]) if answers else None
 
     def change(self, kind: int, request: Any, flags: int = 0) -> None:  # noqa: ANN401
         """Have something changed; `flags` such as NLM_F_CREATE."""

@@ -45,12 +45,12 @@ def destinations(netlink: Rtnetlink, table: int) -> list[str]:
 
 def test_what_was_put_is_listed(netlink: Rtnetlink) -> None:
     netlink.change(rtnl.RTM_NEWLINK, message(ifinfmsg, index=LOOPBACK, flags=1, change=1))
-    (link,) = (
-        found
-        for found in netlink.dump(rtnl.RTM_GETLINK, message(ifinfmsg))
-        if found.get_attr("IFLA_IFNAME") == "lo"
-    )
-    assert link["flags"] & 1
+    links = netlink.dump(rtnl.RTM_GETLINK, message(ifinfmsg))
+    assert "lo" in {found.get_attr("IFLA_IFNAME") for found in links}
+    loopback = netlink.get(rtnl.RTM_GETLINK, message(ifinfmsg, index=LOOPBACK))
+    assert loopback is not None
+    assert loopback["flags"] & 1
+    assert netlink.get(rtnl.RTM_GETLINK, message(ifinfmsg, index=4711)) is None
     addresses = netlink.dump(rtnl.RTM_GETADDR, message(ifaddrmsg, index=LOOPBACK))
     assert {found.get_attr("IFA_ADDRESS") for found in addresses} == {"127.0.0.1", "::1"}
 

@@ -8,6 +8,7 @@ it did not make.
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -25,19 +26,24 @@ from pyroute2.netlink.rtnl.rtmsg import rtmsg
 from ..ike.events import Interface, Network
 from ..rtnetlink import Rtnetlink, message
 from ..tunnel.model import MAIN_TABLE, OWN_LINKS, RULE_PRIORITY, LinkEntry, RouteEntry, RuleEntry
+from .nft import Nftables
 from .plan import (
     Actual,
     DropAddress,
+    DropGuard,
     DropLink,
     DropRoute,
     DropRule,
     PutAddress,
+    PutGuard,
     PutRoute,
     PutRule,
     PutSysctl,
     SetLink,
     Step,
 )
+
+_log = logging.getLogger(__name__)
 
 _OWN_KINDS = frozenset({"tun", "xfrm"})
 _OWN_PRIORITIES = range(RULE_PRIORITY, RULE_PRIORITY + 10)
@@ -61,6 +67,7 @@ _VERSIONS = {family: version for version, family in _FAMILIES.items()}
 _DEFAULTS = {4: "0.0.0.0/0", 6: "::/0"}
 _SYSCTLS = Path("/proc/sys")
 
+_READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT})
 _ALREADY_SO = frozenset({errno.EEXIST})
 _ALREADY_GONE = frozenset({errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EADDRNOTAVAIL})
 _NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EOPNOTSUPP, errno.EACCES})
@@ -71,7 +78,9 @@ _UPLINK_WENT = frozenset({errno.ENODEV, errno.ENETDOWN, errno.ENETUNREACH, errno
 class Kernel:
     """The namespace of the calling thread; blocking, and not to be used where an event loop runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, packet_filter: Nftables | None = None) -> None:
+        """`packet_filter` knows what it has put there; a new one takes whatever stands there for somebody else's."""
+        self._filter = packet_filter if packet_filter is not None else Nftables()
         self._netlink = Rtnetlink()
         self._indices: dict[str, int] = {}
 
@@ -87,17 +96,19 @@ class Kernel:
         """What is ours; `links` are known to be, whatever their kind."""
         entries: list[LinkEntry] = []
         down: set[str] = set()
-        self._indices = {}
-        for found in self._netlink.dump(rtnl.RTM_GETLINK, message(ifinfmsg)):
-            name = found.get_attr("IFLA_IFNAME")
-            self._indices[name] = found["index"]
-            if name in links or _is_own_link(found, name):
-                addresses = tuple(self._addresses(found["index"]))
+        self._indices = {name: index for index, name in socket.if_nameindex()}
+        for name, index in self._indices.items():
+            if name not in links and not name.startswith(OWN_LINKS):
+                continue
+            found = self._netlink.get(rtnl.RTM_GETLINK, message(ifinfmsg, index=index))
+            if found is not None and (name in links or _is_of_own_kind(found)):
+                addresses = tuple(self._addresses(index))
                 entries.append(LinkEntry(name, found.get_attr("IFLA_MTU"), addresses))
                 if not found["flags"] & _IFF_UP:
                     down.add(name)
         rules, routes = tuple(self._rules(table)), tuple(self._routes(table))
-        return Actual(tuple(entries), frozenset(down), rules, routes, dict(_settings(sysctls)))
+        guard = self._filter.read()
+        return Actual(tuple(entries), frozenset(down), rules, routes, dict(_settings(sysctls)), guard)
 
     def perform(self, step: Step, table: int) -> None:
         """Carry a step out; it is no error if that has been done already.  `OSError` where it fails."""
@@ -109,6 +120,10 @@ class Kernel:
 
     def _perform(self, step: Step, table: int) -> None:
         match step:
+            case PutGuard(rules):
+                self._filter.replace(rules)
+            case DropGuard():
+                self._filter.remove()
             case PutRule(rule):
                 self._netlink.change(rtnl.RTM_NEWRULE, _rule_message(rule), _ADD)
             case DropRule(rule):
@@ -127,7 +142,7 @@ class Kernel:
             case DropAddress(link, interface):
                 self._netlink.change(rtnl.RTM_DELADDR, self._address_message(link, interface))
             case PutSysctl(key, value):
-                (_SYSCTLS / key).write_text(f"{value}\n")
+                _set(key, value)
             case _:
                 assert_never(step)
 
@@ -220,10 +235,9 @@ class Kernel:
                     yield _rule(found, version)
 
 
-def _is_own_link(found: Any, name: str) -> bool:  # noqa: ANN401 - pyroute2's messages have no types
+def _is_of_own_kind(found: Any) -> bool:  # noqa: ANN401 - pyroute2's messages have no types
     info = found.get_attr("IFLA_LINKINFO")
-    kind = info.get_attr("IFLA_INFO_KIND") if info is not None else None
-    return kind in _OWN_KINDS and name.startswith(OWN_LINKS)
+    return info is not None and info.get_attr("IFLA_INFO_KIND") in _OWN_KINDS
 
 
 def _route(found: Any, version: int, names: dict[int, str]) -> RouteEntry:  # noqa: ANN401
@@ -318,6 +332,16 @@ def _rule_message(rule: RuleEntry) -> Any:  # noqa: ANN401
         action=FR_ACT_TO_TBL,
         flags=_FIB_RULE_INVERT if rule.unmarked else 0,
     )
+
+
+def _set(key: str, value: str) -> None:
+    """Settings defend in depth: where /proc/sys is read-only, the tunnel stands all the same."""
+    try:
+        (_SYSCTLS / key).write_text(f"{value}\n")
+    except OSError as error:
+        if error.errno not in _READ_ONLY:
+            raise
+        _log.warning("%s stays as it is: %s", key, error.strerror)
 
 
 def _settings(keys: Collection[str]) -> Iterator[tuple[str, str]]:
