@@ -143,18 +143,13 @@ class Watcher:
         """What cannot wait until the network has settled."""
         if Hint(Topic.RULE, removed=True) in hints:
             self._report(RoutingTouched())
-        if not any(map(self._may_cost_a_path, hints)):
+        in_use = self._links_in_use()
+        if not any(_may_cost_a_path(hint, in_use) for hint in hints):
             return
         async with self._looking:
             state = await self._look()
             if state is not None and self._lost_in_use(state):
                 self._adopt(state)
-
-    def _may_cost_a_path(self, hint: Hint) -> bool:
-        """What happens to other links, to ours above all, is not in a hurry."""
-        if hint.topic is Topic.ADDRESS and not hint.removed:
-            return False
-        return hint.topic is Topic.LOST or hint.link in self._links_in_use()
 
     def _links_in_use(self) -> frozenset[int]:
         entries = self._state.addresses
@@ -176,3 +171,10 @@ class Watcher:
             change = NetworkChange(self._state, state)
             self._state = state
             self._report(change)
+
+
+def _may_cost_a_path(hint: Hint, in_use: frozenset[int]) -> bool:
+    """Whether an address on one of these links may be lost; what happens to other links is not in a hurry."""
+    if hint.topic is Topic.ADDRESS and not hint.removed:
+        return False
+    return hint.topic is Topic.LOST or hint.link in in_use
