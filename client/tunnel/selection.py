@@ -192,10 +192,11 @@ def _on_link(network: NetworkState) -> Iterator[Route]:
     ours = {(entry.link, entry.interface.network) for entry in network.addresses}
     for route in network.routes:
         link = network.link(route.link)
-        if route.gateway is None and link is not None and link.up and link.kind != "loopback":
-            is_private = any(_within(route.destination, known) for known in _LAN_RANGES)
-            if is_private and (route.link, route.destination) in ours:
-                yield route
+        if route.gateway is not None or link is None or not link.up or link.kind == "loopback":
+            continue
+        is_ours = (route.link, route.destination) in ours
+        if is_ours and any(_within(route.destination, known) for known in _LAN_RANGES):
+            yield route
 
 
 def _closest(prefix: Network, owners: Owners) -> Network | None:
