@@ -22,6 +22,10 @@ from .service import Daemon, Places, program_version
 
 log = logging.getLogger("roam")
 
+_TURN = 0.0005
+"""Seconds that a thread may keep the interpreter while others want it: the event loop has datagrams to answer,
+while the threads beside it build and read netlink messages."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program; returns its exit code."""
@@ -32,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stream=sys.stderr,
     )
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+    sys.setswitchinterval(_TURN)
     places = Places(options.socket, options.state_dir, options.run_dir, options.system_profiles)
     try:
         harden()
