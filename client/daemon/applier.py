@@ -15,7 +15,7 @@ from typing import Protocol
 from ..ike.events import Address, Failure, Kind
 from ..system.reconcile import Outcome
 from ..tunnel.events import Applied, ApplyFailed
-from ..tunnel.merge import FullTunnelConflict, system_config
+from ..tunnel.merge import FullTunnelConflict, refuse_second_full_tunnel, system_config
 from ..tunnel.model import NetworkState, SystemConfig, TunnelConfig, TunnelUp, Underlay
 
 Answer = Callable[[Applied | ApplyFailed], None]
@@ -60,7 +60,7 @@ class Applier:
         """Why another tunnel cannot be wanted beside the present ones."""
         others = {other: (share.config, share.up) for other, share in self._shares.items() if other != name}
         try:
-            system_config({**others, name: (config, None)}, self._network)
+            refuse_second_full_tunnel({**others, name: (config, None)})
         except FullTunnelConflict as conflict:
             return conflict.failure
         return None

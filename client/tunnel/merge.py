@@ -80,7 +80,7 @@ def system_config(
 
     `underlays` are the outer paths in use or being tried, of all tunnels.  Raises `FullTunnelConflict`.
     """
-    _refuse_second_full_tunnel(tunnels)
+    refuse_second_full_tunnel(tunnels)
     tunnels = in_force(tunnels, stance)
     owners = owners_of(tunnels)
     routes = (
@@ -98,7 +98,8 @@ def system_config(
     )
 
 
-def _refuse_second_full_tunnel(tunnels: Tunnels) -> None:
+def refuse_second_full_tunnel(tunnels: Tunnels) -> None:
+    """Raises `FullTunnelConflict` where two tunnels want all traffic."""
     full = [name for name, (config, _) in tunnels.items() if config.full]
     if len(full) > 1:
         raise FullTunnelConflict(full[0], full[1])
