@@ -18,6 +18,7 @@ from profiles.errors import ProfileError
 from profiles.model import LocalRound, Name, Profile
 
 from .ike.authentication import KeySigner, PrivateKey
+from .ike.eap.methods import BY_WORD
 from .ike.events import Selector
 from .ike.identity import Identity
 from .ike.keys import Secret
@@ -34,14 +35,13 @@ from .ike.options import (
     SessionConfig,
 )
 from .ike.proposals import PRESETS, Offer, parse_offer
-from .ike.registry import EapType, ProtocolId, TransformType
+from .ike.registry import ProtocolId, TransformType
 from .ike.selectors import ANY_IPV4, ANY_IPV6, selector_of, selectors_of_addresses
 from .ike.trust import Trust
 from .tunnel.model import TunnelConfig
 
 T = TypeVar("T")
 
-EAP_METHODS = {"mschapv2": EapType.MSCHAPV2}
 PEM_MARK = b"-----BEGIN"
 NEVER = 1e9  # seconds
 
@@ -187,7 +187,7 @@ def _login(profile: Profile, entry: LocalRound, material: Material) -> tuple[Log
             name = entry.identity or (local.value if local is not None else None)
             if name is None:
                 raise ProfileError(f"{path}.identity", "is missing: EAP needs a user name")
-            methods = tuple(EAP_METHODS[word] for word in entry.eap_methods)
+            methods = tuple(BY_WORD[word] for word in entry.eap_methods)
             return EapLogin(name, material.secret(entry.secret, f"{path}.secret"), methods), None
         case "cert":
             return _certificate_login(entry, material, path)

@@ -43,6 +43,7 @@ from client.ike.selectors import ANY_IPV4, ANY_IPV6, selector_of
 from client.ike.session import Session
 from client.ike.states import SessionState
 from client.ike.trust import Trust
+from client.lab.eap_methods import Accounts
 from client.lab.pki import Authority, make_authority
 from client.lab.responder import GatewayConfig, Responder
 from tests.rng import SeededRng
@@ -114,7 +115,7 @@ def gateway_config() -> GatewayConfig:
         chain=GATEWAY_CERT.chain,
         signer=KeySigner(GATEWAY_CERT.key),
         client_anchors=(AUTHORITY.certificate,),
-        users={"alice": Secret(b"wonderland")},
+        accounts=Accounts({"alice": Secret(b"wonderland")}),
         dns=(ip_address("10.77.0.53"),),
         domains=("corp.example.com",),
         force_encapsulation=False,

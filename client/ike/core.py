@@ -12,8 +12,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from .events import Assigned, Channel, ChildDown, Closed, Failure, Output, Path, Rng
-from .exchanges.base import Exchange
+from .events import (
+    AnswerKind,
+    AnswerNeeded,
+    Assigned,
+    Channel,
+    ChildDown,
+    Closed,
+    Failure,
+    Output,
+    Path,
+    Rng,
+)
+from .exchanges.base import Asking, Exchange
 from .natd import NatVerdict
 from .options import Patience, SessionConfig
 from .sa import Child, IkeSa, IkeSaState, Refusals
@@ -30,6 +41,7 @@ FIRST_ESP_SPI = 256  # 1 to 255 are reserved (RFC 4303 section 2.1)
 CLOSE_WITHIN = 3.0  # seconds that a Delete may take before the session ends without an answer
 RETRY_AFTER = 2.0  # seconds before an exchange is tried again after TEMPORARY_FAILURE, at least
 RETRY_AT_MOST = 60.0  # seconds before a later try
+ANSWER_WITHIN = 120.0  # seconds that a person has to answer; most gateways wait less
 REFUSED_AT_MOST = 300.0  # seconds from the first refusal of a rekey to the end of the session
 
 
@@ -55,6 +67,7 @@ class Core:
     mobike: bool = False
     assigned: Assigned = field(default_factory=Assigned)
     peer_identity: str = ""
+    asking: tuple[Asking, IkeSa] | None = None  # what waits for the user's answer
     farewell: Failure | None = None  # why the session is CLOSING
     inbound_at: float = 0.0  # last authentic packet, IKE or ESP
     sent_at: float = 0.0  # last packet that keeps a NAT mapping alive
@@ -108,6 +121,12 @@ class Core:
             target.queue.appendleft(exchange)
         else:
             target.queue.append(exchange)
+
+    def ask(self, exchange: Asking, sa: IkeSa, kind: AnswerKind, prompt: str, now: float) -> None:
+        """Let an exchange wait for the user, but not for ever."""
+        self.asking = exchange, sa
+        self.timers.set(Timer.ANSWER, now + ANSWER_WITHIN)
+        self.emit(AnswerNeeded(kind, prompt))
 
     def is_queued(self, kind: type) -> bool:
         """Whether any IKE SA has such an exchange waiting or outstanding."""
@@ -183,7 +202,7 @@ class Core:
         for spi_in in list(self.children):
             self.forget_child(spi_in)
         self.sas.clear()
-        self.current = self.opening = None
+        self.current = self.opening = self.asking = None
         self.timers.clear()
         self.enter(SessionState.CLOSED)
         self.emit(Closed(failure))

@@ -133,6 +133,13 @@ class Kind(StrEnum):
     USER_DOWN = "user.down"
 
 
+class AnswerKind(StrEnum):
+    """What a login may ask the user for in its course; by the control protocol's names of kinds of secret."""
+
+    PASSWORD = "password"  # noqa: S105 - the name of a kind
+    OTP = "otp"  # serves once: it is not kept, and not used again
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why something did not work: the cause and the evidence, in words without secrets.
@@ -184,6 +191,14 @@ class Established:
     assigned: Assigned
     nat_local: bool  # a NAT stands in front of us
     nat_remote: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerNeeded:
+    """The login waits for the user: `Session.answer` or `decline` goes on; `prompt` is the server's words."""
+
+    kind: AnswerKind
+    prompt: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +279,7 @@ Output = (
     Transmit
     | Keepalive
     | Established
+    | AnswerNeeded
     | ChildUp
     | ChildOutbound
     | ChildDown

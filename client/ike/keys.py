@@ -37,6 +37,41 @@ class Secret:
         raise TypeError("a secret is not pickled")
 
 
+class OneTimeCode:
+    """A code that serves once: who takes it has it, and nobody after.
+
+    It is the one value in a login's configuration that changes: attempts that come after share it, and find it
+    spent.  All codes are equal, because another code is no other login.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Secret | None = None) -> None:
+        self._value = value
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether there is none (any more)."""
+        return self._value is None
+
+    def take(self) -> Secret | None:
+        """The code, for the first who asks."""
+        value, self._value = self._value, None
+        return value
+
+    def __repr__(self) -> str:
+        return "OneTimeCode(…)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, OneTimeCode)
+
+    def __hash__(self) -> NoReturn:
+        raise TypeError("a code is no dictionary key")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a code is not pickled")
+
+
 @dataclass(frozen=True, slots=True)
 class ChildKeys:
     """KEYMAT of one Child SA, already by direction; the salt stands at the end of the AEAD keys."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .events import Interface, Selector
-from .keys import Secret
+from .keys import OneTimeCode, Secret
 from .registry import EapType
 
 if TYPE_CHECKING:
@@ -33,11 +33,30 @@ class CertLogin:
 
 @dataclass(frozen=True, slots=True)
 class EapLogin:
-    """The gateway asks us by EAP: `methods` in order of preference."""
+    """The gateway asks us by EAP: `methods` in order of preference.
+
+    A `OneTimeCode` serves one login; where it is spent, the login cannot begin, unless the method asks the user in
+    its course (`asks_in_course`).
+    """
 
     identity: str
-    password: Secret
+    password: Secret | OneTimeCode
     methods: tuple[EapType, ...] = (EapType.MSCHAPV2,)
+
+    @property
+    def asks_in_course(self) -> bool:
+        """Whether the user is to see the server's challenge before there is anything to answer."""
+        return self.methods == (EapType.OTP,)
+
+    @property
+    def lacks_code(self) -> bool:
+        """Whether the user must be asked before a login makes sense."""
+        code = self.password
+        return isinstance(code, OneTimeCode) and code.is_spent and not self.asks_in_course
+
+    def take_password(self) -> Secret | None:
+        """The password, or the code unless it is spent."""
+        return self.password.take() if isinstance(self.password, OneTimeCode) else self.password
 
 
 Login = PskLogin | CertLogin | EapLogin

@@ -248,5 +248,8 @@ class EapType(IntEnum):
     IDENTITY = 1
     NOTIFICATION = 2
     NAK = 3
+    MD5 = 4
+    OTP = 5
+    GTC = 6
     MSCHAPV2 = 26
     EXPANDED = 254

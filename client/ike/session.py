@@ -14,11 +14,13 @@ from datetime import datetime
 
 from .children import install, use_outbound
 from .core import Core
+from .errors import ProtocolError
 from .events import Assigned, Channel, ChildSa, Endpoint, Failure, Kind, Output, Path, Rng
 from .exchanges.delete import forget_replaced, say_farewell
 from .exchanges.mobike import UpdateAddresses
 from .exchanges.rekey_child import RekeyChild
 from .exchanges.rekey_ike import RekeyIke
+from .keys import Secret
 from .message import Rejected, decode
 from .natd import NatVerdict
 from .opening import OPENING, TRIES_EACH, Opening
@@ -33,6 +35,9 @@ from .transmission import Arrival, start_exchanges, transmit
 from .watch import Watch
 from .window import Request
 
+UNANSWERED_QUESTION = Failure(
+    Kind.AUTH_NEEDS_SECRET, "what the gateway asked for was not answered", final=True
+)
 EXCHANGE_OCTET = slice(18, 19)  # of the header (RFC 7296 section 3.1)
 
 
@@ -40,8 +45,8 @@ class Session:
     """One IKEv2 connection.
 
     Four kinds of method and no other: getters; `handle_*` and `note_*` (network, clock, data path); commands of
-    the user (`initiate`, `move`, `rekey_*`, `probe`, `close`); and `outputs`.  After any call of the second and
-    third kind, drain `outputs` and read `next_deadline` again.
+    the user (`initiate`, `answer`, `decline`, `move`, `rekey_*`, `probe`, `close`); and `outputs`.  After any call
+    of the second and third kind, drain `outputs` and read `next_deadline` again.
     """
 
     def __init__(self, config: SessionConfig, rng: Rng, trace: Sink = ignore) -> None:
@@ -203,6 +208,24 @@ class Session:
         self._watch.probe(self._core, now)
         self._go_on(now)
 
+    def answer(self, value: Secret, now: float) -> None:
+        """What the user answers to `AnswerNeeded`; nothing where nothing was asked."""
+        core = self._core
+        if core.asking is None:
+            return
+        (exchange, sa), core.asking = core.asking, None
+        core.timers.stop(Timer.ANSWER)
+        try:
+            exchange.resume(core, sa, value, now)
+        except ProtocolError as error:
+            self._reception.fail(sa, error, now)
+        self._go_on(now)
+
+    def decline(self, now: float) -> None:
+        """The user does not answer: the login is over."""
+        if self._core.asking is not None:
+            self._core.close(UNANSWERED_QUESTION)
+
     def close(self, now: float) -> None:
         """End the session for the user: with a Delete where there is something to delete."""
         core = self._core
@@ -299,6 +322,8 @@ class Session:
                 self._watch.check_unanswered(core, now)
             case Timer.KEEPALIVE:
                 self._watch.keep_alive(core, now)
+            case Timer.ANSWER:
+                core.close(UNANSWERED_QUESTION)
             case Timer.CLOSE:
                 core.close(core.farewell or Failure(Kind.USER_DOWN, "ended"))
             case _:

@@ -18,6 +18,7 @@ class Timer(Enum):
     UNANSWERED = "unanswered"
     KEEPALIVE = "keepalive"
     CLOSE = "close"
+    ANSWER = "answer"
 
 
 class Timers:

@@ -130,7 +130,7 @@ class Acceptance:
         if self._config.clients == "eap":
             if message.first(Authentication) is not None:
                 raise AuthenticationFailed("this gateway asks by EAP")
-            self._eap = EapServer(self._config.users, self._rng)
+            self._eap = EapServer(self._config.accounts, self._rng, self._config.eap_methods)
             return (*self._proof(), Eap(self._eap.start()))
         self._verify_client(message, Identity.of(identity), wall)
         return (*self._proof(), *self._establish(message, path, now))
@@ -173,12 +173,12 @@ class Acceptance:
 
     def _finish_eap(self, message: Message, path: Path, now: float) -> tuple[Payload, ...]:
         auth = message.first(Authentication)
-        msk = self._eap.msk if self._eap is not None else None
-        if auth is None or msk is None or self._first is None or self._eap is None:
+        if auth is None or self._first is None or self._eap is None or not self._eap.succeeded:
             raise AuthenticationFailed("EAP did not finish")
-        check_shared_key(auth, self._sa.suite.prf, msk, self._octets_i())
+        keys = self._sa.keys  # what stands for the key of a method without one (RFC 7296 section 2.16)
+        check_shared_key(auth, self._sa.suite.prf, self._eap.msk or keys.pi, self._octets_i())
         self._client = self._eap.identity or self._client
-        mac = shared_key_auth(self._sa.suite.prf, msk, self._octets_r())
+        mac = shared_key_auth(self._sa.suite.prf, self._eap.msk or keys.pr, self._octets_r())
         return (
             Authentication(AuthMethod.SHARED_KEY_MIC, mac),
             *self._establish(self._first, path, now),

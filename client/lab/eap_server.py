@@ -1,32 +1,18 @@
-"""The EAP server of the embedded gateway: Identity, then EAP-MSCHAPv2 (RFC 3748, RFC 2759).
+"""The EAP server of the embedded gateway: Identity, then one of its methods (RFC 3748).
 
 Pure like the peer that it talks to.  What does not fit its state ends in EAP-Failure, never in Success.
 """
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Mapping
 from enum import Enum
 
-from ..ike.eap.mschapv2 import (
-    CHALLENGE_SIZE,
-    OpCode,
-    Packet,
-    Response,
-    authenticator_response,
-    challenge_hash,
-    nt_hash,
-    nt_response,
-    push_challenge,
-    push_failure,
-    session_key,
-)
 from ..ike.eap.packet import EapPacket
 from ..ike.errors import ProtocolError
 from ..ike.events import Rng
 from ..ike.keys import Secret
 from ..ike.registry import EapCode, EapType
+from .eap_methods import SERVERS, Accounts, Outcome, ServerMethod
 
 
 class _State(Enum):
@@ -34,35 +20,40 @@ class _State(Enum):
 
     START = "nothing yet"
     IDENTITY = "the identity"
-    RESPONSE = "the answer to its challenge"
-    ACKNOWLEDGED = "the word that its proof was accepted"
-    REFUSED = "the word that its refusal was read"
+    FIRST = "the first answer to a method, or the wish for another one"
+    METHOD = "answers of the method"
     SUCCEEDED = "nothing any more"
     FAILED = "nothing any more, in vain"
 
 
 class EapServer:
-    """One dialogue with one peer; `users` maps names to passwords in UTF-8."""
+    """One dialogue with one peer, by the first of `methods` that it agrees to."""
 
-    def __init__(self, users: Mapping[str, Secret], rng: Rng, *, name: str = "lab") -> None:
-        self._users = users
+    def __init__(
+        self, accounts: Accounts, rng: Rng, methods: tuple[EapType, ...] = (EapType.MSCHAPV2,)
+    ) -> None:
+        self._accounts = accounts
         self._rng = rng
-        self._name = name
+        self._methods = methods
+        self._method: ServerMethod | None = None
         self._state = _State.START
         self._identifier = rng(1)[0]
-        self._challenge = b""
-        self._key: Secret | None = None
         self._identity: str | None = None
 
     @property
     def identity(self) -> str | None:
-        """Who the peer says that it is; proven only once `msk` is there."""
+        """Who the peer says that it is; proven only once `succeeded`."""
         return self._identity
 
     @property
+    def succeeded(self) -> bool:
+        """True after EAP-Success."""
+        return self._state is _State.SUCCEEDED
+
+    @property
     def msk(self) -> Secret | None:
-        """64 octets, None until both sides have proven to know the password."""
-        return self._key if self._state is _State.SUCCEEDED else None
+        """64 octets, None until success, and always for a method without a key."""
+        return self._method.msk if self.succeeded and self._method is not None else None
 
     @property
     def failed(self) -> bool:
@@ -88,40 +79,42 @@ class EapServer:
         match self._state, response.type:
             case _State.IDENTITY, EapType.IDENTITY:
                 self._identity = response.data.decode(errors="replace")
-                return self._ask()
-            case _State.RESPONSE, EapType.MSCHAPV2:
-                return self._judge(Packet.pull(response.data))
-            case _State.ACKNOWLEDGED, EapType.MSCHAPV2 if response.data[:1] == bytes([OpCode.SUCCESS]):
-                self._state = _State.SUCCEEDED
-                return EapPacket(EapCode.SUCCESS, self._identifier).push()
+                return self._begin(self._methods)
+            case _State.FIRST, EapType.NAK if self._method is not None:
+                refused = self._method.TYPE
+                return self._begin(
+                    tuple(kind for kind in self._methods if kind != refused and kind in response.data)
+                )
+            case ((_State.FIRST | _State.METHOD), kind) if (
+                self._method is not None and kind == self._method.TYPE
+            ):
+                self._state = _State.METHOD
+                return self._go_on(self._method, response)
             case _:
                 return self._fail()
 
-    def _ask(self) -> bytes:
-        self._state = _State.RESPONSE
-        self._challenge = self._rng(CHALLENGE_SIZE)
-        return self._send(OpCode.CHALLENGE, push_challenge(self._challenge, self._name))
-
-    def _judge(self, packet: Packet) -> bytes:
-        if packet.opcode != OpCode.RESPONSE:
+    def _begin(self, methods: tuple[EapType, ...]) -> bytes:
+        if not methods:
             return self._fail()
-        response = Response.pull(packet.body)
-        password = self._users.get(response.name)
-        # An unknown name costs the same work as a wrong password.
-        password_hash = nt_hash(password or Secret(self._rng(16)))
-        digest = challenge_hash(response.challenge, self._challenge, response.name)
-        right = hmac.compare_digest(nt_response(password_hash, digest), response.proof)
-        if password is None or not right:
-            self._state = _State.REFUSED
-            return self._send(OpCode.FAILURE, push_failure(self._rng(CHALLENGE_SIZE)))
-        self._state = _State.ACKNOWLEDGED
-        self._key = session_key(password_hash, response.proof)
-        proof = authenticator_response(password_hash, response.proof, digest)
-        return self._send(OpCode.SUCCESS, b"S=" + proof + b" M=Welcome")
+        self._method = SERVERS[methods[0]](self._accounts, self._identity or "", self._rng)
+        self._state = _State.FIRST
+        self._count()
+        return self._request(methods[0], self._method.begin(self._identifier))
 
-    def _send(self, opcode: OpCode, body: bytes) -> bytes:
+    def _go_on(self, method: ServerMethod, response: EapPacket) -> bytes:
+        outcome = method.judge(response, (self._identifier + 1) % 256)
+        match outcome:
+            case Outcome.SUCCESS:
+                self._state = _State.SUCCEEDED
+                return EapPacket(EapCode.SUCCESS, self._identifier).push()
+            case Outcome.FAILURE:
+                return self._fail()
+            case bytes():
+                self._count()
+                return self._request(method.TYPE, outcome)
+
+    def _count(self) -> None:
         self._identifier = (self._identifier + 1) % 256
-        return self._request(EapType.MSCHAPV2, Packet(opcode, self._identifier, body).push())
 
     def _request(self, kind: EapType, data: bytes) -> bytes:
         return EapPacket(EapCode.REQUEST, self._identifier, kind, data).push()

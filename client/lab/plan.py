@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from ..ike.authentication import KeySigner
+from ..ike.eap.methods import BY_WORD
 from ..ike.identity import Identity
 from ..ike.keys import Secret
 from ..ike.options import Lifetimes
@@ -24,6 +25,7 @@ from ..ike.proposals import PRESETS, parse_offer
 from ..ike.registry import Kex, ProtocolId
 from ..ike.selectors import selector_of
 from . import pki
+from .eap_methods import Accounts
 from .responder import GatewayConfig, Personality
 
 
@@ -41,6 +43,8 @@ class GatewayPlan:
     proof: Literal["psk", "cert"] = "cert"
     psk: str = field(default="", repr=False)
     users: Mapping[str, str] = field(default_factory=dict, repr=False)
+    codes: Mapping[str, str] = field(default_factory=dict, repr=False)
+    eap_methods: tuple[str, ...] = ("mschapv2",)
     certificates: tuple[str, ...] = ()  # PEM, the gateway's own first
     key: str = field(default="", repr=False)  # PEM
     client_authorities: tuple[str, ...] = ()
@@ -61,8 +65,9 @@ class GatewayPlan:
     @classmethod
     def read(cls, file: Path) -> GatewayPlan:
         """Read a plan written by `write`."""
-        values = json.loads(file.read_text())
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+        values: dict[str, Any] = json.loads(file.read_text())
+        lists: dict[str, Any] = {name: tuple(v) for name, v in values.items() if isinstance(v, list)}
+        return cls(**{**values, **lists})
 
     def config(self) -> GatewayConfig:
         """The typed values that the responder works with."""
@@ -79,7 +84,8 @@ class GatewayPlan:
             chain=tuple(pki.der(certificate) for certificate in _certificates(self.certificates)),
             signer=_signer(self.key),
             client_anchors=_certificates(self.client_authorities),
-            users={name: Secret(password.encode()) for name, password in self.users.items()},
+            accounts=Accounts(_secrets(self.users), _secrets(self.codes)),
+            eap_methods=tuple(BY_WORD[word] for word in self.eap_methods),
             dns=tuple(ip_address(text) for text in self.dns),
             domains=self.domains,
             personality=Personality(
@@ -87,6 +93,10 @@ class GatewayPlan:
             ),
             lifetimes=Lifetimes(self.ike_lifetime, self.child_lifetime),
         )
+
+
+def _secrets(texts: Mapping[str, str]) -> dict[str, Secret]:
+    return {name: Secret(text.encode()) for name, text in texts.items()}
 
 
 def _certificates(texts: tuple[str, ...]) -> tuple[x509.Certificate, ...]:

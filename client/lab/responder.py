@@ -7,7 +7,7 @@ MOBIKE.  It is a peer for the demo, the self-test and the tests; it is not a pro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -25,11 +25,12 @@ from ..ike.natd import NatVerdict, detection_notifies, judge_nat
 from ..ike.options import Lifetimes, Patience
 from ..ike.payloads import KeyExchange, Nonce, Notify, Payload, SecurityAssociation
 from ..ike.proposals import Offer, choose_ike
-from ..ike.registry import ExchangeType, Kex, NotifyType
+from ..ike.registry import EapType, ExchangeType, Kex, NotifyType
 from ..ike.sa import SPI_SIZE, IkeSa
 from ..ike.session import Session
 from ..ike.states import SessionState
 from .acceptance import Acceptance
+from .eap_methods import Accounts
 from .pool import Pool
 
 NONCE_SIZE = 32
@@ -69,7 +70,8 @@ class GatewayConfig:
     chain: tuple[bytes, ...] = ()
     signer: Signer | None = None
     client_anchors: tuple[x509.Certificate, ...] = ()
-    users: Mapping[str, Secret] = field(default_factory=dict)
+    accounts: Accounts = field(default_factory=lambda: Accounts({}))
+    eap_methods: tuple[EapType, ...] = (EapType.MSCHAPV2,)
     dns: tuple[Address, ...] = ()
     subnets: tuple[Network, ...] = ()
     domains: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from client.daemon.inbox import RekeyAsked
 from client.ike.events import Kind
 from client.ike.keys import Secret
 from client.ike.options import PskLogin, PskProof
+from client.lab.eap_methods import Accounts
 from client.lab.responder import GatewayConfig
 from client.system.datapath import PathCarries
 from client.system.reconcile import Problem
@@ -336,8 +337,8 @@ def test_a_password_that_is_refused_later_is_asked_for_behind_the_guard() -> Non
     async def scene(machine: Machine, driver: Driver) -> None:
         await driver.want(wish(eap_client()))
         await machine.until_state("up", 5)
-        users = {"alice": Secret(b"changed")}
-        machine.internet.config = replace(machine.internet.config, users=users)
+        accounts = Accounts({"alice": Secret(b"changed")})
+        machine.internet.config = replace(machine.internet.config, accounts=accounts)
         machine.internet.restart_gateway()
         machine.data_path.sends()
         await machine.until_state("blocked", 60)

@@ -17,6 +17,7 @@ from client.ike.proposals import parse_offer
 from client.ike.registry import ProtocolId
 from client.ike.selectors import selector_of
 from client.ike.trust import Trust
+from client.lab.eap_methods import Accounts
 from client.lab.pki import Issued, make_authority
 from client.lab.responder import GatewayConfig
 from tests.pair import (
@@ -78,7 +79,11 @@ ROWS: dict[str, Row] = {
         eap_client(b"looking glass"), BY_EAP, Kind.AUTH_REJECTED, ("password", "E=691"), True
     ),
     "unknown user": Row(
-        eap_client(), replace(BY_EAP, users={"bob": Secret(PASSWORD)}), Kind.AUTH_REJECTED, ("E=691",), True
+        eap_client(),
+        replace(BY_EAP, accounts=Accounts({"bob": Secret(PASSWORD)})),
+        Kind.AUTH_REJECTED,
+        ("E=691",),
+        True,
     ),
     "certificate of the client not accepted": Row(
         cert_client(),

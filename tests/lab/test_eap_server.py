@@ -14,6 +14,7 @@ from client.ike.events import Kind
 from client.ike.keys import Secret
 from client.ike.options import EapLogin
 from client.ike.registry import EapCode, EapType
+from client.lab.eap_methods import Accounts
 from client.lab.eap_server import EapServer
 from tests.ike.eap.dialogue import PASSWORD, USER, answered, seeded
 
@@ -21,14 +22,14 @@ USERS = {USER: PASSWORD, "bert": Secret(b"swordfish")}
 
 
 def server() -> EapServer:
-    return EapServer(USERS, seeded("server"))
+    return EapServer(Accounts(USERS), seeded("server"))
 
 
 def converse(there: EapServer, login: EapLogin) -> EapPeer:
     """Carry packets to and fro until the peer has nothing more to say."""
     peer = EapPeer(login, seeded("peer"))
     answer = peer.handle(there.start())
-    while answer is not None:
+    while isinstance(answer, bytes):
         answer = peer.handle(there.handle(answer))
     return peer
 
@@ -44,7 +45,7 @@ def test_both_ends_derive_the_same_key(user: str) -> None:
 
 
 def test_two_dialogues_have_two_keys() -> None:
-    first, second = server(), EapServer(USERS, seeded("another"))
+    first, second = server(), EapServer(Accounts(USERS), seeded("another"))
     converse(first, EapLogin("bert", USERS["bert"]))
     converse(second, EapLogin("bert", USERS["bert"]))
     assert first.msk is not None

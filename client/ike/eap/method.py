@@ -1,13 +1,16 @@
-"""What the EAP peer asks of a method, and how a method says no."""
+"""What the EAP peer asks of a method, how a method asks the user, and how it says no."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from ..events import Kind
+from ..events import AnswerKind, Kind
 from ..keys import Secret
 from ..refusal import Refusal
 from ..registry import EapType
+from .packet import EapPacket
 
 
 class EapFailed(Refusal):
@@ -16,6 +19,15 @@ class EapFailed(Refusal):
     def __init__(self, kind: Kind, evidence: str) -> None:
         # A refusal is the server's judgement of the password itself; anything else may pass.
         super().__init__(kind, evidence, final=kind is Kind.AUTH_REJECTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Only the user can answer this request: `resume` takes the answer and gives what `answer` would have."""
+
+    kind: AnswerKind
+    prompt: str  # the server's words, safe to show; may be empty
+    resume: Callable[[Secret], bytes | Ask] = field(repr=False)
 
 
 class Method(Protocol):
@@ -27,10 +39,15 @@ class Method(Protocol):
     TYPE: ClassVar[EapType]
 
     @property
-    def msk(self) -> Secret | None:
-        """The master session key, at least 64 octets; None until the method is done by its own rules."""
+    def is_done(self) -> bool:
+        """Whether an EAP-Success may come now, by the method's own rules (RFC 3748 section 4.2)."""
         ...
 
-    def answer(self, data: bytes) -> bytes:
-        """Type data of the response to a request's type data; `EapFailed` or `ProtocolError` otherwise."""
+    @property
+    def msk(self) -> Secret | None:
+        """The master session key, at least 64 octets, once done; always None for a method without a key."""
+        ...
+
+    def answer(self, request: EapPacket) -> bytes | Ask:
+        """Type data of the response to a request; `EapFailed` or `ProtocolError` otherwise."""
         ...

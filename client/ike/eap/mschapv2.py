@@ -30,6 +30,7 @@ from ..refusal import printable
 from ..registry import EapType
 from .md4 import md4
 from .method import EapFailed
+from .packet import EapPacket
 
 CHALLENGE_SIZE = 16
 NT_RESPONSE_SIZE = 24
@@ -77,13 +78,18 @@ class Mschapv2:
         self._msk: Secret | None = None
 
     @property
+    def is_done(self) -> bool:
+        """From the moment that the server has proven to know the password."""
+        return self._msk is not None
+
+    @property
     def msk(self) -> Secret | None:
-        """64 octets, from the moment that the server has proven to know the password."""
+        """64 octets, once done."""
         return self._msk
 
-    def answer(self, data: bytes) -> bytes:
+    def answer(self, request: EapPacket) -> bytes:
         """The answer to one request; `EapFailed` where there is none."""
-        packet = Packet.pull(data)
+        packet = Packet.pull(request.data)
         if packet.opcode not in _EXPECTED[self._state]:
             raise EapFailed(
                 Kind.PEER_PROTOCOL,

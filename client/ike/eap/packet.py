@@ -51,9 +51,9 @@ def name_of(method: int) -> str:
 
 _NAMES = {
     EapType.MSCHAPV2: "EAP-MSCHAPv2",
-    4: "EAP-MD5",
-    5: "EAP-OTP",
-    6: "EAP-GTC",
+    EapType.MD5: "EAP-MD5",
+    EapType.OTP: "EAP-OTP",
+    EapType.GTC: "EAP-GTC",
     13: "EAP-TLS",
     18: "EAP-SIM",
     21: "EAP-TTLS",

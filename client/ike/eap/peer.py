@@ -6,27 +6,21 @@ verified the gateway's certificate before it hands over the first packet: a resp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from ..buffer import Reader
 from ..events import Kind, Rng
 from ..keys import Secret
 from ..options import EapLogin
 from ..registry import EapCode, EapType
 from .identity import identity_response, notification_text
-from .method import EapFailed, Method
-from .mschapv2 import Mschapv2
+from .method import Ask, EapFailed, Method
+from .methods import METHODS
 from .packet import EapPacket, name_of
 
 ROUNDS = 100  # requests that we answer in one dialogue; a TLS method with a long chain needs about 20
 
-METHODS: Mapping[EapType, Callable[[EapLogin, Rng], Method]] = {
-    EapType.MSCHAPV2: lambda login, rng: Mschapv2(login.identity, login.password, rng),
-}
-
 
 class EapPeer:
-    """One EAP dialogue.  Getters are nouns; `handle` is the only input."""
+    """One EAP dialogue.  Getters are nouns; `handle` takes packets, `resume` the user's answer to an `Ask`."""
 
     def __init__(self, login: EapLogin, rng: Rng) -> None:
         self._login = login
@@ -34,6 +28,7 @@ class EapPeer:
         self._method: Method | None = None
         self._refused: set[bytes] = set()  # type data by which a refused method is known
         self._last: tuple[bytes, bytes] | None = None  # request and our response to it
+        self._asked: tuple[bytes, EapPacket, Ask] | None = None  # the request that waits for the user
         self._rounds = 0
         self._finished = False
         self._notices: list[str] = []
@@ -45,7 +40,7 @@ class EapPeer:
 
     @property
     def msk(self) -> Secret | None:
-        """The shared secret of both last AUTH payloads, 64 octets; None unless finished."""
+        """The shared secret of both last AUTH payloads, 64 octets; None unless finished, or without a key."""
         if not self._finished or self._method is None or self._method.msk is None:
             return None
         return Secret(self._method.msk.reveal()[:64])
@@ -55,8 +50,8 @@ class EapPeer:
         """What the server wants the user to read (RFC 3748 section 5.2), without control characters."""
         return tuple(self._notices)
 
-    def handle(self, packet: bytes) -> bytes | None:
-        """The response to a request, None after Success.
+    def handle(self, packet: bytes) -> bytes | Ask | None:
+        """The response to a request, a question to the user, or None after Success.
 
         Raises `EapFailed` when the dialogue is over without success, `ProtocolError` for what is no EAP.
         """
@@ -74,19 +69,35 @@ class EapPeer:
             case EapCode.RESPONSE:
                 raise EapFailed(Kind.PEER_PROTOCOL, "an EAP response where a request is due")
 
-    def _respond(self, packet: bytes, request: EapPacket) -> bytes:
+    def resume(self, answer: Secret) -> bytes | Ask:
+        """The response to the request that `handle` asked the user about."""
+        if self._asked is None:
+            raise AssertionError("nobody was asked")
+        (packet, request, ask), self._asked = self._asked, None
+        return self._finish_response(packet, request, request.type or 0, ask.resume(answer))
+
+    def _respond(self, packet: bytes, request: EapPacket) -> bytes | Ask:
         self._rounds += 1
         if self._rounds > ROUNDS:
             raise EapFailed(Kind.PEER_PROTOCOL, f"more than {ROUNDS} EAP requests")
         # A repetition gets the same octets and is not processed again (RFC 3748 section 4.1).
         if self._last is not None and self._last[0] == packet:
             return self._last[1]
-        kind, data = self._answer(request)
-        response = EapPacket(EapCode.RESPONSE, request.identifier, kind, data).push()
+        if self._asked is not None:
+            raise EapFailed(Kind.PEER_PROTOCOL, "an EAP request before the last one was answered")
+        return self._finish_response(packet, request, *self._answer(request))
+
+    def _finish_response(
+        self, packet: bytes, request: EapPacket, kind: int, answer: bytes | Ask
+    ) -> bytes | Ask:
+        if isinstance(answer, Ask):
+            self._asked = (packet, request, answer)
+            return answer
+        response = EapPacket(EapCode.RESPONSE, request.identifier, kind, answer).push()
         self._last = (packet, response)
         return response
 
-    def _answer(self, request: EapPacket) -> tuple[int, bytes]:
+    def _answer(self, request: EapPacket) -> tuple[int, bytes | Ask]:
         """Type and type data of the response."""
         match request.type:
             case EapType.NOTIFICATION:
@@ -97,7 +108,7 @@ class EapPeer:
             case _:
                 return self._answer_method(request)
 
-    def _answer_method(self, request: EapPacket) -> tuple[int, bytes]:
+    def _answer_method(self, request: EapPacket) -> tuple[int, bytes | Ask]:
         """Once a method has begun there is no other (RFC 3748 section 2.1), so no Nak after it either."""
         if self._method is not None and request.type != self._method.TYPE:
             raise EapFailed(
@@ -105,18 +116,18 @@ class EapPeer:
                 f"{name_of(request.type or 0)} requested in the middle of {name_of(self._method.TYPE)}",
             )
         if self._method is not None:
-            return self._method.TYPE, self._method.answer(request.data)
+            return self._method.TYPE, self._method.answer(request)
         method = self._wanted(request.type)
         if method is None:
             return self._nak(request)
-        answer = method.answer(request.data)
+        answer = method.answer(request)
         self._method = method
         return method.TYPE, answer
 
     def _wanted(self, method: int | None) -> Method | None:
         """A run of the method, None where the login does not allow it."""
         allowed = [wanted for wanted in self._login.methods if wanted == method]
-        return METHODS[allowed[0]](self._login, self._rng) if allowed else None
+        return METHODS[allowed[0]].make(self._login, self._rng) if allowed else None
 
     def _nak(self, request: EapPacket) -> tuple[int, bytes]:
         """Name the methods that we want instead (RFC 3748 section 5.3), once for each that we do not."""
@@ -140,7 +151,7 @@ class EapPeer:
 
     def _conclude(self) -> None:
         """EAP-Success counts only after the method has succeeded by its own rules (RFC 3748 section 4.2)."""
-        if self._method is None or self._method.msk is None:
+        if self._method is None or not self._method.is_done:
             raise EapFailed(Kind.PEER_PROTOCOL, "EAP-Success before the method was done")
         self._finished = True
 

@@ -81,7 +81,7 @@ class FirstAuth:
         request = response.first(Eap)
         if request is None:
             raise Refusal(Kind.AUTH_METHOD, "the gateway does not ask for a login by EAP")
-        core.begin(EapRound(core, self.login, request.packet), sa, first=True)
+        EapRound(core, self.login).take(core, sa, request, now)
 
     def _prove(self, core: Core, sa: IkeSa, response: Message) -> None:
         """AUTH says which of the responses to IKE_SA_INIT the gateway really sent."""

@@ -8,6 +8,7 @@ from ..registry import ExchangeType
 
 if TYPE_CHECKING:
     from ..core import Core
+    from ..keys import Secret
     from ..message import Message
     from ..payloads import Payload
     from ..sa import IkeSa
@@ -28,3 +29,10 @@ class Exchange(Protocol):
 
     def process(self, core: Core, sa: IkeSa, response: Message, now: float) -> None:
         """Act on the response."""
+
+
+class Asking(Protocol):
+    """An exchange that cannot go on until the user has answered."""
+
+    def resume(self, core: Core, sa: IkeSa, answer: Secret, now: float) -> None:
+        """Go on with the answer; `ProtocolError` where that leads nowhere."""

@@ -5,16 +5,19 @@ By the time that this module runs, the gateway has been authenticated.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from ..authentication import check_shared_key, shared_key_auth
 from ..core import Core
+from ..eap.method import Ask
+from ..eap.methods import METHODS
 from ..eap.peer import EapPeer
 from ..errors import AuthenticationFailed
 from ..events import Kind
 from ..keys import Secret
 from ..message import Message
-from ..options import EapLogin
+from ..options import CertProof, EapLogin, Proof
 from ..payloads import Authentication, Eap, Payload
 from ..refusal import Refusal
 from ..registry import AuthMethod, ExchangeType
@@ -29,17 +32,17 @@ class EapRound:
 
     TYPE: ClassVar[ExchangeType] = ExchangeType.IKE_AUTH
 
-    def __init__(self, core: Core, login: Login, request: bytes) -> None:
+    def __init__(self, core: Core, login: Login) -> None:
         if not isinstance(core.config.login, EapLogin):
             raise AssertionError("EAP without an EAP login")
         self.login = login
-        self.peer = EapPeer(core.config.login, core.rng)
-        self.answer = self._answer(request)
-        self.rounds = 1
+        self.peer = EapPeer(_fitting(core.config.login, core.config.proof), core.rng)
+        self.response = b""
+        self.rounds = 0
 
     def build(self, core: Core, sa: IkeSa, now: float) -> tuple[Payload, ...]:
         """# --> IKE_AUTH { EAP }."""
-        return (Eap(self.answer),)
+        return (Eap(self.response),)
 
     def process(self, core: Core, sa: IkeSa, response: Message, now: float) -> None:
         """# <-- IKE_AUTH { EAP }."""
@@ -47,24 +50,36 @@ class EapRound:
         packet = response.first(Eap)
         if packet is None or self.rounds >= MAX_ROUNDS:
             raise Refusal(Kind.PEER_PROTOCOL, "the gateway broke off the EAP dialogue")
+        self.take(core, sa, packet, now)
+
+    def take(self, core: Core, sa: IkeSa, packet: Eap, now: float) -> None:
+        """The gateway's next EAP packet."""
         self.rounds += 1
-        answer = self.peer.handle(packet.packet)
-        if answer is None:
-            core.begin(FinalAuth(self.login, self._shared_key(sa)), sa, first=True)
-            return
-        self.answer = answer
-        core.begin(self, sa, first=True)
+        self._go_on(core, sa, self.peer.handle(packet.packet), now)
 
-    def _answer(self, request: bytes) -> bytes:
-        answer = self.peer.handle(request)
-        if answer is None:
-            raise Refusal(Kind.AUTH_METHOD, "the gateway ended EAP before it began")
-        return answer
+    def resume(self, core: Core, sa: IkeSa, answer: Secret, now: float) -> None:
+        """The user has answered what the gateway asked for."""
+        self._go_on(core, sa, self.peer.resume(answer), now)
 
-    def _shared_key(self, sa: IkeSa) -> Secret | None:
-        if not self.peer.finished:
-            raise Refusal(Kind.AUTH_METHOD, "the EAP dialogue did not finish")
-        return self.peer.msk
+    def _go_on(self, core: Core, sa: IkeSa, outcome: bytes | Ask | None, now: float) -> None:
+        match outcome:
+            case Ask(kind, prompt):
+                core.ask(self, sa, kind, prompt, now)
+            case bytes():
+                self.response = outcome
+                core.begin(self, sa, first=True)
+            case None:
+                core.begin(FinalAuth(self.login, self.peer.msk), sa, first=True)
+
+
+def _fitting(login: EapLogin, proof: Proof) -> EapLogin:
+    """The login without methods that hand the password to whom only a shared key has proven."""
+    if isinstance(proof, CertProof):
+        return login
+    methods = tuple(method for method in login.methods if METHODS[method].keyed)
+    if not methods:
+        raise Refusal(Kind.AUTH_METHOD, "this EAP method needs a gateway that shows a certificate")
+    return replace(login, methods=methods)
 
 
 class FinalAuth:

@@ -72,5 +72,5 @@ def proof_for(answer: bytes, password: Secret = PASSWORD) -> bytes:
 def answered(to: EapPeer, packet: bytes) -> bytes:
     """The peer's response, which there must be."""
     response = to.handle(packet)
-    assert response is not None
+    assert isinstance(response, bytes)
     return response

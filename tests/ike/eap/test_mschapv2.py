@@ -27,9 +27,11 @@ from client.ike.eap.mschapv2 import (
     push_failure,
     session_key,
 )
+from client.ike.eap.packet import EapPacket
 from client.ike.errors import InvalidSyntax, ProtocolError
 from client.ike.events import Kind
 from client.ike.keys import Secret
+from client.ike.registry import EapCode, EapType
 from tests.ike.eap.dialogue import CHALLENGE, PASSWORD, USER, seeded
 from tests.ike.published import Vector, load, source
 
@@ -67,14 +69,14 @@ def test_the_peer_answers_the_published_dialogue(vector: Vector) -> None:
     )
     # <-- Challenge
     body = push_challenge(vector.octets("authenticator_challenge"), "server")
-    answer = method.answer(Packet(OpCode.CHALLENGE, 5, body).push())
+    answer = method.answer(_of(Packet(OpCode.CHALLENGE, 5, body)))
     # --> Response: op-code, identifier, MS-Length, Value-Size, challenge, eight zeroes, proof, flags, name
     wanted = "02 05 003a 31" + vector.text("peer_challenge") + "00" * 8 + vector.text("nt_response") + "00"
     assert answer == bytes.fromhex(wanted) + b"User"
     assert method.msk is None
     # <-- Success
     text = b"S=" + vector.text("authenticator_response").encode()
-    assert method.answer(Packet(OpCode.SUCCESS, 5, text).push()) == b"\x03"
+    assert method.answer(_of(Packet(OpCode.SUCCESS, 5, text))) == b"\x03"
     assert method.msk == session_key(Secret(vector.octets("password_hash")), vector.octets("nt_response"))
 
 
@@ -108,8 +110,12 @@ def _asked() -> Asked:
     return Asked(method, answer, authenticator_response(nt_hash(PASSWORD), response.proof, digest))
 
 
-def _packet(opcode: int, body: bytes = b"") -> bytes:
-    return Packet(opcode, 1, body).push()
+def _packet(opcode: int, body: bytes = b"") -> EapPacket:
+    return _of(Packet(opcode, 1, body))
+
+
+def _of(packet: Packet) -> EapPacket:
+    return EapPacket(EapCode.REQUEST, 1, EapType.MSCHAPV2, packet.push())
 
 
 def _wrong(proof: bytes) -> bytes:
@@ -198,7 +204,7 @@ def test_our_own_failure_text_is_understood() -> None:
 
 
 def test_ms_length_must_be_the_size_of_the_data() -> None:
-    good = _packet(OpCode.CHALLENGE, push_challenge(CHALLENGE, "x" * 200))
+    good = _packet(OpCode.CHALLENGE, push_challenge(CHALLENGE, "x" * 200)).data
     assert Packet.pull(good).push() == good
     for length in set(range(601)) - {len(good)}:
         with pytest.raises(InvalidSyntax):
@@ -228,5 +234,5 @@ def test_any_octets_raise_one_family_only(packets: list[bytes]) -> None:
     method = Mschapv2(USER, PASSWORD, seeded("method"))
     for packet in packets:
         with suppress(ProtocolError):
-            method.answer(packet)
+            method.answer(EapPacket(EapCode.REQUEST, 1, EapType.MSCHAPV2, packet))
     assert method.msk is None

@@ -1,0 +1,48 @@
+"""The registry of EAP methods: one row for each that the peer can use; nothing else knows their properties."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ..events import Kind, Rng
+from ..keys import Secret
+from ..options import EapLogin
+from ..registry import EapType
+from .method import EapFailed, Method
+from .mschapv2 import Mschapv2
+from .password import Gtc, Md5, Otp
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One method.
+
+    `keyed`: it derives a key, which binds it to the IKE SA.  `mutual`: the server proves itself by it, against
+    dictionary attacks too, so that it may stand for the gateway's certificate (RFC 5998 section 4).
+    """
+
+    word: str  # in profiles
+    make: Callable[[EapLogin, Rng], Method]
+    keyed: bool
+    mutual: bool = False
+
+
+def _password(login: EapLogin) -> Secret:
+    """What the method cannot begin without."""
+    password = login.take_password()
+    if password is None:
+        raise EapFailed(Kind.AUTH_NEEDS_SECRET, "the one-time code has been used: another one is needed")
+    return password
+
+
+METHODS: Mapping[EapType, Row] = {
+    EapType.MD5: Row("md5", lambda login, _rng: Md5(_password(login)), keyed=False),
+    EapType.OTP: Row("otp", lambda _login, _rng: Otp(None), keyed=False),
+    EapType.GTC: Row("gtc", lambda login, _rng: Gtc(login.take_password()), keyed=False),
+    EapType.MSCHAPV2: Row(
+        "mschapv2", lambda login, rng: Mschapv2(login.identity, _password(login), rng), keyed=True
+    ),
+}
+
+BY_WORD: Mapping[str, EapType] = {row.word: kind for kind, row in METHODS.items()}

@@ -1,0 +1,177 @@
+"""The servers' side of EAP methods, for the embedded gateway: small, strict, and for throw-away passwords only."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import ClassVar, Protocol
+
+from ..ike.eap import mschapv2
+from ..ike.eap.packet import EapPacket
+from ..ike.eap.password import md5_digest, pull_md5
+from ..ike.events import Rng
+from ..ike.keys import Secret
+from ..ike.registry import EapType
+
+
+class Outcome(Enum):
+    """How a method ends."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+class ServerMethod(Protocol):
+    """One run of a method; `identifier` is that of the EAP request which the returned type data go into."""
+
+    TYPE: ClassVar[EapType]
+
+    @property
+    def msk(self) -> Secret | None:
+        """64 octets once the method has succeeded, None without a key."""
+        ...
+
+    def begin(self, identifier: int) -> bytes:
+        """Type data of the first request."""
+        ...
+
+    def judge(self, response: EapPacket, identifier: int) -> bytes | Outcome:
+        """What follows a response: type data of the next request, or the end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Who may log in: passwords in UTF-8, and one-time codes that are asked for besides or instead."""
+
+    passwords: Mapping[str, Secret]
+    codes: Mapping[str, Secret] = field(default_factory=dict)
+    name: str = "lab"
+
+
+class _State(Enum):
+    """What EAP-MSCHAPv2 waits for."""
+
+    RESPONSE = "the answer to its challenge"
+    ACKNOWLEDGED = "the word that its proof was accepted"
+    REFUSED = "the word that its refusal was read"
+
+
+class Mschapv2Server:
+    """EAP-MSCHAPv2 (RFC 2759)."""
+
+    TYPE: ClassVar[EapType] = EapType.MSCHAPV2
+
+    def __init__(self, accounts: Accounts, identity: str, rng: Rng) -> None:
+        self._accounts = accounts
+        self._rng = rng
+        self._state = _State.RESPONSE
+        self._challenge = rng(mschapv2.CHALLENGE_SIZE)
+        self._key: Secret | None = None
+        self.msk: Secret | None = None
+
+    def begin(self, identifier: int) -> bytes:
+        """The challenge."""
+        body = mschapv2.push_challenge(self._challenge, self._accounts.name)
+        return mschapv2.Packet(mschapv2.OpCode.CHALLENGE, identifier, body).push()
+
+    def judge(self, response: EapPacket, identifier: int) -> bytes | Outcome:
+        """A proof of our own for the right answer, a Failure request for a wrong one."""
+        if self._state is _State.RESPONSE:
+            return self._check(mschapv2.Packet.pull(response.data), identifier)
+        if self._state is _State.ACKNOWLEDGED and response.data[:1] == bytes([mschapv2.OpCode.SUCCESS]):
+            self.msk = self._key
+            return Outcome.SUCCESS
+        return Outcome.FAILURE
+
+    def _check(self, packet: mschapv2.Packet, identifier: int) -> bytes | Outcome:
+        if packet.opcode != mschapv2.OpCode.RESPONSE:
+            return Outcome.FAILURE
+        response = mschapv2.Response.pull(packet.body)
+        password = self._accounts.passwords.get(response.name)
+        # An unknown name costs the same work as a wrong password.
+        password_hash = mschapv2.nt_hash(password or Secret(self._rng(16)))
+        digest = mschapv2.challenge_hash(response.challenge, self._challenge, response.name)
+        right = hmac.compare_digest(mschapv2.nt_response(password_hash, digest), response.proof)
+        if password is None or not right:
+            self._state = _State.REFUSED
+            body = mschapv2.push_failure(self._rng(mschapv2.CHALLENGE_SIZE))
+            return mschapv2.Packet(mschapv2.OpCode.FAILURE, identifier, body).push()
+        self._state = _State.ACKNOWLEDGED
+        self._key = mschapv2.session_key(password_hash, response.proof)
+        proof = mschapv2.authenticator_response(password_hash, response.proof, digest)
+        return mschapv2.Packet(mschapv2.OpCode.SUCCESS, identifier, b"S=" + proof + b" M=Welcome").push()
+
+
+class Md5Server:
+    """EAP-MD5 (RFC 3748 section 5.4)."""
+
+    TYPE: ClassVar[EapType] = EapType.MD5
+
+    def __init__(self, accounts: Accounts, identity: str, rng: Rng) -> None:
+        self._password = accounts.passwords.get(identity)
+        self._challenge = rng(16)
+        self.msk: Secret | None = None
+
+    def begin(self, identifier: int) -> bytes:
+        """The challenge, its size in front."""
+        return bytes([len(self._challenge)]) + self._challenge
+
+    def judge(self, response: EapPacket, identifier: int) -> Outcome:
+        """The digest is right or not."""
+        if self._password is None:
+            return Outcome.FAILURE
+        wanted = md5_digest(response.identifier, self._password, self._challenge)
+        right = hmac.compare_digest(pull_md5(response.data), wanted)
+        return Outcome.SUCCESS if right else Outcome.FAILURE
+
+
+class GtcServer:
+    """EAP-GTC (RFC 3748 section 5.6): the password, and the user's code where there is one."""
+
+    TYPE: ClassVar[EapType] = EapType.GTC
+
+    def __init__(self, accounts: Accounts, identity: str, rng: Rng) -> None:
+        password, code = accounts.passwords.get(identity), accounts.codes.get(identity)
+        self._wanted = [wanted for wanted in (password, code) if wanted is not None]
+        self._known = bool(self._wanted)
+        self.msk: Secret | None = None
+
+    def begin(self, identifier: int) -> bytes:
+        """Ask for the password."""
+        return b"Password: "
+
+    def judge(self, response: EapPacket, identifier: int) -> bytes | Outcome:
+        """The next question, or the end."""
+        if not self._wanted or Secret(response.data) != self._wanted.pop(0):
+            return Outcome.FAILURE
+        return b"Code of your token: " if self._wanted else Outcome.SUCCESS
+
+
+class OtpServer:
+    """EAP-OTP (RFC 3748 section 5.5): a challenge, and the code that the user's calculator makes of it."""
+
+    TYPE: ClassVar[EapType] = EapType.OTP
+
+    def __init__(self, accounts: Accounts, identity: str, rng: Rng) -> None:
+        self._code = accounts.codes.get(identity)
+        self.msk: Secret | None = None
+
+    def begin(self, identifier: int) -> bytes:
+        """A challenge in the form of RFC 2289."""
+        return b"otp-sha1 487 lab4711"
+
+    def judge(self, response: EapPacket, identifier: int) -> Outcome:
+        """The code is right or not."""
+        right = self._code is not None and Secret(response.data) == self._code
+        return Outcome.SUCCESS if right else Outcome.FAILURE
+
+
+SERVERS: Mapping[EapType, Callable[[Accounts, str, Rng], ServerMethod]] = {
+    EapType.MD5: Md5Server,
+    EapType.OTP: OtpServer,
+    EapType.GTC: GtcServer,
+    EapType.MSCHAPV2: Mschapv2Server,
+}
