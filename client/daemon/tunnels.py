@@ -64,6 +64,7 @@ class Tunnels:
         self._entries: dict[Key, Entry] = {}
         self._network = NetworkState()
         self._serials = count(1)
+        self._writing = asyncio.Lock()  # wishes are written one after the other, in the order of their coming
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(tuple(self._entries.values()))
@@ -85,9 +86,15 @@ class Tunnels:
         entry = entry or self._add(order)
         entry.order = order
         self.questions.withdraw(order.key)
-        self._intents.keep(_intent(order))
-        await entry.driver.want(wish, renew=not is_same)
+        await asyncio.gather(entry.driver.want(wish, renew=not is_same), self._keep(order))
+        if not entry.driver.wanted:  # it has ended while it was written down
+            self._intents.forget(order.key)
         return entry.status
+
+    async def _keep(self, order: Order) -> None:
+        """A slow disk delays the answer, but not the tunnel."""
+        async with self._writing:
+            await asyncio.to_thread(self._intents.keep, _intent(order))
 
     async def restore(self, order: Order) -> None:
         """Want a tunnel that was wanted before the daemon was restarted."""
