@@ -64,7 +64,7 @@ class KernelDataPath:
         self._monitor = monitor
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[DataPathEvent | IkeDatagram] = asyncio.Queue()
-        self._watch = Watch()
+        self._watch = Watch(_boot_time())
         self._natt: list[_Natt] = []  # the last one is in use
         self._spis: dict[int, int] = {}  # inbound SPI by either SPI
         self._peer_seen: Endpoint | None = None
@@ -76,13 +76,18 @@ class KernelDataPath:
         self._observer = asyncio.create_task(self._observe())
 
     @classmethod
-    async def start(cls, link_name: str, mtu: int, limits: Limits | None = None) -> KernelDataPath:
-        """Make the xfrm interface, down and without addresses."""
+    async def start(
+        cls, link_name: str, mtu: int, limits: Limits | None = None, *, migrate: bool = True
+    ) -> KernelDataPath:
+        """Make the xfrm interface, down and without addresses.
+
+        `migrate`: have the kernel itself move SAs, where it can.
+        """
         worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="xfrm")
         monitor = Monitor((Group.EXPIRE, Group.MAPPING))
         try:
             loop = asyncio.get_running_loop()
-            tunnel = await loop.run_in_executor(worker, _open, link_name, mtu, limits or Limits())
+            tunnel = await loop.run_in_executor(worker, _open, link_name, mtu, limits or Limits(), migrate)
         except BaseException:
             monitor.close()
             worker.shutdown(wait=False)
@@ -121,7 +126,8 @@ class KernelDataPath:
         for spi_in in await self._do(lambda: self._tunnel.bind(outer)):
             self._ended.add(spi_in)
             self._events.put_nowait(SoftLimit(spi_in, sequence=True))
-        self._watch.note_move(_boot_time())
+        if len(self._natt) > 1:
+            self._watch.note_move(_boot_time())
         self._stirred.set()
 
     async def counters(self) -> tuple[Counters, ...]:
@@ -187,7 +193,9 @@ class KernelDataPath:
 
     def _abandon(self, reason: str) -> None:
         """Nothing is heard or read any more."""
-        self._failure = self._failure or reason
+        if self._failure:
+            return
+        self._failure = reason
         self._loop.remove_reader(self._monitor)
         self._monitor.close()
         for natt in self._natt:
@@ -208,7 +216,7 @@ class KernelDataPath:
             case SaExpired(sa, hard) if (spi_in := self._spis.get(sa.spi)) is not None:
                 if hard:
                     self._ended.add(spi_in)
-                self._put(self._watch.note_limit(spi_in, sa.usage, hard=hard))
+                self._put(self._watch.note_limit(spi_in, hard=hard))
             case MappingChanged(spi, source, port) if spi in self._spis:
                 remote = Endpoint(source, port)
                 if remote != self._peer_seen:
@@ -253,10 +261,10 @@ class KernelDataPath:
         natt.opened.close()
 
 
-def _open(link: str, mtu: int, limits: Limits) -> XfrmTunnel:
+def _open(link: str, mtu: int, limits: Limits, migrate: bool) -> XfrmTunnel:
     tables = Xfrm()
     try:
-        return XfrmTunnel(tables, make_link(link, mtu, IF_IDS), limits)
+        return XfrmTunnel(tables, make_link(link, mtu, IF_IDS), limits, migrates=migrate)
     except OSError:
         tables.close()
         raise

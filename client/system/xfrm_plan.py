@@ -40,7 +40,7 @@ _MAPPING_INTERVAL = 1  # seconds
 _PRIORITY = 1000
 _MOST_FLOWS = 256
 _OUTPUT_MARK = Mark(MARK, MARK_MASK)
-SOFT_PACKETS = (1 << 32) // 4 * 3  # without ESN (RFC 4303 section 3.3.3): time for a rekey is left
+SOFT_SEQUENCE = (1 << 32) // 4 * 3  # without ESN (RFC 4303 section 3.3.3): time for a rekey is left
 
 _ICMP, _ICMPV6, _MOBILITY = 1, 58, 135
 _TYPED = frozenset({_ICMP, _ICMPV6, _MOBILITY})  # type and code stand for both ports
@@ -93,7 +93,6 @@ def pair_of(child: ChildSa, reqid: int, if_id: int, outer: Outer, limits: Limits
         common,
         replay=Replay(_OUTBOUND_WINDOW),
         output_mark=_OUTPUT_MARK,
-        limits=limits if algorithms.esn else replace(limits, soft_packets=SOFT_PACKETS),
     )
     return Pair(child, inbound, outbound).moved(outer)
 

@@ -17,7 +17,7 @@ from typing import Protocol
 from ..ike.events import ChildSa
 from .xfrm import XfrmRefused
 from .xfrm_model import Direction, Flow, Limits, Policy, PolicyReport, Sa, SaId, SaReport, Usage
-from .xfrm_plan import Outer, Pair, changes, pair_of, policies
+from .xfrm_plan import SOFT_SEQUENCE, Outer, Pair, changes, pair_of, policies
 
 IF_IDS = range(0x73000001, 0x73010000)
 """Interface numbers of ours; whatever bears one is ours."""
@@ -243,7 +243,8 @@ def _is_spent(sa: Sa, report: SaReport | None) -> bool:
     if report is None:
         return False
     limits, usage = sa.limits, report.usage
-    return usage.packets >= limits.soft_packets or usage.octets >= limits.soft_octets
+    low = not sa.esn and report.replay is not None and report.replay.sent >= SOFT_SEQUENCE
+    return low or usage.packets >= limits.soft_packets or usage.octets >= limits.soft_octets
 
 
 def _differ_in_ports_only(old: Sa, new: Sa) -> bool:

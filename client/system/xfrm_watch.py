@@ -11,8 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .datapath import Activity, Counters, DataPathEvent, FirstInbound, PathCarries, SoftLimit
-from .xfrm_model import Usage
-from .xfrm_plan import SOFT_PACKETS
+from .xfrm_plan import SOFT_SEQUENCE
 from .xfrm_tunnel import Reading
 
 EAGER, BUSY, IDLE = 0.02, 0.25, 1.0
@@ -31,10 +30,11 @@ class _Seen:
 class Watch:
     """Getters: `counters`, `pause`.  Inputs: `note`, `expect_inbound`, `note_move`."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: float) -> None:
+        """Begins before anything is carried."""
         self._seen: dict[int, _Seen] = {}
         self._rows: dict[int, Counters] = {}
-        self._read_at = 0.0
+        self._read_at = now
         self._told = Activity(0.0, 0.0)
         self._told_at = 0.0
         self._inbound_at = self._outbound_at = 0.0
@@ -73,7 +73,7 @@ class Watch:
             if not seen.packets_in and row.packets_in:
                 events.append(FirstInbound(spi_in))
             if reading.spent:
-                events += self.note_limit(spi_in, Usage(packets=row.packets_out))
+                events += self.note_limit(spi_in, sequence=row.packets_out >= SOFT_SEQUENCE)
             came |= row.packets_in > seen.packets_in
             went |= row.packets_out > seen.packets_out
             seen.packets_in, seen.packets_out = row.packets_in, row.packets_out
@@ -85,13 +85,13 @@ class Watch:
         self._read_at = now
         return events + self._tell(now)
 
-    def note_limit(self, spi_in: int, usage: Usage, *, hard: bool = False) -> list[DataPathEvent]:
+    def note_limit(self, spi_in: int, *, sequence: bool = False, hard: bool = False) -> list[DataPathEvent]:
         """An SA has reached a limit, which is told once for each Child SA, and again at the hard one."""
         seen = self._seen.setdefault(spi_in, _Seen())
         if seen.told_limit and not hard:
             return []
         seen.told_limit = True
-        return [SoftLimit(spi_in, sequence=usage.packets >= SOFT_PACKETS)]
+        return [SoftLimit(spi_in, sequence)]
 
     def _note_inbound(self, now: float) -> list[DataPathEvent]:
         """The gap of a move is told so that it is never shorter than it was."""
@@ -111,12 +111,13 @@ class Watch:
 
 
 def _counters(reading: Reading) -> Counters:
+    """What went out is counted by sequence numbers: the kernel counts a train of segments as one packet."""
     inbound, outbound = reading.inbound, reading.outbound
     return Counters(
         spi_in=reading.spi_in,
         packets_in=inbound.usage.packets if inbound is not None else 0,
         octets_in=inbound.usage.octets if inbound is not None else 0,
-        packets_out=outbound.usage.packets if outbound is not None else 0,
+        packets_out=outbound.replay.sent if outbound is not None and outbound.replay is not None else 0,
         octets_out=outbound.usage.octets if outbound is not None else 0,
         dropped=inbound.dropped if inbound is not None else 0,
     )

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from client.ike.events import Endpoint, EspAlgorithms, Path
 from client.system.datapath import DataPathEvent
@@ -115,7 +115,16 @@ async def install(one: End, other: End, algorithms: EspAlgorithms = AES_GCM, see
         await end.data_path.install(child, Path("wire", end.local, peer.local))
 
 
-async def udp_echo(one: End, other: End, version: int, size: int = 1000, patience: float = 1.0) -> bool:
+class Place(Protocol):
+    """Where one end of a tunnel is."""
+
+    @property
+    def namespace(self) -> Namespace: ...
+    @property
+    def number(self) -> int: ...
+
+
+async def udp_echo(one: Place, other: Place, version: int, size: int = 1000, patience: float = 1.0) -> bool:
     """Whether a datagram of so many octets comes back unchanged in time, or another one after it."""
     family = socket.AF_INET6 if version == 6 else socket.AF_INET
     loop = asyncio.get_running_loop()
@@ -136,7 +145,7 @@ async def udp_echo(one: End, other: End, version: int, size: int = 1000, patienc
         return False
 
 
-async def tcp_transfer(one: End, other: End, version: int, size: int) -> bool:
+async def tcp_transfer(one: Place, other: Place, version: int, size: int) -> bool:
     """Whether a stream of so many octets, first to second end, arrives with the same SHA-256."""
     family = socket.AF_INET6 if version == 6 else socket.AF_INET
     loop = asyncio.get_running_loop()
@@ -158,7 +167,7 @@ async def tcp_transfer(one: End, other: End, version: int, size: int) -> bool:
     return digest.digest() == hashlib.sha256(data).digest()
 
 
-async def ping(one: End, other: End, version: int) -> bool:
+async def ping(one: Place, other: Place, version: int) -> bool:
     """Whether the other end's inner address answers an ICMP echo."""
     family, protocol, request = (socket.AF_INET, 1, 8) if version == 4 else (socket.AF_INET6, 58, 128)
     loop = asyncio.get_running_loop()

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pyroute2 import IPRoute
 
@@ -69,16 +69,7 @@ class Namespace:
 
     def up(self, name: str, *addresses: str) -> None:
         """Give a link these addresses (with prefix lengths) and turn it on."""
-
-        def use(route: IPRoute) -> None:
-            index = route.link_lookup(ifname=name)[0]
-            for address in addresses:
-                host, length = address.split("/")
-                extra = {"flags": 2} if ":" in host else {}  # no duplicate address detection
-                route.addr("add", index=index, address=host, prefixlen=int(length), **extra)
-            route.link("set", index=index, state="up")
-
-        self.netlink(use)
+        self.netlink(partial(_turn_on, name, addresses))
 
     def links(self) -> list[str]:
         """Names of all links in here."""
@@ -94,8 +85,24 @@ def _namespace() -> Namespace:
     return made
 
 
-def _add_veth(name: str, peer: dict[str, Any], route: IPRoute) -> None:
-    route.link("add", ifname=name, kind="veth", peer=peer)
+def _turn_on(name: str, addresses: tuple[str, ...], route: IPRoute) -> None:
+    index = route.link_lookup(ifname=name)[0]
+    for address in addresses:
+        host, length = address.split("/")
+        extra = {"flags": 2} if ":" in host else {}  # no duplicate address detection
+        route.addr("add", index=index, address=host, prefixlen=int(length), **extra)
+    route.link("set", index=index, state="up")
+
+
+def _add_wires(other: Namespace, route: IPRoute) -> None:
+    for name in ("wire", "spare"):
+        route.link("add", ifname=name, kind="veth", peer={"ifname": name, "net_ns_fd": other.fd})
+
+
+def _turn_all_on(number: int, route: IPRoute) -> None:
+    _turn_on("lo", (), route)
+    _turn_on("wire", (f"192.0.2.{number}/24", f"2001:db8::{number}/64"), route)
+    _turn_on("spare", (f"198.51.100.{number}/24", f"2001:db8:1::{number}/64"), route)
 
 
 @contextmanager
@@ -106,13 +113,9 @@ def two_namespaces() -> Iterator[tuple[Namespace, Namespace]]:
     """
     one, other = _namespace(), _namespace()
     try:
-        for name in ("wire", "spare"):
-            peer = {"ifname": name, "net_ns_fd": other.fd}
-            one.netlink(partial(_add_veth, name, peer))
+        one.netlink(partial(_add_wires, other))
         for number, namespace in enumerate((one, other), start=1):
-            namespace.up("lo")
-            namespace.up("wire", f"192.0.2.{number}/24", f"2001:db8::{number}/64")
-            namespace.up("spare", f"198.51.100.{number}/24", f"2001:db8:1::{number}/64")
+            namespace.netlink(partial(_turn_all_on, number))
         yield one, other
     finally:
         os.close(one.fd)

@@ -38,9 +38,7 @@ WIDE = Replay(1024)
 
 GCM = Aead("rfc4106(gcm(aes))", Secret(bytes(range(36))), 16)
 CHACHA = Aead("rfc7539esp(chacha20,poly1305)", Secret(bytes(range(36))), 16)
-CBC = CipherWithHmac(
-    "cbc(aes)", Secret(bytes(range(32))), "hmac(sha256)", Secret(bytes(range(32, 64))), 16
-)
+CBC = CipherWithHmac("cbc(aes)", Secret(bytes(range(32))), "hmac(sha256)", Secret(bytes(range(32, 64))), 16)
 PLAIN = Sa(HERE, THERE, 0x11223344, 7, IF_ID, GCM, output_mark=MARK)
 PLAIN6 = Sa(HERE6, THERE6, 0x55667788, 8, IF_ID, CBC)
 FLOW = Flow(IPv4Network("10.77.1.5/32"), IPv4Network("10.77.0.0/24"))
