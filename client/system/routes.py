@@ -8,7 +8,6 @@ it did not make.
 from __future__ import annotations
 
 import errno
-import logging
 import socket
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -26,24 +25,19 @@ from pyroute2.netlink.rtnl.rtmsg import rtmsg
 from ..ike.events import Interface, Network
 from ..rtnetlink import Rtnetlink, message
 from ..tunnel.model import MAIN_TABLE, OWN_LINKS, RULE_PRIORITY, LinkEntry, RouteEntry, RuleEntry
-from .nft import Nftables
 from .plan import (
     Actual,
     DropAddress,
-    DropGuard,
     DropLink,
     DropRoute,
     DropRule,
     PutAddress,
-    PutGuard,
     PutRoute,
     PutRule,
     PutSysctl,
     SetLink,
     Step,
 )
-
-_log = logging.getLogger(__name__)
 
 _OWN_KINDS = frozenset({"tun", "xfrm"})
 _OWN_PRIORITIES = range(RULE_PRIORITY, RULE_PRIORITY + 10)
@@ -67,7 +61,6 @@ _VERSIONS = {family: version for version, family in _FAMILIES.items()}
 _DEFAULTS = {4: "0.0.0.0/0", 6: "::/0"}
 _SYSCTLS = Path("/proc/sys")
 
-_READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT})
 _ALREADY_SO = frozenset({errno.EEXIST})
 _ALREADY_GONE = frozenset({errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EADDRNOTAVAIL})
 _NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EOPNOTSUPP, errno.EACCES})
@@ -78,9 +71,7 @@ _UPLINK_WENT = frozenset({errno.ENODEV, errno.ENETDOWN, errno.ENETUNREACH, errno
 class Kernel:
     """The namespace of the calling thread; blocking, and not to be used where an event loop runs."""
 
-    def __init__(self, packet_filter: Nftables | None = None) -> None:
-        """`packet_filter` knows what it has put there; a new one takes whatever stands there for somebody else's."""
-        self._filter = packet_filter if packet_filter is not None else Nftables()
+    def __init__(self) -> None:
         self._netlink = Rtnetlink()
         self._indices: dict[str, int] = {}
 
@@ -107,8 +98,7 @@ class Kernel:
                 if not found["flags"] & _IFF_UP:
                     down.add(name)
         rules, routes = tuple(self._rules(table)), tuple(self._routes(table))
-        guard = self._filter.read()
-        return Actual(tuple(entries), frozenset(down), rules, routes, dict(_settings(sysctls)), guard)
+        return Actual(tuple(entries), frozenset(down), rules, routes, dict(_settings(sysctls)))
 
     def perform(self, step: Step, table: int) -> None:
         """Carry a step out; it is no error if that has been done already.  `OSError` where it fails."""
@@ -120,10 +110,6 @@ class Kernel:
 
     def _perform(self, step: Step, table: int) -> None:
         match step:
-            case PutGuard(rules):
-                self._filter.replace(rules)
-            case DropGuard():
-                self._filter.remove()
             case PutRule(rule):
                 self._netlink.change(rtnl.RTM_NEWRULE, _rule_message(rule), _ADD)
             case DropRule(rule):
@@ -142,7 +128,7 @@ class Kernel:
             case DropAddress(link, interface):
                 self._netlink.change(rtnl.RTM_DELADDR, self._address_message(link, interface))
             case PutSysctl(key, value):
-                _set(key, value)
+                (_SYSCTLS / key).write_text(f"{value}\n")
             case _:
                 assert_never(step)
 
@@ -332,16 +318,6 @@ def _rule_message(rule: RuleEntry) -> Any:  # noqa: ANN401
         action=FR_ACT_TO_TBL,
         flags=_FIB_RULE_INVERT if rule.unmarked else 0,
     )
-
-
-def _set(key: str, value: str) -> None:
-    """Settings defend in depth: where /proc/sys is read-only, the tunnel stands all the same."""
-    try:
-        (_SYSCTLS / key).write_text(f"{value}\n")
-    except OSError as error:
-        if error.errno not in _READ_ONLY:
-            raise
-        _log.warning("%s stays as it is: %s", key, error.strerror)
 
 
 def _settings(keys: Collection[str]) -> Iterator[tuple[str, str]]:
