@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..ike.events import Failure, Kind
 from .backoff import delay, retries_left
 from .events import Apply, AskSecret, DropSession, Release, Resolve, StartSession
@@ -20,7 +22,8 @@ SETTLED = 30.0
 """A session that stood so long was a success: what ends it starts a new row of failures."""
 
 PATH_KINDS = (Kind.NET_NO_RESPONSE, Kind.NET_NO_PATH)
-MENDED_BY_SECRET = (Kind.AUTH_REJECTED, Kind.AUTH_NEEDS_SECRET)
+ANSWER_WITHIN = 120.0
+"""Seconds that the user has for a question."""
 
 
 def begin(turn: Turn) -> None:
@@ -103,15 +106,29 @@ def lost(turn: Turn, failure: Failure, since: float) -> None:
 
 
 def give_up(turn: Turn, failure: Failure) -> None:
-    """Only the user can help.  What has never stood leaves nothing behind; what has stood keeps its guard."""
+    """Only the user can help.  What has never stood leaves nothing behind; what has stood keeps its guard.
+
+    A login that lacks something has not failed yet: it goes on with the answer.
+    """
     turn.know(last_failure=failure)
-    if not turn.tunnel.steadfast:
+    lacks = failure.kind is Kind.AUTH_NEEDS_SECRET and not failure.final  # final: asked, and not answered
+    if not turn.tunnel.steadfast and not lacks:
         turn.know(wanted=False)
         release(turn, failure)
-        return
-    turn.enter(Blocked(failure, guarded=True))
-    if failure.kind in MENDED_BY_SECRET:
+    elif lacks or failure.kind is Kind.AUTH_REJECTED:
+        turn.enter(Blocked(failure, guarded=True, until=turn.now + ANSWER_WITHIN))
         turn.do(AskSecret(failure))
+    else:
+        turn.enter(Blocked(failure, guarded=True))
+
+
+def not_answered(turn: Turn, state: Blocked) -> None:
+    """The user does not answer: what has stood waits for the next `up`, the rest is given up."""
+    if turn.tunnel.steadfast:
+        turn.enter(replace(state, until=None))
+    else:
+        turn.know(wanted=False)
+        release(turn, state.failure)
 
 
 def release(turn: Turn, outcome: Failure | None = None) -> None:

@@ -22,6 +22,7 @@ from .attempts import (
     finish,
     give_up,
     lost,
+    not_answered,
     release,
 )
 from .events import (
@@ -36,6 +37,7 @@ from .events import (
     DropSession,
     Event,
     Moved,
+    NotAnswered,
     NotMoved,
     OtherAddresses,
     Probe,
@@ -96,10 +98,11 @@ def _dispatch(turn: Turn, event: Event) -> None:
             _user_up(turn, event)
         case UserDown(force):
             _user_down(turn, force=force)
-        case SecretMissing(config, failure):
-            turn.know(config=config, wanted=True, steadfast=True)
-            turn.do(Apply(None))
-            give_up(turn, failure)
+        case SecretMissing():
+            _secret_missing(turn, event)
+        case NotAnswered():
+            if isinstance(turn.tunnel.state, Blocked) and turn.tunnel.state.until is not None:
+                not_answered(turn, turn.tunnel.state)
         case NetworkChange():
             network_changed(turn, event)
         case Resolved(addresses):
@@ -151,6 +154,15 @@ def _user_up(turn: Turn, event: UserUp) -> None:
             begin_fresh(turn)
         case _:
             pass
+
+
+def _secret_missing(turn: Turn, event: SecretMissing) -> None:
+    """Asked for before anything is begun; while something is under way nobody asks."""
+    if isinstance(turn.tunnel.state, Off | Blocked):
+        steadfast = event.restored or (turn.tunnel.wanted and turn.tunnel.steadfast)
+        turn.know(config=event.config, wanted=True, steadfast=steadfast)
+        turn.do(Apply(None))
+        give_up(turn, event.failure)
 
 
 def _user_down(turn: Turn, *, force: bool) -> None:
@@ -331,6 +343,8 @@ def _timer(turn: Turn) -> None:
             standing_timer(turn, state)
         case Waiting(until=float(until)) if until <= turn.now:
             begin(turn)
+        case Blocked(until=float(until)) as state if until <= turn.now:
+            not_answered(turn, state)
         case Resolving(until) if until <= turn.now:
             _resolve_failed(turn, "looking the gateway's names up took too long")
         case Closing(leg=int(leg), until=float(until), outcome=outcome) if until <= turn.now:

@@ -30,10 +30,16 @@ class UserDown:
 
 @dataclass(frozen=True, slots=True)
 class SecretMissing:
-    """The tunnel was wanted before the daemon was restarted, but a secret must be given again."""
+    """The tunnel is wanted, but a secret must be given first; `restored` as in `UserUp`."""
 
     config: TunnelConfig
     failure: Failure
+    restored: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NotAnswered:
+    """The user was asked for what is missing, and does not want to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +148,7 @@ Event = (
     UserUp
     | UserDown
     | SecretMissing
+    | NotAnswered
     | NetworkChange
     | Resolved
     | ResolveFailed
@@ -220,7 +227,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class AskSecret:
-    """Only the user can help: ask for what is missing or was refused."""
+    """Only the user can help: ask for what is missing, was refused, or must be confirmed."""
 
     failure: Failure
 

@@ -87,10 +87,14 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """It needs the user.  `guarded`: the tunnel had stood, so selected traffic goes nowhere meanwhile."""
+    """It needs the user.  `guarded`: it is still wanted, so selected traffic goes nowhere meanwhile.
+
+    `until` is when a question to the user is void; what has never stood is given up then.
+    """
 
     failure: Failure
     guarded: bool
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +156,9 @@ def next_deadline(state: State) -> float | None:
             return attempt.until
         case Up() | Moving():
             return _standing_deadline(state)
-        case Waiting(until=until) | Closing(until=until) | Resolving(until=until):
+        case Waiting(until=until) | Closing(until=until) | Resolving(until=until) | Blocked(until=until):
             return until
-        case Off() | Blocked():
+        case Off():
             return None
 
 

@@ -38,6 +38,7 @@ DELETED = Failure(Kind.PEER_DELETED, "the gateway deleted the SA")
 BROKEN = Failure(Kind.LOCAL_FAULT, "Operation not permitted")
 UNROUTED = Failure(Kind.NET_NO_PATH, "no connected network has a route to vpn.example.com")
 NEEDED = Failure(Kind.AUTH_NEEDS_SECRET, "the password of office")
+UNANSWERED = Failure(Kind.AUTH_NEEDS_SECRET, "what the gateway asked for was not answered", final=True)
 
 LOOKUP = (Apply(None), Resolve(CONFIG.gateways))
 LOOKUP_UP = (Apply(UP), Resolve(CONFIG.gateways))

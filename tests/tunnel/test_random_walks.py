@@ -21,11 +21,13 @@ from client.tunnel.events import (
     Event,
     Moved,
     MoveSession,
+    NotAnswered,
     NotMoved,
     Release,
     Resolve,
     Resolved,
     ResolveFailed,
+    SecretMissing,
     SessionClosed,
     SessionUp,
     Slept,
@@ -131,6 +133,8 @@ class World:
             DataPathGone("died"),
             Slept(100.0),
             Timer(),
+            NotAnswered(),
+            SecretMissing(CONFIG, Failure(Kind.AUTH_NEEDS_SECRET, "a code"), restored=chance.random() < 0.5),
         ]
         if self.resolving:
             events += [Resolved((GATEWAY,)), ResolveFailed("no such name")]

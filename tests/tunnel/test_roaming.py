@@ -147,7 +147,7 @@ ROWS = [
         "a gateway that lives and refuses us blocks",
         standing(state=replace(UP_WIFI, doubt_at=NOW, replacement=Attempt(2, WIFI))),
         SessionClosed(2, JUDGED),
-        Blocked(JUDGED, guarded=True),
+        Blocked(JUDGED, guarded=True, until=NOW + 120),
         (CloseSession(1), AskSecret(JUDGED)),
     ),
     Row(
