@@ -35,6 +35,7 @@ from .window import RoundTrip, Schedule
 
 if TYPE_CHECKING:
     from .opening import Opening
+    from .refusal import Refusal
 
 UNKNOWN_DATE = datetime(1970, 1, 1, tzinfo=UTC)  # before every certificate: nothing is valid yet
 FIRST_ESP_SPI = 256  # 1 to 255 are reserved (RFC 4303 section 2.1)
@@ -68,6 +69,7 @@ class Core:
     assigned: Assigned = field(default_factory=Assigned)
     peer_identity: str = ""
     asking: tuple[Asking, IkeSa] | None = None  # what waits for the user's answer
+    verdict: Refusal | None = None  # what a login has come to whose last words are on their way
     farewell: Failure | None = None  # why the session is CLOSING
     inbound_at: float = 0.0  # last authentic packet, IKE or ESP
     sent_at: float = 0.0  # last packet that keeps a NAT mapping alive

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from .events import Interface, Selector
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from .authentication import Signer
     from .identity import Identity
     from .proposals import Offer
+    from .signatures import PrivateKey
     from .trust import Trust
 
 
@@ -31,6 +33,39 @@ class CertLogin:
     signer: Signer
 
 
+class Inner(StrEnum):
+    """What may authenticate us inside TTLS and PEAP; PEAP carries EAP alone, so there "mschapv2" is that too."""
+
+    PAP = "pap"
+    MSCHAPV2 = "mschapv2"
+    EAP_MSCHAPV2 = "eap-mschapv2"
+    EAP_GTC = "eap-gtc"
+    EAP_MD5 = "eap-md5"
+    EAP_TLS = "eap-tls"
+
+
+@dataclass(frozen=True, slots=True)
+class TlsIdentity:
+    """What EAP-TLS shows: DER certificates, ours first, and its private key."""
+
+    chain: tuple[bytes, ...]
+    key: PrivateKey = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TlsOptions:
+    """What the EAP methods built on TLS need beside a name and a password.
+
+    `trust` is about the login server, which need not be the gateway.  `inner` in order of preference; in TTLS the
+    first one decides, for there the client does.  `outer_identity` is what is said outside TLS.
+    """
+
+    trust: Trust
+    identity: TlsIdentity | None = None
+    inner: tuple[Inner, ...] = (Inner.MSCHAPV2,)
+    outer_identity: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class EapLogin:
     """The gateway asks us by EAP: `methods` in order of preference.
@@ -42,6 +77,7 @@ class EapLogin:
     identity: str
     password: Secret | OneTimeCode
     methods: tuple[EapType, ...] = (EapType.MSCHAPV2,)
+    tls: TlsOptions | None = None
 
     @property
     def asks_in_course(self) -> bool:

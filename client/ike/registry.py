@@ -251,5 +251,8 @@ class EapType(IntEnum):
     MD5 = 4
     OTP = 5
     GTC = 6
+    TLS = 13  # RFC 5216, RFC 9190
+    TTLS = 21  # RFC 5281
+    PEAP = 25  # [MS-PEAP]
     MSCHAPV2 = 26
     EXPANDED = 254

@@ -362,6 +362,8 @@ class Session:
         core = self._core
         if core.state is SessionState.CONNECTING:
             earlier = core.opening.failure if core.opening is not None else None
+            if core.verdict is not None:
+                earlier = core.verdict.failure
             silence = _unanswered_auth(request, core.required_path)
             core.close(earlier or Failure(Kind.NET_NO_RESPONSE, silence))
         elif sa is not core.current:

@@ -40,6 +40,7 @@ GATEWAY_PURPOSES = frozenset(
         ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
     }
 )
+LOGIN_PURPOSES = frozenset({ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE})
 CLIENT_PURPOSES = GATEWAY_PURPOSES - {ExtendedKeyUsageOID.SERVER_AUTH} | {ExtendedKeyUsageOID.CLIENT_AUTH}
 
 _STRONG_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
@@ -93,6 +94,22 @@ def verify_gateway(trust: Trust, claimed: Identity, chain: Sequence[bytes], wall
         )
     _check_name(expected, certificate)
     return key
+
+
+def verify_login_server(trust: Trust, chain: Sequence[bytes], wall: datetime) -> None:
+    """Make sure of the server at the other end of TLS inside EAP, which need not be the gateway.
+
+    It makes no claim of its own: its certificate must bear the name that is expected.
+    """
+    expected = trust.expected
+    if expected is None:
+        raise TrustError(Kind.TRUST_NAME, "the profile does not say which login server to expect")
+    try:
+        certificate, _ = _verify(trust.anchors, chain, wall, LOGIN_PURPOSES)
+        _check_name(expected, certificate)
+    except TrustError as error:
+        kind = error.failure.kind if error.failure is not None else Kind.TRUST_NO_PROOF
+        raise TrustError(kind, f"the login server inside EAP: {error}") from None
 
 
 def verify_peer(

@@ -14,11 +14,18 @@ from .packet import EapPacket
 
 
 class EapFailed(Refusal):
-    """The EAP dialogue is over without success: nothing more is sent."""
+    """The EAP dialogue is over without success: nothing more is sent, unless `last_words` tell the server why."""
 
-    def __init__(self, kind: Kind, evidence: str) -> None:
+    def __init__(self, kind: Kind, evidence: str, last_words: bytes | None = None) -> None:
         # A refusal is the server's judgement of the password itself; anything else may pass.
         super().__init__(kind, evidence, final=kind is Kind.AUTH_REJECTED)
+        self.last_words = last_words
+
+    def saying(self, wrap: Callable[[bytes], bytes]) -> EapFailed:
+        """The same, its last words put into those of the next layer."""
+        if self.last_words is not None:
+            self.last_words = wrap(self.last_words)
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,17 @@ class Ask:
     kind: AnswerKind
     prompt: str  # the server's words, safe to show; may be empty
     resume: Callable[[Secret], bytes | Ask] = field(repr=False)
+
+
+def then(step: Callable[[], bytes | Ask], wrap: Callable[[bytes], bytes]) -> bytes | Ask:
+    """What a step answers, put into the words of the next layer: now, when the user has answered, or at the end."""
+    try:
+        outcome = step()
+    except EapFailed as failure:
+        raise failure.saying(wrap) from None
+    if isinstance(outcome, Ask):
+        return Ask(outcome.kind, outcome.prompt, lambda said: then(lambda: outcome.resume(said), wrap))
+    return wrap(outcome)
 
 
 class Method(Protocol):

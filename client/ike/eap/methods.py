@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from ..events import Kind, Rng
 from ..keys import Secret
@@ -23,12 +24,12 @@ class Row:
     """
 
     word: str  # in profiles
-    make: Callable[[EapLogin, Rng], Method]
+    make: Callable[[EapLogin, Rng, datetime], Method]
     keyed: bool
     mutual: bool = False
 
 
-def _password(login: EapLogin) -> Secret:
+def password_of(login: EapLogin) -> Secret:
     """What the method cannot begin without."""
     password = login.take_password()
     if password is None:
@@ -36,13 +37,34 @@ def _password(login: EapLogin) -> Secret:
     return password
 
 
+def _tls(login: EapLogin, rng: Rng, wall: datetime) -> Method:
+    from .tls_method import EapTls  # OpenSSL is loaded for the profiles that need it alone
+
+    return EapTls(login, wall)
+
+
+def _ttls(login: EapLogin, rng: Rng, wall: datetime) -> Method:
+    from .ttls import Ttls
+
+    return Ttls(login, rng, wall)
+
+
+def _peap(login: EapLogin, rng: Rng, wall: datetime) -> Method:
+    from .peap import Peap
+
+    return Peap(login, rng, wall)
+
+
 METHODS: Mapping[EapType, Row] = {
-    EapType.MD5: Row("md5", lambda login, _rng: Md5(_password(login)), keyed=False),
-    EapType.OTP: Row("otp", lambda _login, _rng: Otp(None), keyed=False),
-    EapType.GTC: Row("gtc", lambda login, _rng: Gtc(login.take_password()), keyed=False),
+    EapType.MD5: Row("md5", lambda login, _rng, _wall: Md5(password_of(login)), keyed=False),
+    EapType.OTP: Row("otp", lambda _login, _rng, _wall: Otp(None), keyed=False),
+    EapType.GTC: Row("gtc", lambda login, _rng, _wall: Gtc(login.take_password()), keyed=False),
     EapType.MSCHAPV2: Row(
-        "mschapv2", lambda login, rng: Mschapv2(login.identity, _password(login), rng), keyed=True
+        "mschapv2", lambda login, rng, _wall: Mschapv2(login.identity, password_of(login), rng), keyed=True
     ),
+    EapType.TLS: Row("tls", _tls, keyed=True, mutual=True),
+    EapType.TTLS: Row("ttls", _ttls, keyed=True, mutual=True),
+    EapType.PEAP: Row("peap", _peap, keyed=True, mutual=True),
 }
 
 BY_WORD: Mapping[str, EapType] = {row.word: kind for kind, row in METHODS.items()}

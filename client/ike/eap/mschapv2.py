@@ -113,8 +113,7 @@ class Mschapv2:
         return Packet(OpCode.RESPONSE, packet.identifier, Response(mine, proof, self._user).push()).push()
 
     def _acknowledge(self, body: bytes) -> bytes:
-        found = _SUCCESS.match(body)
-        if found is None or not hmac.compare_digest(found[1].upper(), self._authenticator):
+        if not hmac.compare_digest(pull_success(body), self._authenticator):
             raise EapFailed(Kind.TRUST_NO_PROOF, "the server could not prove that it knows the password")
         self._state = _State.SUCCEEDED
         self._msk = self._session_key
@@ -181,6 +180,12 @@ def pull_challenge(body: bytes) -> bytes:
     if size != CHALLENGE_SIZE:
         raise InvalidSyntax(f"EAP-MSCHAPv2 challenge of {size} octets")
     return reader.take(CHALLENGE_SIZE)
+
+
+def pull_success(body: bytes) -> bytes:
+    """The authenticator response out of a Success body, empty where there is none; a message may follow."""
+    found = _SUCCESS.match(body)
+    return found[1].upper() if found is not None else b""
 
 
 def push_challenge(challenge: bytes, server: str) -> bytes:

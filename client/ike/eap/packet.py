@@ -54,10 +54,10 @@ _NAMES = {
     EapType.MD5: "EAP-MD5",
     EapType.OTP: "EAP-OTP",
     EapType.GTC: "EAP-GTC",
-    13: "EAP-TLS",
+    EapType.TLS: "EAP-TLS",
     18: "EAP-SIM",
-    21: "EAP-TTLS",
+    EapType.TTLS: "EAP-TTLS",
     23: "EAP-AKA",
-    25: "PEAP",
+    EapType.PEAP: "PEAP",
     50: "EAP-AKA'",
 }

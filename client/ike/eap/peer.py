@@ -6,6 +6,10 @@ verified the gateway's certificate before it hands over the first packet: a resp
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
 from ..buffer import Reader
 from ..events import Kind, Rng
 from ..keys import Secret
@@ -16,15 +20,22 @@ from .method import Ask, EapFailed, Method
 from .methods import METHODS
 from .packet import EapPacket, name_of
 
+T = TypeVar("T")
+
+UNKNOWN_DATE = datetime(1970, 1, 1, tzinfo=UTC)  # no certificate is valid yet
 ROUNDS = 100  # requests that we answer in one dialogue; a TLS method with a long chain needs about 20
 
 
 class EapPeer:
-    """One EAP dialogue.  Getters are nouns; `handle` takes packets, `resume` the user's answer to an `Ask`."""
+    """One EAP dialogue.  Getters are nouns; `handle` takes packets, `resume` the user's answer to an `Ask`.
 
-    def __init__(self, login: EapLogin, rng: Rng) -> None:
+    `wall` is the time by which certificates inside EAP are judged.
+    """
+
+    def __init__(self, login: EapLogin, rng: Rng, wall: datetime = UNKNOWN_DATE) -> None:
         self._login = login
         self._rng = rng
+        self._wall = wall
         self._method: Method | None = None
         self._refused: set[bytes] = set()  # type data by which a refused method is known
         self._last: tuple[bytes, bytes] | None = None  # request and our response to it
@@ -37,6 +48,11 @@ class EapPeer:
     def finished(self) -> bool:
         """True after an EAP-Success that the method agrees with."""
         return self._finished
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the method agrees to an EAP-Success, now or already."""
+        return self._method is not None and self._method.is_done
 
     @property
     def msk(self) -> Secret | None:
@@ -53,7 +69,8 @@ class EapPeer:
     def handle(self, packet: bytes) -> bytes | Ask | None:
         """The response to a request, a question to the user, or None after Success.
 
-        Raises `EapFailed` when the dialogue is over without success, `ProtocolError` for what is no EAP.
+        Raises `EapFailed` when the dialogue is over without success, its last words being a response packet, and
+        `ProtocolError` for what is no EAP.
         """
         parsed = EapPacket.pull(packet)
         if self._finished:
@@ -74,7 +91,8 @@ class EapPeer:
         if self._asked is None:
             raise AssertionError("nobody was asked")
         (packet, request, ask), self._asked = self._asked, None
-        return self._finish_response(packet, request, request.type or 0, ask.resume(answer))
+        outcome = _attempt(request, lambda: ask.resume(answer))
+        return self._finish_response(packet, request, request.type or 0, outcome)
 
     def _respond(self, packet: bytes, request: EapPacket) -> bytes | Ask:
         self._rounds += 1
@@ -85,7 +103,7 @@ class EapPeer:
             return self._last[1]
         if self._asked is not None:
             raise EapFailed(Kind.PEER_PROTOCOL, "an EAP request before the last one was answered")
-        return self._finish_response(packet, request, *self._answer(request))
+        return self._finish_response(packet, request, *_attempt(request, lambda: self._answer(request)))
 
     def _finish_response(
         self, packet: bytes, request: EapPacket, kind: int, answer: bytes | Ask
@@ -127,7 +145,7 @@ class EapPeer:
     def _wanted(self, method: int | None) -> Method | None:
         """A run of the method, None where the login does not allow it."""
         allowed = [wanted for wanted in self._login.methods if wanted == method]
-        return METHODS[allowed[0]].make(self._login, self._rng) if allowed else None
+        return METHODS[allowed[0]].make(self._login, self._rng, self._wall) if allowed else None
 
     def _nak(self, request: EapPacket) -> tuple[int, bytes]:
         """Name the methods that we want instead (RFC 3748 section 5.3), once for each that we do not."""
@@ -151,7 +169,7 @@ class EapPeer:
 
     def _conclude(self) -> None:
         """EAP-Success counts only after the method has succeeded by its own rules (RFC 3748 section 4.2)."""
-        if self._method is None or not self._method.is_done:
+        if not self.is_ready:
             raise EapFailed(Kind.PEER_PROTOCOL, "EAP-Success before the method was done")
         self._finished = True
 
@@ -163,6 +181,17 @@ class EapPeer:
         if self._method is None:
             return EapFailed(Kind.AUTH_REJECTED, "the gateway refuses the identity (EAP-Failure)")
         return EapFailed(Kind.AUTH_REJECTED, f"EAP-Failure during {name_of(self._method.TYPE)}")
+
+
+def _attempt(request: EapPacket, step: Callable[[], T]) -> T:
+    """The outcome of a step; where it fails with last words, they become a response."""
+    try:
+        return step()
+    except EapFailed as failure:
+        kind = request.type or 0
+        raise failure.saying(
+            lambda words: EapPacket(EapCode.RESPONSE, request.identifier, kind, words).push()
+        ) from None
 
 
 def _expanded(method: int) -> bytes:

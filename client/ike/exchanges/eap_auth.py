@@ -5,12 +5,13 @@ By the time that this module runs, the gateway has been authenticated.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import ClassVar
 
 from ..authentication import check_shared_key, shared_key_auth
 from ..core import Core
-from ..eap.method import Ask
+from ..eap.method import Ask, EapFailed
 from ..eap.methods import METHODS
 from ..eap.peer import EapPeer
 from ..errors import AuthenticationFailed
@@ -36,7 +37,7 @@ class EapRound:
         if not isinstance(core.config.login, EapLogin):
             raise AssertionError("EAP without an EAP login")
         self.login = login
-        self.peer = EapPeer(_fitting(core.config.login, core.config.proof), core.rng)
+        self.peer = EapPeer(_fitting(core.config.login, core.config.proof), core.rng, core.wall)
         self.response = b""
         self.rounds = 0
 
@@ -46,6 +47,8 @@ class EapRound:
 
     def process(self, core: Core, sa: IkeSa, response: Message, now: float) -> None:
         """# <-- IKE_AUTH { EAP }."""
+        if core.verdict is not None:
+            raise core.verdict  # whatever the gateway says to our last words
         refuse_errors(response)
         packet = response.first(Eap)
         if packet is None or self.rounds >= MAX_ROUNDS:
@@ -55,21 +58,30 @@ class EapRound:
     def take(self, core: Core, sa: IkeSa, packet: Eap, now: float) -> None:
         """The gateway's next EAP packet."""
         self.rounds += 1
-        self._go_on(core, sa, self.peer.handle(packet.packet), now)
+        self._go_on(core, sa, lambda: self.peer.handle(packet.packet), now)
 
     def resume(self, core: Core, sa: IkeSa, answer: Secret, now: float) -> None:
         """The user has answered what the gateway asked for."""
-        self._go_on(core, sa, self.peer.resume(answer), now)
+        self._go_on(core, sa, lambda: self.peer.resume(answer), now)
 
-    def _go_on(self, core: Core, sa: IkeSa, outcome: bytes | Ask | None, now: float) -> None:
-        match outcome:
+    def _go_on(self, core: Core, sa: IkeSa, turn: Callable[[], bytes | Ask | None], now: float) -> None:
+        match self._outcome(core, turn):
             case Ask(kind, prompt):
                 core.ask(self, sa, kind, prompt, now)
-            case bytes():
-                self.response = outcome
+            case bytes(response):
+                self.response = response
                 core.begin(self, sa, first=True)
             case None:
                 core.begin(FinalAuth(self.login, self.peer.msk), sa, first=True)
+
+    def _outcome(self, core: Core, turn: Callable[[], bytes | Ask | None]) -> bytes | Ask | None:
+        try:
+            return turn()
+        except EapFailed as failure:
+            if failure.last_words is None:
+                raise
+            core.verdict = failure
+            return failure.last_words
 
 
 def _fitting(login: EapLogin, proof: Proof) -> EapLogin:

@@ -1,0 +1,64 @@
+"""A whole EAP dialogue inside TLS, as TTLS and PEAP carry it.
+
+It is the same peer as outside, with the methods that the profile allows inside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from ..events import Rng
+from ..keys import Secret
+from ..options import EapLogin, Inner
+from ..registry import EapCode, EapType
+from .method import Ask, then
+from .packet import HEADER_SIZE, EapPacket
+from .peer import EapPeer
+
+METHODS: dict[Inner, EapType] = {
+    Inner.MSCHAPV2: EapType.MSCHAPV2,
+    Inner.EAP_MSCHAPV2: EapType.MSCHAPV2,
+    Inner.EAP_GTC: EapType.GTC,
+    Inner.EAP_MD5: EapType.MD5,
+    Inner.EAP_TLS: EapType.TLS,
+}
+
+
+class InnerEap:
+    """The dialogue, packet by packet."""
+
+    def __init__(self, login: EapLogin, words: tuple[Inner, ...], rng: Rng, wall: datetime) -> None:
+        self.methods = tuple(dict.fromkeys(METHODS[word] for word in words if word in METHODS))
+        self._peer = EapPeer(replace(login, methods=self.methods), rng, wall)
+        self._identifier = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the server may say now that all is well."""
+        return self._peer.is_ready
+
+    def conclude(self) -> Secret | None:
+        """Take the server's word that all is well; the key of the inner method, None where it has none."""
+        self._peer.handle(EapPacket(EapCode.SUCCESS, self._identifier).push())
+        return self._peer.msk
+
+    def identify(self) -> bytes | Ask:
+        """Our name, which TTLS wants to hear unasked (RFC 5281 section 11.2.1)."""
+        return self.answer(EapPacket(EapCode.REQUEST, 0, EapType.IDENTITY).push())
+
+    def answer(self, packet: bytes) -> bytes | Ask:
+        """The answer to a whole packet, none after success; failures as from the peer."""
+        return self._turn(self._peer.handle(packet))
+
+    def answer_bare(self, body: bytes) -> bytes | Ask:
+        """The answer to a request of which type and type data alone came, and its type and type data alone."""
+        # Requests in a row may be alike and are no repetitions: TLS has seen to their order.
+        self._identifier = (self._identifier + 1) % 256
+        packet = EapPacket(EapCode.REQUEST, self._identifier, body[0], body[1:])
+        return then(lambda: self.answer(packet.push()), lambda response: response[HEADER_SIZE:])
+
+    def _turn(self, outcome: bytes | Ask | None) -> bytes | Ask:
+        if isinstance(outcome, Ask):
+            return Ask(outcome.kind, outcome.prompt, lambda said: self._turn(self._peer.resume(said)))
+        return outcome or b""

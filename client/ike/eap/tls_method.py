@@ -1,0 +1,185 @@
+"""What EAP-TLS, EAP-TTLS and PEAP have in common: the handshake, and what follows when it goes wrong.
+
+    server                                  peer
+    Start                              -->
+                                       <--  ClientHello
+    ServerHello, Certificate, …        -->                    here the server is judged (`tls.py`)
+                                       <--  Finished          and whatever the method says inside
+    Finished, or more inside           -->
+                                       <--  …                 afterwards EAP-Success
+
+A server that is not trusted gets an alert and nothing else; it may say what it likes after that.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from ..events import Kind
+from ..keys import Secret
+from ..options import EapLogin, TlsOptions
+from ..registry import EapType
+from .method import Ask, EapFailed, then
+from .packet import EapPacket, name_of
+from .tls import TlsClient, TlsFailed
+from .tls_framing import ACKNOWLEDGEMENT, Framing, TlsPacket
+
+MSK_SIZE = 64
+MATERIAL_SIZE = 2 * MSK_SIZE  # MSK and EMSK
+_EXPORTER = b"EXPORTER_EAP_TLS_Key_Material"  # TLS 1.3: RFC 9190 section 2.3, RFC 9427 section 2
+_LABEL = b"client EAP encryption"  # TLS 1.2: RFC 5216 section 2.3
+_LABELS = {EapType.TTLS: b"ttls keying material"}  # RFC 5281 section 8
+
+_REFUSALS = (
+    "bad certificate",
+    "unsupported certificate",
+    "certificate revoked",
+    "certificate expired",
+    "certificate unknown",
+    "certificate required",
+    "unknown ca",
+    "access denied",
+    "decrypt error",
+)
+"""Alerts by which a server judges the certificate that we showed (RFC 8446 section 6.2)."""
+
+
+class TlsMethod:
+    """One run; subclasses say what happens inside."""
+
+    TYPE: ClassVar[EapType]
+    SHOWS_CERTIFICATE: ClassVar[bool] = False
+
+    def __init__(self, login: EapLogin, wall: datetime) -> None:
+        self._options = options_of(login)
+        self._tls = TlsClient(
+            self._options.trust, wall, self._options.identity if self.SHOWS_CERTIFICATE else None
+        )
+        self._framing = Framing()
+        self._started = False
+        self._begun = False
+
+    # What a subclass says
+
+    @property
+    def is_done(self) -> bool:
+        """Whether an EAP-Success may come now."""
+        raise NotImplementedError
+
+    def _begin(self) -> bytes | Ask:
+        """What to say inside as soon as the server is trusted."""
+        return b""
+
+    def _reply(self, plaintext: bytes) -> bytes | Ask:
+        """What to answer inside; `EapFailed` and `ProtocolError` end the dialogue."""
+        raise NotImplementedError
+
+    # What the EAP peer asks
+
+    @property
+    def msk(self) -> Secret | None:
+        """64 octets, once done."""
+        return Secret(self._material().reveal()[:MSK_SIZE]) if self.is_done else None
+
+    def answer(self, request: EapPacket) -> bytes | Ask:
+        """The next part of the dialogue."""
+        packet = TlsPacket.pull(request.data)
+        if packet.is_start == self._started:
+            raise self._disorder("a second start" if self._started else "no start")
+        if not self._started:
+            self._started = True
+            return self._take(b"")  # data beside the start is optional news that we have no use for
+        if packet.version and self.TYPE is not EapType.TLS:
+            raise EapFailed(
+                Kind.AUTH_METHOD, f"the server insists on version {packet.version} of {name_of(self.TYPE)}"
+            )
+        if self._framing.is_sending:
+            if not packet.is_empty:
+                raise self._disorder("no acknowledgement of a fragment")
+            return self._framing.next_fragment()
+        message = self._framing.receive(packet)
+        return ACKNOWLEDGEMENT if message is None else self._take(message)
+
+    def _take(self, message: bytes) -> bytes | Ask:
+        try:
+            plaintext = self._tls.receive(message)
+        except TlsFailed as failure:
+            alert = self._framing.send(self._tls.take())
+            raise EapFailed(*self._judged(failure), last_words=alert) from None
+        return then(lambda: self._say(plaintext), self._sealed)
+
+    def _say(self, plaintext: bytes) -> bytes | Ask:
+        if not self._tls.established:
+            return b""
+        if not self._tls.proven:
+            raise EapFailed(Kind.TRUST_NO_PROOF, "the login server inside EAP has shown no certificate")
+        if not self._begun:
+            self._begun = True
+            return then(self._begin, lambda first: first + self._reply_now(plaintext))
+        return self._reply(plaintext) if plaintext else b""
+
+    def _reply_now(self, plaintext: bytes) -> bytes:
+        """TLS 1.3 lets the server speak before we have finished; nobody can be asked in between."""
+        reply = self._reply(plaintext) if plaintext else b""
+        if isinstance(reply, Ask):
+            raise self._disorder("a question before the handshake was over")
+        return reply
+
+    def _sealed(self, plaintext: bytes) -> bytes:
+        if plaintext:
+            self._tls.send(plaintext)
+        elif self._tls.closed:
+            raise self._disorder("the end of TLS")
+        return self._framing.send(self._tls.take())
+
+    def _material(self) -> Secret:
+        """MSK and EMSK of TLS itself."""
+        if self._tls.is_1_3:
+            return self._tls.export(_EXPORTER, MATERIAL_SIZE, bytes([self.TYPE]))
+        return self._tls.export(_LABELS.get(self.TYPE, _LABEL), MATERIAL_SIZE)
+
+    def _disorder(self, what: str) -> EapFailed:
+        return EapFailed(Kind.PEER_PROTOCOL, f"{what} in {name_of(self.TYPE)}")
+
+    def _judged(self, failure: TlsFailed) -> tuple[Kind, str]:
+        """What the end of TLS means to the user."""
+        refusal = self._tls.refusal
+        if refusal is not None and refusal.failure is not None:
+            return refusal.failure.kind, refusal.failure.evidence
+        if failure.alert is None:
+            return Kind.PEER_PROTOCOL, f"TLS inside {name_of(self.TYPE)}: {failure}"
+        if self.SHOWS_CERTIFICATE and failure.alert in _REFUSALS:
+            return Kind.AUTH_REJECTED, f"the login server refuses our certificate: {failure.alert}"
+        return Kind.CRYPTO_NO_PROPOSAL, f"the login server ends TLS: {failure.alert}"
+
+
+def options_of(login: EapLogin) -> TlsOptions:
+    """What the profile says for TLS; whoever allows such a method has it."""
+    if login.tls is None:
+        raise AssertionError("an EAP method with TLS needs TlsOptions")
+    return login.tls
+
+
+class EapTls(TlsMethod):
+    """EAP-TLS: both ends show certificates, and nothing is said inside.
+
+    With TLS 1.3 the server commits itself by an octet of zero (RFC 9190 section 2.1.1); before that an EAP-Success
+    counts for nothing.
+    """
+
+    TYPE: ClassVar[EapType] = EapType.TLS
+    SHOWS_CERTIFICATE: ClassVar[bool] = True
+
+    _committed = False
+
+    @property
+    def is_done(self) -> bool:
+        """After the server's Finished, and its commitment in TLS 1.3."""
+        return self._begun and (self._committed or not self._tls.is_1_3)
+
+    def _reply(self, plaintext: bytes) -> bytes:
+        if plaintext != b"\0" or not self._tls.is_1_3 or self._committed:
+            raise self._disorder("application data")
+        self._committed = True
+        return b""
