@@ -59,6 +59,7 @@ IMPORTS = (
             *_VOCABULARY,
             "client.ike.transforms",
             "client.tunnel.model",
+            "client.tunnel.ruleset",
             "client.esp",
             "client.rtnetlink",
         ),

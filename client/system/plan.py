@@ -1,8 +1,8 @@
 """The difference between the machine as it is and as it should be, as steps in a safe order.  Pure.
 
-Make before break: what is wanted comes first (rules, then the blackholes and exceptions, then the link, its
-routes, its addresses), what is stale goes afterwards in the opposite order, rules last.  So there is no
-instant in which a packet that is selected before and after finds a way around the tunnel.
+Make before break: what is wanted comes first (the packet filter, rules, then the blackholes and exceptions, then
+the link, its routes, its addresses), what is stale goes afterwards in the opposite order, the filter last.  So
+there is no instant in which a packet that is selected before and after finds a way around the tunnel.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from ..ike.events import Interface
 from ..tunnel.model import LinkEntry, RouteEntry, RuleEntry, SystemConfig
+from ..tunnel.ruleset import RuleSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,25 @@ class Actual:
     rules: tuple[RuleEntry, ...] = ()
     routes: tuple[RouteEntry, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
+    guard: RuleSet | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PutGuard:
+    """Replace our packet filter."""
+
+    rules: RuleSet
+
+    def __str__(self) -> str:
+        return f"filter set, {len(self.rules.rules)} rules"
+
+
+@dataclass(frozen=True, slots=True)
+class DropGuard:
+    """Remove our packet filter."""
+
+    def __str__(self) -> str:
+        return "filter del"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +139,21 @@ class PutSysctl:
         return f"sysctl {self.key} = {self.value}"
 
 
-Step = PutRule | DropRule | PutRoute | DropRoute | SetLink | DropLink | PutAddress | DropAddress | PutSysctl
+Step = (
+    PutGuard
+    | DropGuard
+    | PutRule
+    | DropRule
+    | PutRoute
+    | DropRoute
+    | SetLink
+    | DropLink
+    | PutAddress
+    | DropAddress
+    | PutSysctl
+)
+
+_NOTHING = SystemConfig()
 
 
 def plan(actual: Actual, desired: SystemConfig, originals: Mapping[str, str] | None = None) -> list[Step]:
@@ -131,9 +165,12 @@ def plan(actual: Actual, desired: SystemConfig, originals: Mapping[str, str] | N
     return [*_additions(actual, desired), *_removals(actual, desired, originals or {})]
 
 
-def plan_sweep(actual: Actual, originals: Mapping[str, str]) -> list[Step]:
-    """The steps that leave nothing of ours, the links included."""
-    return [*plan(actual, SystemConfig(), originals), *(DropLink(link.name) for link in actual.links)]
+def plan_sweep(actual: Actual, originals: Mapping[str, str], keep: SystemConfig = _NOTHING) -> list[Step]:
+    """The steps that leave nothing of ours but `keep`; no link is kept."""
+    steps: list[Step] = plan(actual, keep, originals)
+    last = [step for step in steps if isinstance(step, DropGuard)]
+    links = [DropLink(link.name) for link in actual.links]
+    return [*(step for step in steps if step not in last), *links, *last]
 
 
 def missing_links(actual: Actual, desired: SystemConfig) -> tuple[str, ...]:
@@ -146,6 +183,8 @@ def _additions(actual: Actual, desired: SystemConfig) -> Iterator[Step]:
     ours = {link.name for link in desired.links}
     absent = set(missing_links(actual, desired))
     new_routes = [route for route in desired.routes if route not in actual.routes]
+    if desired.guard is not None and desired.guard != actual.guard:
+        yield PutGuard(desired.guard)
     yield from (PutSysctl(*entry) for entry in desired.sysctls if actual.sysctls.get(entry[0]) != entry[1])
     yield from (PutRule(rule) for rule in desired.rules if rule not in actual.rules)
     yield from (PutRoute(route) for route in new_routes if route.link not in ours)
@@ -177,3 +216,5 @@ def _removals(actual: Actual, desired: SystemConfig, originals: Mapping[str, str
     yield from (DropRule(rule) for rule in reversed(actual.rules) if rule not in desired.rules)
     kept_settings = {key for key, _ in desired.sysctls}
     yield from (PutSysctl(key, value) for key, value in originals.items() if key not in kept_settings)
+    if desired.guard is None and actual.guard is not None:
+        yield DropGuard()

@@ -12,16 +12,19 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from ..tunnel.model import TABLE, SystemConfig
+from ..tunnel.model import SystemConfig
 from .manifest import Manifest, Owned, Place
+from .nft import Nftables
 from .plan import Actual, Step, missing_links, plan, plan_sweep
 from .routes import Kernel
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
+_NOTHING = SystemConfig()
 
 
 class Machine(Protocol):
@@ -62,13 +65,19 @@ class System:
     """
 
     def __init__(
-        self, state_dir: Path, open_machine: Callable[[], AbstractContextManager[Machine]] = Kernel
+        self, state_dir: Path, open_machine: Callable[[], AbstractContextManager[Machine]] | None = None
     ) -> None:
         self._manifest = Manifest(state_dir)
-        self._open = open_machine
+        self._filter = Nftables()
+        self._open = open_machine or partial(Kernel, self._filter)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="applier")
         self._desired: SystemConfig | None = None
         self._generation = 0
+
+    @property
+    def filter_problem(self) -> str:
+        """Why the guard is made by routing only; empty where the packet filter holds it too."""
+        return self._filter.problem
 
     async def apply(self, desired: SystemConfig, generation: int) -> Outcome:
         """Make the machine so."""
@@ -82,14 +91,15 @@ class System:
             return Outcome(generation)
         return await self._in_turn(lambda: self._apply(desired, generation))
 
-    async def sweep(self) -> Outcome:
-        """Leave nothing of ours, whoever made it, with or without a manifest."""
-        self._desired = None
-        return await self._in_turn(self._sweep)
+    async def sweep(self, keep: SystemConfig = _NOTHING) -> Outcome:
+        """Leave nothing of ours but `keep`, whoever made it, with or without a manifest; no link is kept."""
+        self._desired = None if keep == _NOTHING else keep
+        return await self._in_turn(lambda: self._sweep(keep))
 
     def close(self) -> None:
         """Finish what is under way; the machine stays as it is."""
         self._worker.shutdown()
+        self._filter.close()
 
     async def _in_turn(self, work: Callable[[], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)
@@ -123,16 +133,20 @@ class System:
             return [Problem("the manifest", error.strerror or str(error))]
         return []
 
-    def _sweep(self) -> Outcome:
+    def _sweep(self, keep: SystemConfig) -> Outcome:
         steps: list[Step] = []
         problems: list[Problem] = []
         try:
             place = Place.here()
             owned = self._manifest.load(place)
             with self._open() as machine:
-                for table in dict.fromkeys((TABLE, owned.table)):
+                for table in dict.fromkeys((owned.table, keep.table)):
                     actual = machine.read(table, frozenset(owned.sysctls), owned.links)
-                    ahead = plan_sweep(actual, owned.sysctls)
+                    ahead = plan_sweep(
+                        actual,
+                        owned.sysctls,
+                        keep if table == keep.table else replace(_NOTHING, guard=keep.guard),
+                    )
                     problems += _perform(machine, ahead, table)
                     steps += ahead
             if not problems:

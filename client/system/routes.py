@@ -25,13 +25,16 @@ from pyroute2.netlink.rtnl.rtmsg import rtmsg
 from ..ike.events import Interface, Network
 from ..rtnetlink import Rtnetlink, message
 from ..tunnel.model import MAIN_TABLE, OWN_LINKS, RULE_PRIORITY, LinkEntry, RouteEntry, RuleEntry
+from .nft import Nftables
 from .plan import (
     Actual,
     DropAddress,
+    DropGuard,
     DropLink,
     DropRoute,
     DropRule,
     PutAddress,
+    PutGuard,
     PutRoute,
     PutRule,
     PutSysctl,
@@ -71,7 +74,10 @@ _UPLINK_WENT = frozenset({errno.ENODEV, errno.ENETDOWN, errno.ENETUNREACH, errno
 class Kernel:
     """The namespace of the calling thread; blocking, and not to be used where an event loop runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, packet_filter: Nftables | None = None) -> None:
+        """`packet_filter` knows what it has put there; to a new one, whatever stands there is strange."""
+        self._is_filter_ours = packet_filter is None
+        self._filter = packet_filter if packet_filter is not None else Nftables()
         self._netlink = Rtnetlink()
         self._indices: dict[str, int] = {}
 
@@ -82,6 +88,8 @@ class Kernel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._netlink.close()
+        if self._is_filter_ours:
+            self._filter.close()
 
     def read(self, table: int, sysctls: Collection[str] = (), links: Collection[str] = ()) -> Actual:
         """What is ours; `links` are known to be, whatever their kind."""
@@ -98,7 +106,8 @@ class Kernel:
                 if not found["flags"] & _IFF_UP:
                     down.add(name)
         rules, routes = tuple(self._rules(table)), tuple(self._routes(table))
-        return Actual(tuple(entries), frozenset(down), rules, routes, dict(_settings(sysctls)))
+        guard = self._filter.read()
+        return Actual(tuple(entries), frozenset(down), rules, routes, dict(_settings(sysctls)), guard)
 
     def perform(self, step: Step, table: int) -> None:
         """Carry a step out; it is no error if that has been done already.  `OSError` where it fails."""
@@ -110,6 +119,10 @@ class Kernel:
 
     def _perform(self, step: Step, table: int) -> None:
         match step:
+            case PutGuard(rules):
+                self._filter.replace(rules)
+            case DropGuard():
+                self._filter.remove()
             case PutRule(rule):
                 self._netlink.change(rtnl.RTM_NEWRULE, _rule_message(rule), _ADD)
             case DropRule(rule):
@@ -256,18 +269,20 @@ def _is_on_link(route: RouteEntry) -> bool:
 
 
 def _is_own_rule(found: Any, table: int) -> bool:  # noqa: ANN401
-    """Ours by its priority and protocol, and because it leads to our table or lets our replies in."""
+    """Ours by its priority and protocol, and because it leads to our table, or to main for a reason of ours."""
     if found.get_attr("FRA_PRIORITY") not in _OWN_PRIORITIES:
         return False
     if found.get_attr("FRA_PROTOCOL") != _RTPROT_KERNEL:
         return False
     target = found.get_attr("FRA_TABLE")
-    return target == table or (target == MAIN_TABLE and found.get_attr("FRA_UID_RANGE") is not None)
+    reasons = (found.get_attr(name) for name in ("FRA_UID_RANGE", "FRA_DPORT_RANGE", "FRA_IIFNAME"))
+    return target == table or (target == MAIN_TABLE and any(reasons))
 
 
 def _rule(found: Any, version: int) -> RuleEntry:  # noqa: ANN401
     suppressed = found.get_attr("FRA_SUPPRESS_PREFIXLEN")
     ports, users = found.get_attr("FRA_SPORT_RANGE"), found.get_attr("FRA_UID_RANGE")
+    targets = found.get_attr("FRA_DPORT_RANGE")
     return RuleEntry(
         family=version,
         priority=found.get_attr("FRA_PRIORITY"),
@@ -280,7 +295,9 @@ def _rule(found: Any, version: int) -> RuleEntry:  # noqa: ANN401
         destination=_prefix(found, "FRA_DST", "dst_len"),
         protocol=found.get_attr("FRA_IP_PROTO") or 0,
         source_ports=_range(ports) if ports else None,
+        destination_ports=_range(targets) if targets else None,
         uid=_range(users)[0] if users else None,
+        came=found.get_attr("FRA_IIFNAME"),
     )
 
 
@@ -295,7 +312,7 @@ def _range(text: str) -> tuple[int, int]:
 
 
 def _rule_message(rule: RuleEntry) -> Any:  # noqa: ANN401
-    ports = rule.source_ports
+    ports, targets = rule.source_ports, rule.destination_ports
     attributes = {
         "FRA_PRIORITY": rule.priority,
         "FRA_TABLE": rule.table,
@@ -307,6 +324,8 @@ def _rule_message(rule: RuleEntry) -> Any:  # noqa: ANN401
         "FRA_DST": str(rule.destination.network_address) if rule.destination else None,
         "FRA_IP_PROTO": rule.protocol or None,
         "FRA_SPORT_RANGE": "{}:{}".format(*ports) if ports else None,
+        "FRA_DPORT_RANGE": "{}:{}".format(*targets) if targets else None,
+        "FRA_IIFNAME": rule.came,
         "FRA_UID_RANGE": f"{rule.uid}:{rule.uid}" if rule.uid is not None else None,
     }
     return message(

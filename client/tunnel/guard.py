@@ -22,6 +22,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from ..ike.events import Address, Network
 from .model import MARK, MARK_MASK, SOURCE_PORTS, Forward, NetworkState, PortalPass, Stance, Underlay
 from .ruleset import (
+    AsksFor,
     Came,
     Chain,
     Control,
@@ -90,6 +91,12 @@ class _Facts:
     uid: int
     portal: PortalPass | None
 
+    @property
+    def whole_families(self) -> frozenset[int]:
+        """Those of which every address is guarded."""
+        everything = {Span(prefix.network_address, prefix.broadcast_address) for prefix in EVERYTHING}
+        return frozenset(span.first.version for span in self.guarded if span in everything)
+
 
 def rule_set(
     tunnels: Tunnels, owners: Owners, network: NetworkState, underlays: Collection[Underlay], stance: Stance
@@ -103,7 +110,9 @@ def rule_set(
         rules += _inside_stays_inside(facts)
     if facts.inside:
         rules += _nothing_for_inside(facts)
-    return RuleSet(tuple(rules), facts.guarded) if rules else None
+    looked_up = {match.version for rule in rules for match in rule.matches if isinstance(match, Guarded)}
+    spans = tuple(span for span in facts.guarded if span.first.version in looked_up)
+    return RuleSet(tuple(rules), spans) if rules else None
 
 
 def _facts(
@@ -254,9 +263,14 @@ def _forwarded(facts: _Facts) -> Iterator[Rule]:
 
 
 def _nothing_for_inside(facts: _Facts) -> Iterator[Rule]:
+    """IPv6 needs no word about neighbours: Linux answers for a link's own addresses alone; with ARP, for all."""
     for link, address in facts.inside:
         others = (Came(LOOPBACK, other=True), Came(link, other=True))
         yield _drop(Chain.PREROUTING, "for an inside address", *others, In(End.DESTINATION, address))
+    for link, address in facts.inside:
+        if isinstance(address, IPv4Network):
+            asking = (Came(link, other=True), AsksFor(address.network_address))
+            yield Rule(Chain.ASKED, asking, False, "who has an inside address?", optional=True)
 
 
 def _inside_stays_inside(facts: _Facts) -> Iterator[Rule]:
@@ -340,12 +354,12 @@ def _while_open(portal: PortalPass, chain: Chain, why: str, *matches: Match) -> 
 
 def _drop_guarded(facts: _Facts, chain: Chain, end: End, why: str, *matches: Match) -> Iterator[Rule]:
     """Drop what is guarded; where that is a whole family, its addresses need not be looked at."""
-    for version, everything in zip((4, 6), EVERYTHING, strict=True):
-        spans = [span for span in facts.guarded if span.first.version == version]
-        if spans:
-            whole = Span(everything.network_address, everything.broadcast_address)
-            which: Match = Family(version) if spans == [whole] else Guarded(end, version)
-            yield _drop(chain, why, *matches, which)
+    whole = facts.whole_families
+    if whole == {4, 6}:
+        yield _drop(chain, why, *matches)
+        return
+    for version in sorted({span.first.version for span in facts.guarded}):
+        yield _drop(chain, why, *matches, Family(version) if version in whole else Guarded(end, version))
 
 
 def _udp(source: int, destination: int) -> tuple[Match, ...]:

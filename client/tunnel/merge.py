@@ -54,8 +54,6 @@ SELECTION_PRIORITY = RULE_PRIORITY + 1
 LARGEST_MTU = 1400  # what most clients and gateways converge on
 SMALLEST_MTU = 1280  # of IPv6, RFC 8200 section 5
 
-ARP_IGNORE = "net/ipv4/conf/all/arp_ignore"
-
 _TCP, _UDP = 6, 17
 _NO_STANCE = Stance()
 
@@ -93,7 +91,6 @@ def system_config(
         links=tuple(_links(tunnels, network, underlays)),
         rules=tuple(_rules(tunnels, underlays, stance)) if routes else (),
         routes=routes,
-        sysctls=tuple(_settings(tunnels)),
         guard=rule_set(tunnels, owners, network, underlays, stance),
     )
 
@@ -194,16 +191,7 @@ def _reply_rules(underlays: Collection[Underlay]) -> Iterator[RuleEntry]:
             )
 
 
-# --- links and settings
-
-
-def _settings(tunnels: Tunnels) -> Iterator[tuple[str, str]]:
-    """ARP must not tell the local network which inside address we have; by itself Linux would."""
-    inside = (
-        interface for _, up in tunnels.values() if up is not None for interface in up.assigned.addresses
-    )
-    if any(interface.version == 4 for interface in inside):
-        yield ARP_IGNORE, "1"
+# --- links
 
 
 def _links(tunnels: Tunnels, network: NetworkState, underlays: Collection[Underlay]) -> Iterator[LinkEntry]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from ipaddress import IPv4Address
 
 from ..ike.events import Address, Network
 
@@ -21,6 +22,7 @@ class Chain(Enum):
     FORWARD_FROM = "forward_from"  # on its way through this machine, judged by where it comes from
     FORWARD_TO = "forward_to"  # the same, by where it goes
     POSTROUTING = "postrouting"  # everything that goes out, its way found
+    ASKED = "asked"  # ARP that comes in
 
 
 class End(Enum):
@@ -104,6 +106,16 @@ class In:
 
 
 @dataclass(frozen=True, slots=True)
+class AsksFor:
+    """ARP that wants to know who has an address."""
+
+    address: IPv4Address
+
+    def __str__(self) -> str:
+        return f"arp daddr ip {self.address}"
+
+
+@dataclass(frozen=True, slots=True)
 class Guarded:
     """One of its addresses lies in what is guarded of this family (`RuleSet.guarded`)."""
 
@@ -181,6 +193,7 @@ Match = (
     | Protocol
     | Ports
     | In
+    | AsksFor
     | Guarded
     | Marked
     | OfUser
@@ -195,7 +208,8 @@ Match = (
 class Rule:
     """Packets of `chain` for which all `matches` hold may pass, or are dropped; `why` is shown with the rule.
 
-    `optional`: where the kernel cannot express it, the others do without.  Only rules that let through may be.
+    `optional`: where the kernel cannot express it, the others do without.  Only rules that let through may be, and
+    those about ARP.
     """
 
     chain: Chain
@@ -229,6 +243,10 @@ class RuleSet:
 
     def __str__(self) -> str:
         return f"guard of {len(self.rules)} rules"
+
+    def without_arp(self) -> RuleSet:
+        """What remains for a kernel that does not filter ARP."""
+        return RuleSet(tuple(rule for rule in self.rules if rule.chain is not Chain.ASKED), self.guarded)
 
     def without_optional(self) -> RuleSet:
         """What remains for a kernel that cannot express all."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from client.tunnel.ruleset import (
+    AsksFor,
     Came,
     Chain,
     Control,
@@ -109,3 +110,5 @@ def _holds(match: Match, packet: Packet, rules: RuleSet) -> bool:
             return packet.is_protected
         case Until(time):
             return packet.at < time
+        case AsksFor():
+            return False  # that is ARP, and no packet of IP

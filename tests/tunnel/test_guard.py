@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from client.ike.events import Assigned, Network
 from client.tunnel.guard import guarded_spans
-from client.tunnel.merge import ARP_IGNORE, system_config
+from client.tunnel.merge import system_config
 from client.tunnel.model import (
     MARK,
     SOURCE_PORTS,
@@ -32,7 +32,7 @@ from client.tunnel.model import (
     TunnelUp,
     Underlay,
 )
-from client.tunnel.ruleset import RuleSet
+from client.tunnel.ruleset import Chain, RuleSet
 from tests.tunnel.filtered import ESP, ICMP, ICMP6, NOW, TCP, UDP, Packet, passes
 
 DAEMON, USER = 990, 1000
@@ -349,11 +349,14 @@ def test_the_portal_is_routed_too() -> None:
     ]
 
 
-def test_arp_keeps_inside_addresses_to_itself_while_there_is_one() -> None:
-    assert config([(FULL, UP)]).sysctls == ((ARP_IGNORE, "1"),)
-    assert config([(FULL, None)]).sysctls == ()
-    only_v6 = TunnelUp("roam0", Assigned(addresses=(ip_interface(INSIDE6),)))
-    assert config([(FULL, only_v6)]).sysctls == ()
+def test_arp_tells_nobody_the_inside_address() -> None:
+    for tunnel in (FULL, SPLIT, replace(FULL, guard=False)):
+        guard = rules((tunnel, UP))
+        assert guard is not None
+        assert [str(rule) for rule in guard.rules if rule.chain is Chain.ASKED] == [
+            "asked iifname != roam0 arp daddr ip 10.8.0.2 drop"
+        ]
+        assert Chain.ASKED not in {rule.chain for rule in guard.without_arp().rules}
 
 
 # --- as few rules as it takes, and the same ones for the same facts
@@ -368,10 +371,10 @@ def test_paths_that_come_and_go_while_connecting_change_no_rule() -> None:
     )
 
 
-def test_only_rules_that_let_through_can_be_done_without() -> None:
+def test_only_arp_and_rules_that_let_through_can_be_done_without() -> None:
     for guard in STATES.values():
         if guard is not None:
-            assert all(rule.passes for rule in guard.rules if rule.optional)
+            assert all(rule.passes or rule.chain is Chain.ASKED for rule in guard.rules if rule.optional)
             assert len(guard.without_optional().rules) < len(guard.rules)
 
 
@@ -379,7 +382,7 @@ def test_rules_read_as_nft_writes_them() -> None:
     guard = rules((SPLIT, UP))
     assert guard is not None
     lines = [str(rule) for rule in guard.rules]
-    assert lines[-2:] == [
+    assert lines[-3:-1] == [
         "prerouting iifname != lo iifname != roam0 ip daddr 10.8.0.2/32 drop",
         "prerouting iifname != lo iifname != roam0 ip6 daddr fd01::2/128 drop",
     ]
