@@ -16,11 +16,13 @@ from ..ike.events import Address, Failure, Kind
 from ..system.reconcile import Outcome
 from ..tunnel.events import Applied, ApplyFailed
 from ..tunnel.merge import FullTunnelConflict, refuse_second_full_tunnel, system_config
-from ..tunnel.model import NetworkState, SystemConfig, TunnelConfig, TunnelUp, Underlay
+from ..tunnel.model import NetworkState, Stance, SystemConfig, TunnelConfig, TunnelUp, Underlay
 
 Answer = Callable[[Applied | ApplyFailed], None]
 
 log = logging.getLogger("roam.applier")
+
+_NO_STANCE = Stance()
 
 
 class SystemPort(Protocol):
@@ -28,7 +30,7 @@ class SystemPort(Protocol):
 
     async def apply(self, desired: SystemConfig, generation: int) -> Outcome: ...
     async def repair(self) -> Outcome: ...
-    async def sweep(self) -> Outcome: ...
+    async def sweep(self, keep: SystemConfig) -> Outcome: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,14 @@ class Share:
 
 
 class Applier:
-    """Commands: `share`, `withdraw`, `adapt`, `repair`; `run` is its one task."""
+    """Commands: `share`, `withdraw`, `take`, `adapt`, `repair`, `sweep`; `run` is its one task."""
 
-    def __init__(self, system: SystemPort, use: Callable[[Iterable[Address]], None]) -> None:
+    def __init__(
+        self, system: SystemPort, use: Callable[[Iterable[Address]], None], stance: Stance = _NO_STANCE
+    ) -> None:
         """`use` hears of the outer addresses whose loss must be reported at once."""
+        self.stance = stance
+        """How the machine stands apart from its tunnels; `take` changes it."""
         self._system = system
         self._use = use
         self._shares: dict[str, Share] = {}
@@ -75,10 +81,15 @@ class Applier:
         self._shares.pop(name, None)
         self._ask(answer)
 
+    def take(self, stance: Stance, answer: Answer | None = None) -> None:
+        """From now the machine stands so."""
+        self.stance = stance
+        self._ask(answer)
+
     def adapt(self, network: NetworkState) -> None:
         """The network is another one: the ways to the local networks may differ."""
         self._network = network
-        if self._shares:
+        if self._shares or self.stance.lockdown is not None:
             self._ask(None)
 
     def repair(self) -> None:
@@ -87,8 +98,8 @@ class Applier:
         self._changed.set()
 
     async def sweep(self) -> tuple[str, ...]:
-        """Leave nothing of ours; one line for each thing that was removed."""
-        outcome = await self._system.sweep()
+        """Leave nothing of ours but lockdown; one line for each thing that was removed or put there."""
+        outcome = await self._system.sweep(system_config({}, self._network, (), self.stance))
         for problem in outcome.problems:
             log.warning("not removed: %s", problem)
         return tuple(str(step) for step in outcome.steps)
@@ -116,7 +127,10 @@ class Applier:
         self._use({path.local for path in underlays})
         try:
             config = system_config(
-                {name: (share.config, share.up) for name, share in shares}, self._network, underlays
+                {name: (share.config, share.up) for name, share in shares},
+                self._network,
+                underlays,
+                self.stance,
             )
         except FullTunnelConflict as conflict:
             return conflict.failure

@@ -33,7 +33,7 @@ from ..net.watch import Report, Watcher
 from ..system.reconcile import System
 from ..system.userspace import PumpPool, UserspaceDataPath
 from ..tunnel.events import Slept
-from ..tunnel.model import NetworkChange
+from ..tunnel.model import NetworkChange, Stance
 from .applier import Applier
 from .clock import Epoch, boottime, wall
 from .handlers import DaemonHandlers
@@ -78,7 +78,7 @@ class Daemon:
         self._system = System(places.state)
         self._pool = PumpPool()
         self._watcher = Watcher(self._network_reported)
-        self._applier = Applier(self._system, self._watcher.use)
+        self._applier = Applier(self._system, self._watcher.use, Stance(uid=os.getuid()))
         self._intents = Intents(places.state)
         self._store = Store(places.profiles / "nobody's", places.profiles)
         self._resolver = Resolver()

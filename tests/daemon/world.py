@@ -228,8 +228,8 @@ class FakeSystem:
         self.repairs += 1
         return Outcome(0)
 
-    async def sweep(self) -> Outcome:
-        self.configs.append(SystemConfig())
+    async def sweep(self, keep: SystemConfig) -> Outcome:
+        self.configs.append(keep)
         return Outcome(0)
 
     @property
