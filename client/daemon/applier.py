@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ..ike.events import Address, Failure, Kind
@@ -35,11 +35,12 @@ class SystemPort(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one tunnel contributes: its guard, what it carries while it stands, and its outer paths."""
+    """What one tunnel contributes: its guard, what it carries while it stands, its outer paths, and its link."""
 
     config: TunnelConfig
     up: TunnelUp | None = None
     underlays: frozenset[Underlay] = frozenset()
+    link: str = ""
 
 
 class Applier:
@@ -134,6 +135,7 @@ class Applier:
             )
         except FullTunnelConflict as conflict:
             return conflict.failure
+        config = replace(config, coming=frozenset(share.link for _, share in shares if share.link))
         outcome = await self._system.apply(config, self._generation)
         self.config = config
         self._log(outcome)

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 
 from ..ike.events import (
@@ -115,7 +116,7 @@ class Effects:
             case Probe(leg) if leg in self.legs:
                 self.legs[leg].session.probe(self._world.clock())
             case Apply(up):
-                self._apply(Share(config, up, self._underlays()))
+                self._apply(Share(config, up, self._underlays(), self.link))
             case Release():
                 self._release()
             case AskSecret(failure):
@@ -200,7 +201,7 @@ class Effects:
         """Answers to our datagrams must come in on every path in use."""
         share = self._share
         if share is not None and share.underlays != self._underlays():
-            self._share = Share(share.config, share.up, self._underlays())
+            self._share = replace(share, underlays=self._underlays())
             self._applier.share(self.name, self._share)
 
     def _apply(self, share: Share) -> None:

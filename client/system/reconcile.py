@@ -167,9 +167,14 @@ def _perform(machine: Machine, steps: list[Step], table: int) -> list[Problem]:
     return problems
 
 
+def _links(desired: SystemConfig) -> frozenset[str]:
+    """So that a tunnel's way up waits for the disk once only, those that are still to come are noted too."""
+    return desired.coming.union(link.name for link in desired.links)
+
+
 def _owned_while(owned: Owned, desired: SystemConfig, actual: Actual) -> Owned:
     """What may be ours at any moment of the change."""
-    links = owned.links | {link.name for link in desired.links}
+    links = owned.links | _links(desired)
     originals = {key: actual.sysctls[key] for key, _ in desired.sysctls if key in actual.sysctls}
     return Owned(desired.table, links, {**originals, **owned.sysctls})
 
@@ -179,6 +184,6 @@ def _owned_after(owned: Owned, desired: SystemConfig, actual: Actual) -> Owned:
     kept = {key for key, _ in desired.sysctls}
     return replace(
         during,
-        links=frozenset(link.name for link in desired.links),
+        links=_links(desired),
         sysctls={key: value for key, value in during.sysctls.items() if key in kept},
     )

@@ -204,6 +204,8 @@ class SystemConfig:
     table: int = 29440
     sysctls: tuple[tuple[str, str], ...] = ()
     guard: RuleSet | None = None
+    coming: frozenset[str] = frozenset()
+    """Links that a data path may make at any moment: noted as ours before that."""
 
 
 @dataclass(frozen=True, slots=True)

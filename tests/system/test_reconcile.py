@@ -136,6 +136,25 @@ def test_what_cannot_be_recognised_is_on_the_disk_before_it_is_changed(tmp_path:
     using(tmp_path, paper, body)
 
 
+def test_a_link_that_is_to_come_is_noted_with_the_guard_and_need_not_be_when_it_stands(
+    tmp_path: Path,
+) -> None:
+    paper = Paper(tmp_path)
+    coming = frozenset({"roam0"})
+    note = tmp_path / "manifest.json"
+
+    async def body(system: System) -> None:
+        await system.apply(replace(GUARD, coming=coming), 1)
+        assert Manifest(tmp_path).load(Place.here()).links == coming
+        written = note.stat().st_ino
+        await system.apply(replace(UP, coming=coming, sysctls=()), 2)
+        assert note.stat().st_ino == written
+        await system.apply(GUARD, 3)
+        assert Manifest(tmp_path).load(Place.here()).links == frozenset()
+
+    using(tmp_path, paper, body)
+
+
 def test_a_setting_is_restored_to_what_it_was_before_the_first_change(tmp_path: Path) -> None:
     paper = Paper(tmp_path)
 
