@@ -1,31 +1,43 @@
-"""What the virtual machine has shown, for the end of a run."""
+"""What the virtual machine shows: waited for by the tests, and listed at the end of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
-from .guest import Verdict
+from .guest import Verdict, read_verdicts
+from .machine import Machine
 
 
 @dataclass(frozen=True)
 class Report:
-    """The verdicts on a kernel, and the last words on its console."""
+    """A machine that runs, and where its verdicts appear."""
 
     KEY: ClassVar[pytest.StashKey[Report]] = pytest.StashKey()
 
     version: str
-    verdicts: Mapping[str, Verdict]
-    console: str
+    machine: Machine
+    shared: Path
+
+    def wait_for(self, name: str, patience: float) -> Verdict | None:
+        """The verdict on a case; None where the machine ends without one, or takes too long."""
+        deadline = time.monotonic() + patience
+        while True:
+            running = self.machine.running  # asked before: what it wrote last counts
+            verdict = read_verdicts(self.shared).get(name)
+            if verdict is not None or not running or time.monotonic() > deadline:
+                return verdict
+            time.sleep(0.2)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     report = config.stash.get(Report.KEY, None)
     if report is not None:
         terminalreporter.section(f"on Linux {report.version}")
-        for verdict in report.verdicts.values():
+        for verdict in read_verdicts(report.shared).values():
             said = "FAILED" if verdict.trouble else verdict.evidence
             terminalreporter.write_line(f"{verdict.name:64} {verdict.seconds:5.1f} s  {said}")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from client.ike.events import Endpoint, EspAlgorithms, Path
+from client.system import userspace
 from client.system.datapath import Counters, DataPathEvent
 from client.system.kernel import KernelDataPath
 from client.system.userspace import IkeDatagram, PumpPool, UserspaceDataPath
@@ -23,6 +24,8 @@ from tests.esp.wire import Namespace, two_namespaces
 MTU = 1400
 PATIENCE = 10.0
 LINK = "roam0"
+
+userspace._ANSWER_TIMEOUT = 30.0  # where the processor is emulated an interpreter takes its time to start
 
 AnyEvent = DataPathEvent | IkeDatagram
 Event = TypeVar("Event", bound=AnyEvent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 import traceback
@@ -16,7 +17,8 @@ from .machine import SHARED
 
 VERDICTS = "verdicts"
 WANTED = "wanted"  # names of cases, one a line; all where it is empty
-_PATIENCE = 40.0  # seconds for one case
+_PATIENCE = 60.0  # seconds for one case
+_AT_A_TIME = 2  # as many as the machine has processors
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,34 +31,36 @@ class Verdict:
     trouble: str
 
 
-def main() -> None:
-    """Run the cases that are wanted."""
-    shared = Path(SHARED)
-    wanted = (shared / WANTED).read_text().split()
-    with (shared / VERDICTS).open("w") as verdicts:
-        for name, body in load().items():
-            if not wanted or name in wanted:
-                verdicts.write(json.dumps(asdict(_judge(name, body))) + "\n")
-                verdicts.flush()
+class Running:
+    """A case in a process of its own, which says at its end what came of it."""
 
+    def __init__(self, name: str, body: Case) -> None:
+        self._name = name
+        self._started = time.monotonic()
+        self._reader, writer = os.pipe()
+        self._child = os.fork()
+        if self._child == 0:
+            os.close(self._reader)
+            _run(body, writer)
+        os.close(writer)
+        os.set_blocking(self._reader, False)
+        self._said = b""
 
-def read_verdicts(shared: Path) -> dict[str, Verdict]:
-    """What the guest wrote down, as far as it came."""
-    lines = (shared / VERDICTS).read_text().splitlines() if (shared / VERDICTS).exists() else []
-    verdicts = [Verdict(**json.loads(line)) for line in lines]
-    return {verdict.name: verdict for verdict in verdicts}
-
-
-def _judge(name: str, body: Case) -> Verdict:
-    started = time.monotonic()
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reader)
-        _run(body, writer)
-    os.close(writer)
-    evidence, trouble = _outcome(reader, child, started + _PATIENCE)
-    return Verdict(name, round(time.monotonic() - started, 2), evidence, trouble)
+    def verdict(self) -> Verdict | None:
+        """None while it runs; one that is late is killed."""
+        ended, _ = os.waitpid(self._child, os.WNOHANG)
+        with suppress(BlockingIOError):
+            self._said += os.read(self._reader, 1 << 16)
+        seconds = round(time.monotonic() - self._started, 2)
+        if not ended and seconds < _PATIENCE:
+            return None
+        os.close(self._reader)
+        if not ended:
+            os.kill(self._child, signal.SIGKILL)
+            os.waitpid(self._child, 0)
+            return Verdict(self._name, seconds, "", "it did not end in time")
+        trouble, evidence = json.loads(self._said or b'["it died without a word", ""]')
+        return Verdict(self._name, seconds, evidence, trouble)
 
 
 def _run(body: Case, writer: int) -> None:
@@ -70,26 +74,29 @@ def _run(body: Case, writer: int) -> None:
     os._exit(0)
 
 
-def _outcome(reader: int, child: int, deadline: float) -> tuple[str, str]:
-    """Evidence and trouble; a child that is late is killed."""
-    os.set_blocking(reader, False)
-    said = b""
-    while True:
-        ended, _ = os.waitpid(child, os.WNOHANG)
-        with suppress(BlockingIOError):
-            said += os.read(reader, 1 << 16)
-        if ended or time.monotonic() > deadline:
-            break
-        time.sleep(0.01)
-    if not ended:
-        os.kill(child, 9)
-        os.waitpid(child, 0)
-        return "", "it did not end in time"
-    os.close(reader)
-    if not said:
-        return "", "it died without a word"
-    trouble, evidence = json.loads(said)
-    return evidence, trouble
+def main() -> None:
+    """Run the cases that are wanted, some at a time."""
+    shared = Path(SHARED)
+    wanted = (shared / WANTED).read_text().split()
+    waiting = [(name, body) for name, body in load().items() if not wanted or name in wanted]
+    running: list[Running] = []
+    with (shared / VERDICTS).open("w") as verdicts:
+        while waiting or running:
+            while waiting and len(running) < _AT_A_TIME:
+                running.append(Running(*waiting.pop(0)))
+            time.sleep(0.02)
+            for case in list(running):
+                if (verdict := case.verdict()) is not None:
+                    running.remove(case)
+                    verdicts.write(json.dumps(asdict(verdict)) + "\n")
+                    verdicts.flush()
+
+
+def read_verdicts(shared: Path) -> dict[str, Verdict]:
+    """What the guest wrote down, as far as it came."""
+    lines = (shared / VERDICTS).read_text().splitlines() if (shared / VERDICTS).exists() else []
+    verdicts = [Verdict(**json.loads(line)) for line in lines]
+    return {verdict.name: verdict for verdict in verdicts}
 
 
 if __name__ == "__main__":

@@ -73,10 +73,6 @@ $b poweroff -f
 """
 
 
-class MachineFailed(Exception):
-    """The machine did not come to its end; the text holds the last lines of its console."""
-
-
 @dataclass(frozen=True, slots=True)
 class Kernel:
     """A kernel that is ready to boot."""
@@ -121,31 +117,45 @@ def _below(root: Path, name: str) -> Path:
     return next(path for path in (root / name, root / "usr" / name) if path.exists())
 
 
-def run(booted: Kernel, program: str, shared: Path, patience: float) -> str:
-    """Boot, run the module `program` of this tree with `shared` at `SHARED`, power off; the console's text.
+class Machine:
+    """A virtual machine that was started."""
 
-    `MachineFailed` where that takes more than `patience` seconds.  It is stopped then, and it never outlives us.
-    """
-    console = shared / "console"
-    with _started(_command(booted, program, shared, console)) as machine:
+    def __init__(self, process: subprocess.Popen[bytes], console: Path) -> None:
+        self._process = process
+        self._console = console
+
+    @property
+    def pid(self) -> int:
+        """The process id of qemu."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not powered off yet."""
+        return self._process.poll() is None
+
+    def console(self) -> str:
+        """The last lines that it has printed."""
         try:
-            machine.wait(patience)
-        except subprocess.TimeoutExpired:
-            raise MachineFailed(f"no end after {patience:.0f} s\n{_tail(console)}") from None
-    if machine.returncode != 0:
-        raise MachineFailed(f"qemu ended with status {machine.returncode}\n{_tail(console)}")
-    return console.read_text(errors="replace")
+            return "\n".join(self._console.read_text(errors="replace").splitlines()[-25:])
+        except OSError:
+            return "(no console)"
 
 
 @contextmanager
-def _started(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    machine = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+def start(booted: Kernel, program: str, shared: Path) -> Iterator[Machine]:
+    """Boot and run the module `program` of this tree with `shared` at `SHARED`; then it powers off by itself.
+
+    It never outlives the context.
+    """
+    console = shared / "console"
+    process = subprocess.Popen(_command(booted, program, shared, console), stdin=subprocess.DEVNULL)
     try:
-        yield machine
+        yield Machine(process, console)
     finally:
-        if machine.poll() is None:
-            machine.kill()
-        machine.wait()
+        if process.poll() is None:
+            process.kill()
+        process.wait()
 
 
 def _command(booted: Kernel, program: str, shared: Path, console: Path) -> list[str]:
@@ -187,10 +197,3 @@ def _shared(tag: str, path: Path, options: str) -> tuple[str, ...]:
         *("-fsdev", f"local,id={tag},path={path},security_model=none,{options}"),
         *("-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"),
     )
-
-
-def _tail(console: Path) -> str:
-    try:
-        return "\n".join(console.read_text(errors="replace").splitlines()[-25:])
-    except OSError:
-        return "(no console)"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,13 +14,13 @@ from tests.netns.peers.releases import PeerUnavailable
 
 from .cases import load
 from .conftest import Report
-from .guest import WANTED, read_verdicts
-from .machine import Kernel, MachineFailed, kernel, run
+from .guest import WANTED
+from .machine import Kernel, kernel, start
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
 
 _OLDEST = "bookworm"
-_PATIENCE = 240.0  # seconds, on a machine that does other things too
+_PATIENCE = 100.0  # seconds until the next case has ended, on a machine that does other things too
 
 
 @pytest.fixture(scope="session")
@@ -35,23 +36,20 @@ def booted(request: pytest.FixtureRequest) -> Kernel:
 @pytest.fixture(scope="session")
 def report(
     booted: Kernel, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Report:
-    """What became of the cases that were selected, all in one boot."""
+) -> Iterator[Report]:
+    """The machine runs all cases that were selected in one boot, while the tests wait for one after another."""
     shared = tmp_path_factory.mktemp("machine")
     items = [item for item in request.session.items if isinstance(item, pytest.Function)]
     chosen = [str(item.callspec.params["name"]) for item in items if item.function is test_on_a_real_kernel]
     (shared / WANTED).write_text("\n".join(chosen))
-    try:
-        console = run(booted, "tests.kernel.guest", shared, _PATIENCE)
-    except MachineFailed as error:
-        console = str(error)
-    found = Report(booted.version, read_verdicts(shared), console)
-    request.config.stash[Report.KEY] = found
-    return found
+    with start(booted, "tests.kernel.guest", shared) as machine:
+        found = Report(booted.version, machine, shared)
+        request.config.stash[Report.KEY] = found
+        yield found
 
 
 @pytest.mark.parametrize("name", load())
 def test_on_a_real_kernel(report: Report, name: str) -> None:
-    verdict = report.verdicts.get(name)
-    assert verdict is not None, f"the machine did not come so far:\n{report.console}"
+    verdict = report.wait_for(name, _PATIENCE)
+    assert verdict is not None, f"the machine did not come so far:\n{report.machine.console()}"
     assert not verdict.trouble, verdict.trouble
