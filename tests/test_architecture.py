@@ -111,7 +111,7 @@ LIBRARIES = {
     "dbus_fast": ("client.net", "client.system"),
     "keyring": ("ui",),
     "textual": ("ui.tui",),
-    "OpenSSL": ("client.ike.eap.tls",),
+    "OpenSSL": ("client.ike.eap.tls", "client.lab.eap_tls"),
     "cryptography": ("client.ike", "client.esp", "client.config", "client.lab", "profiles"),
 }
 

@@ -6,7 +6,8 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import ClassVar, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from ..ike.eap import mschapv2
 from ..ike.eap.packet import EapPacket
@@ -14,6 +15,9 @@ from ..ike.eap.password import md5_digest, pull_md5
 from ..ike.events import Rng
 from ..ike.keys import Secret
 from ..ike.registry import EapType
+
+if TYPE_CHECKING:
+    from .eap_tls import TlsService
 
 
 class Outcome(Enum):
@@ -49,6 +53,7 @@ class Accounts:
     passwords: Mapping[str, Secret]
     codes: Mapping[str, Secret] = field(default_factory=dict)
     name: str = "lab"
+    tls: TlsService | None = None
 
 
 class _State(Enum):
@@ -169,9 +174,21 @@ class OtpServer:
         return Outcome.SUCCESS if right else Outcome.FAILURE
 
 
+def _tls_server(kind: EapType, accounts: Accounts, identity: str, rng: Rng) -> ServerMethod:
+    from . import eap_tls  # OpenSSL is loaded for those who need it
+
+    servers = {
+        server.TYPE: server for server in (eap_tls.EapTlsServer, eap_tls.TtlsServer, eap_tls.PeapServer)
+    }
+    return servers[kind](accounts, identity, rng)
+
+
 SERVERS: Mapping[EapType, Callable[[Accounts, str, Rng], ServerMethod]] = {
     EapType.MD5: Md5Server,
     EapType.OTP: OtpServer,
     EapType.GTC: GtcServer,
     EapType.MSCHAPV2: Mschapv2Server,
+    EapType.TLS: partial(_tls_server, EapType.TLS),
+    EapType.TTLS: partial(_tls_server, EapType.TTLS),
+    EapType.PEAP: partial(_tls_server, EapType.PEAP),
 }

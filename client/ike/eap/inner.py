@@ -31,7 +31,6 @@ class InnerEap:
     def __init__(self, login: EapLogin, words: tuple[Inner, ...], rng: Rng, wall: datetime) -> None:
         self.methods = tuple(dict.fromkeys(METHODS[word] for word in words if word in METHODS))
         self._peer = EapPeer(replace(login, methods=self.methods), rng, wall)
-        self._identifier = 0
 
     @property
     def is_done(self) -> bool:
@@ -40,7 +39,7 @@ class InnerEap:
 
     def conclude(self) -> Secret | None:
         """Take the server's word that all is well; the key of the inner method, None where it has none."""
-        self._peer.handle(EapPacket(EapCode.SUCCESS, self._identifier).push())
+        self._peer.handle(EapPacket(EapCode.SUCCESS, 0).push())
         return self._peer.msk
 
     def identify(self) -> bytes | Ask:
@@ -51,11 +50,9 @@ class InnerEap:
         """The answer to a whole packet, none after success; failures as from the peer."""
         return self._turn(self._peer.handle(packet))
 
-    def answer_bare(self, body: bytes) -> bytes | Ask:
-        """The answer to a request of which type and type data alone came, and its type and type data alone."""
-        # Requests in a row may be alike and are no repetitions: TLS has seen to their order.
-        self._identifier = (self._identifier + 1) % 256
-        packet = EapPacket(EapCode.REQUEST, self._identifier, body[0], body[1:])
+    def answer_bare(self, body: bytes, identifier: int) -> bytes | Ask:
+        """Type and type data of the answer to a request of which no more came; the outer packet has its identifier."""
+        packet = EapPacket(EapCode.REQUEST, identifier, body[0], body[1:])
         return then(lambda: self.answer(packet.push()), lambda response: response[HEADER_SIZE:])
 
     def _turn(self, outcome: bytes | Ask | None) -> bytes | Ask:

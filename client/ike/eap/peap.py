@@ -70,7 +70,7 @@ class Peap(TlsMethod):
             raise self._disorder("a request after success")
         packet = _whole(plaintext)
         if packet is None:
-            return self._inner.answer_bare(plaintext)
+            return self._inner.answer_bare(plaintext, self._identifier)
         if packet.type == EXTENSIONS:
             return then(
                 lambda: self._confirm(packet.data),

@@ -22,7 +22,7 @@ from ..options import EapLogin, TlsOptions
 from ..registry import EapType
 from .method import Ask, EapFailed, then
 from .packet import EapPacket, name_of
-from .tls import TlsClient, TlsFailed
+from .tls import TlsClient, TlsEnd, TlsFailed
 from .tls_framing import ACKNOWLEDGEMENT, Framing, TlsPacket
 
 MSK_SIZE = 64
@@ -59,6 +59,7 @@ class TlsMethod:
         self._framing = Framing()
         self._started = False
         self._begun = False
+        self._identifier = 0  # of the request under way
 
     # What a subclass says
 
@@ -85,6 +86,7 @@ class TlsMethod:
     def answer(self, request: EapPacket) -> bytes | Ask:
         """The next part of the dialogue."""
         packet = TlsPacket.pull(request.data)
+        self._identifier = request.identifier
         if packet.is_start == self._started:
             raise self._disorder("a second start" if self._started else "no start")
         if not self._started:
@@ -134,10 +136,7 @@ class TlsMethod:
         return self._framing.send(self._tls.take())
 
     def _material(self) -> Secret:
-        """MSK and EMSK of TLS itself."""
-        if self._tls.is_1_3:
-            return self._tls.export(_EXPORTER, MATERIAL_SIZE, bytes([self.TYPE]))
-        return self._tls.export(_LABELS.get(self.TYPE, _LABEL), MATERIAL_SIZE)
+        return key_material(self._tls, self.TYPE)
 
     def _disorder(self, what: str) -> EapFailed:
         return EapFailed(Kind.PEER_PROTOCOL, f"{what} in {name_of(self.TYPE)}")
@@ -152,6 +151,13 @@ class TlsMethod:
         if self.SHOWS_CERTIFICATE and failure.alert in _REFUSALS:
             return Kind.AUTH_REJECTED, f"the login server refuses our certificate: {failure.alert}"
         return Kind.CRYPTO_NO_PROPOSAL, f"the login server ends TLS: {failure.alert}"
+
+
+def key_material(tls: TlsEnd, method: EapType) -> Secret:
+    """MSK and EMSK of TLS itself, as each version and method has them."""
+    if tls.is_1_3:
+        return tls.export(_EXPORTER, MATERIAL_SIZE, bytes([method]))
+    return tls.export(_LABELS.get(method, _LABEL), MATERIAL_SIZE)
 
 
 def options_of(login: EapLogin) -> TlsOptions:
