@@ -51,7 +51,7 @@ class InnerEap:
         return self._turn(self._peer.handle(packet))
 
     def answer_bare(self, body: bytes, identifier: int) -> bytes | Ask:
-        """Type and type data of the answer to a request of which no more came; the outer packet has its identifier."""
+        """The same for requests without header: they have the outer packet's identifier (and get none back)."""
         packet = EapPacket(EapCode.REQUEST, identifier, body[0], body[1:])
         return then(lambda: self.answer(packet.push()), lambda response: response[HEADER_SIZE:])
 
