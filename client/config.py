@@ -7,7 +7,7 @@ reference as the profile writes it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from cryptography import x509
@@ -21,7 +21,7 @@ from .ike.authentication import KeySigner, PrivateKey
 from .ike.eap.methods import BY_WORD
 from .ike.events import Selector
 from .ike.identity import Identity
-from .ike.keys import Secret
+from .ike.keys import OneTimeCode, Secret
 from .ike.options import (
     CertLogin,
     CertProof,
@@ -35,12 +35,15 @@ from .ike.options import (
     SessionConfig,
 )
 from .ike.proposals import PRESETS, Offer, parse_offer
-from .ike.registry import ProtocolId, TransformType
+from .ike.registry import EapType, ProtocolId, TransformType
 from .ike.selectors import ANY_IPV4, ANY_IPV6, selector_of, selectors_of_addresses
 from .ike.trust import Trust
 from .tunnel.model import TunnelConfig
 
 T = TypeVar("T")
+
+AUTO = (EapType.MSCHAPV2, EapType.GTC, EapType.OTP)
+"""What `eap_methods = ["auto"]` stands for with a password."""
 
 PEM_MARK = b"-----BEGIN"
 NEVER = 1e9  # seconds
@@ -50,23 +53,25 @@ class SecretMissing(Exception):
     """The profile's reference `text` has no value yet: the user must be asked.
 
     `kind` is one of the control protocol's kinds of secret, or "key": a private key, which only another
-    `up` can bring.
+    `up` can bring.  `why` is said where there was one that will not do.
     """
 
-    def __init__(self, text: str, path: str, kind: str) -> None:
+    def __init__(self, text: str, path: str, kind: str, why: str = "") -> None:
         super().__init__(f"{path} needs the secret {text}")
         self.text = text
         self.path = path
         self.kind = kind
+        self.why = why
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What the profile refers to: file contents and secrets, by reference."""
+    """What the profile refers to: file contents and secrets, by reference; codes that serve once, apart."""
 
     files: Mapping[str, bytes]
     secrets: Mapping[str, Secret]
     system_authorities: bytes = b""  # PEM bundle of the system's trust store
+    codes: Mapping[str, OneTimeCode] = field(default_factory=dict)
 
     def file(self, reference: str, path: str) -> bytes:
         """The octets of a file; `ProfileError` where the caller did not hand them over."""
@@ -81,6 +86,13 @@ class Material:
             return self.files[reference]
         except KeyError:
             raise SecretMissing(reference, path, "key") from None
+
+    def code(self, reference: str, path: str) -> OneTimeCode:
+        """A code, spent or not; `SecretMissing` where nobody has given any yet."""
+        try:
+            return self.codes[reference]
+        except KeyError:
+            raise SecretMissing(reference, path, "otp") from None
 
     def secret(self, reference: str, path: str, kind: str = "password") -> Secret:
         """A secret; `SecretMissing` where nobody has given it yet."""
@@ -187,10 +199,24 @@ def _login(profile: Profile, entry: LocalRound, material: Material) -> tuple[Log
             name = entry.identity or (local.value if local is not None else None)
             if name is None:
                 raise ProfileError(f"{path}.identity", "is missing: EAP needs a user name")
-            methods = tuple(BY_WORD[word] for word in entry.eap_methods)
-            return EapLogin(name, material.secret(entry.secret, f"{path}.secret"), methods), None
+            return EapLogin(name, _password(entry, material, path), _eap_methods(entry)), None
         case "cert":
             return _certificate_login(entry, material, path)
+
+
+def _password(entry: LocalRound, material: Material, path: str) -> Secret | OneTimeCode:
+    if entry.asks_in_course:
+        return OneTimeCode()
+    if entry.serves_once:
+        return material.code(entry.secret, f"{path}.secret")
+    return material.secret(entry.secret, f"{path}.secret")
+
+
+def _eap_methods(entry: LocalRound) -> tuple[EapType, ...]:
+    """The methods allowed, in order of preference; "auto" adds what it stands for at the end."""
+    named = [BY_WORD[word] for word in entry.eap_methods if word != "auto"]
+    implied = [method for method in AUTO if "auto" in entry.eap_methods]
+    return tuple(dict.fromkeys([*named, *implied]))
 
 
 def _certificate_login(entry: LocalRound, material: Material, path: str) -> tuple[CertLogin, Identity]:
@@ -211,8 +237,10 @@ def _private_key(octets: bytes, entry: LocalRound, material: Material, path: str
     try:
         key = load_pem_private_key(octets, passphrase)
     except ValueError as error:
-        reason = "cannot be decrypted with this passphrase" if passphrase else f"is no PEM key: {error}"
-        raise ProfileError(f"{path}.key", reason) from None
+        if passphrase is not None:
+            why = "this passphrase does not open the key"
+            raise SecretMissing(entry.secret, f"{path}.secret", "passphrase", why) from None
+        raise ProfileError(f"{path}.key", f"is no PEM key: {error}") from None
     if not isinstance(key, PrivateKey):
         raise ProfileError(f"{path}.key", "is of a kind that IKEv2 cannot sign with")
     return key

@@ -37,6 +37,9 @@ def _rounds(profile: Profile) -> None:
             raise ProfileError("identity.local", "is missing, and nothing else says who we are", hint)
         if entry.method == "eap" and not entry.eap_methods:
             raise ProfileError(f"{path}.eap_methods", "is empty")
+        if entry.one_time and (entry.method != "eap" or not entry.secret.startswith("ask:")):
+            hint = 'Write secret = "ask:" with method = "eap", or leave one_time out.'
+            raise ProfileError(f"{path}.one_time", "a code that serves once is asked for each time", hint)
         if entry.method == "eap" and profile.auth.proof != "cert":
             hint = "An EAP password must not go to a gateway that has not proven itself by a certificate."
             raise ProfileError("auth.remote.method", 'must be "cert" with EAP', hint)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
 Network = IPv4Network | IPv6Network
+EapWord = Literal["auto", "mschapv2", "gtc", "otp", "md5"]
 IdentityType = Literal["fqdn", "email", "ipv4", "ipv6", "dn", "keyid"]
 
 SCHEMA = 1
@@ -75,10 +76,31 @@ class LocalRound:
     identity: str | None = option("EAP identity (user name); without it the local identity", None)
     cert: str | None = option("reference to our certificate, with its intermediates (PEM)", None)
     key: str | None = option("reference to its private key (PEM)", None)
-    eap_methods: tuple[Literal["mschapv2"], ...] = option("EAP methods in order of preference", ("mschapv2",))
+    eap_methods: tuple[EapWord, ...] = option(
+        'EAP methods in order of preference, of which the gateway chooses; "auto": all that suit the credentials, '
+        "md5 excepted",
+        ("mschapv2",),
+    )
+    one_time: bool | None = option(
+        "the password is a code that serves one login: asked for each time, never tried again; without it: for "
+        "gtc and otp, if the secret is asked for",
+        None,
+    )
     secret: str = option(
         "reference to the password, the pre-shared key, or the passphrase of an encrypted key", "ask:"
     )
+
+    @property
+    def serves_once(self) -> bool:
+        """Whether the secret is a one-time code, the default worked out."""
+        if self.method != "eap" or self.one_time is not None:
+            return bool(self.one_time)
+        return self.secret.startswith("ask:") and set(self.eap_methods) <= {"gtc", "otp"}
+
+    @property
+    def asks_in_course(self) -> bool:
+        """Whether there is no secret before the gateway has asked: what it asks is a challenge."""
+        return self.method == "eap" and self.serves_once and self.eap_methods == ("otp",)
 
 
 @dataclass(frozen=True, slots=True)

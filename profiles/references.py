@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from .errors import ProfileError, nearest
-from .model import Profile
+from .model import LocalRound, Profile
 
 Scheme = Literal["keyring", "credential", "file", "ask"]
 SECRET_SCHEMES: tuple[Scheme, ...] = ("keyring", "credential", "file", "ask")
@@ -73,8 +73,14 @@ def secrets_of(profile: Profile, files: Mapping[str, bytes]) -> tuple[Reference,
     return _unique(
         parse(entry.secret, f"auth.local[{n}].secret")
         for n, entry in enumerate(profile.auth.local)
-        if entry.method != "cert" or b"ENCRYPTED" in files.get(entry.key or "", b"")
+        if _needs_secret(entry, files)
     )
+
+
+def _needs_secret(entry: LocalRound, files: Mapping[str, bytes]) -> bool:
+    if entry.method == "cert":
+        return b"ENCRYPTED" in files.get(entry.key or "", b"")
+    return not entry.asks_in_course
 
 
 def files_of(profile: Profile) -> tuple[Reference, ...]:

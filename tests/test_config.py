@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from client.config import NEVER, Material, SecretMissing, session_config, tunnel_config
 from client.ike.events import Selector
 from client.ike.identity import Identity
-from client.ike.keys import Secret
+from client.ike.keys import OneTimeCode, Secret
 from client.ike.options import CertLogin, CertProof, EapLogin, PskLogin, PskProof, SessionConfig
 from client.ike.registry import EapType, Kex, TransformType
 from client.ike.selectors import ANY_IPV4, ANY_IPV6
@@ -98,6 +98,41 @@ def test_eap_names_its_user_and_the_gateway_shows_a_certificate() -> None:
     assert config.local_id == Identity.parse("alice")
 
 
+@pytest.mark.parametrize(
+    ("words", "once", "methods"),
+    [
+        ('"mschapv2"', False, (EapType.MSCHAPV2,)),
+        ('"gtc"', True, (EapType.GTC,)),
+        ('"gtc", "mschapv2"', False, (EapType.GTC, EapType.MSCHAPV2)),
+        ('"md5", "auto"', False, (EapType.MD5, EapType.MSCHAPV2, EapType.GTC, EapType.OTP)),
+        ('"gtc"]\none_time = false #', False, (EapType.GTC,)),
+        ('"mschapv2"]\none_time = true #', True, (EapType.MSCHAPV2,)),
+    ],
+)
+def test_eap_methods_and_whether_their_secret_serves_once(
+    words: str, once: bool, methods: tuple[EapType, ...]
+) -> None:
+    text = EAP.replace('secret = "ask:"\n', f'secret = "ask:"\neap_methods = [{words}]\n')
+    profile = load_text(text)
+    code = OneTimeCode(Secret(b"123456"))
+    material = Material(FILES, SECRETS, codes={"ask:": code})
+    login = session_config(profile, material).login
+    assert isinstance(login, EapLogin)
+    assert login.methods == methods
+    assert (login.password is code) is once
+    if once:
+        with pytest.raises(SecretMissing) as missing:
+            session_config(profile, Material(FILES, SECRETS))
+        assert missing.value.kind == "otp"
+
+
+def test_a_calculator_is_asked_when_the_challenge_is_there() -> None:
+    config = configure(EAP.replace('secret = "ask:"\n', 'eap_methods = ["otp"]\n'), secrets={})
+    assert isinstance(config.login, EapLogin)
+    assert config.login.asks_in_course
+    assert not config.lacks_code
+
+
 def test_a_certificate_is_our_identity() -> None:
     config = configure(CERT)
     assert isinstance(config.login, CertLogin)
@@ -113,8 +148,9 @@ def test_an_encrypted_key_is_opened_with_its_passphrase() -> None:
     with pytest.raises(SecretMissing) as missing:
         configure(CERT, files, {})
     assert missing.value.kind == "passphrase"
-    with pytest.raises(ProfileError, match="passphrase"):
+    with pytest.raises(SecretMissing) as wrong:  # ask again
         configure(CERT, files, {"ask:passphrase": Secret(b"wrong")})
+    assert (wrong.value.kind, wrong.value.why) == ("passphrase", "this passphrase does not open the key")
 
 
 def test_a_key_of_another_certificate_is_refused() -> None:

@@ -156,6 +156,7 @@ class TunnelStatus(Message):
     data_path_reason: str = ""
     mobike: bool | None = None  # None: not known yet
     probing: bool = False  # the gateway's liveness is in question
+    asking: bool = False  # it waits for the user's answer to a `SecretNeeded`
     guard: bool = False  # selected traffic leaves through the tunnel or not at all
     retry_at: float | None = None
     traffic: Traffic | None = None

@@ -31,12 +31,12 @@ from ..system.datapath import (
 from ..tunnel.controller import step
 from ..tunnel.events import Event, SecretMissing, Timer, UserDown, UserUp
 from ..tunnel.model import NetworkState, TunnelConfig
-from ..tunnel.states import Off, State, Tunnel, Waiting, live_legs, next_deadline
+from ..tunnel.states import Blocked, Off, State, Tunnel, Waiting, live_legs, next_deadline
 from .applier import Applier
 from .effects import Effects
-from .inbox import Datagram, Inbox, Item, PathEvent, RekeyAsked, Stop, SystemAnswer, UserAsked
+from .inbox import AnswerGiven, Datagram, Inbox, Item, PathEvent, RekeyAsked, Stop, SystemAnswer, UserAsked
 from .leg import Leg
-from .ports import World
+from .ports import AskerPort, World
 from .status import Facts, Seen, Wished, describe
 
 log = logging.getLogger("roam.tunnel")
@@ -72,7 +72,7 @@ class Driver:
         world: World,
         applier: Applier,
         publish: Callable[[TunnelStatus], None],
-        ask: Callable[[Failure], None],
+        asker: AskerPort,
     ) -> None:
         self.wished = wished
         self._world = world
@@ -80,7 +80,7 @@ class Driver:
         self._publish = publish
         self._inbox = Inbox()
         self._tunnel = Tunnel(config, network=network)
-        self._effects = Effects(name, link, world, applier, self._inbox, ask)
+        self._effects = Effects(name, link, world, applier, self._inbox, asker)
         self._since = world.clock()
         self._counted_at = 0.0
         self._told: TunnelStatus | None = None
@@ -97,6 +97,11 @@ class Driver:
     def wanted(self) -> bool:
         """Whether the user wants it."""
         return self._tunnel.wanted
+
+    @property
+    def rests(self) -> bool:
+        """Whether nothing of it is under way."""
+        return isinstance(self.state, Off | Blocked)
 
     @property
     def status(self) -> TunnelStatus:
@@ -124,9 +129,12 @@ class Driver:
         self._effects.after_refusal = wish.after_refusal
         await self._hear(UserUp(wish.config, restored, renew))
 
-    async def await_secret(self, config: TunnelConfig, failure: Failure) -> None:
+    async def await_secret(
+        self, config: TunnelConfig, wished: Wished, failure: Failure, *, restored: bool
+    ) -> None:
         """The tunnel is wanted, but a secret must be given first."""
-        await self._hear(SecretMissing(config, failure))
+        self.wished = wished
+        await self._hear(SecretMissing(config, failure, restored))
 
     async def unwant(self, *, force: bool = False) -> None:
         """The wish ends; returns when the tunnel is off the machine, or wanted again."""
@@ -187,6 +195,8 @@ class Driver:
                 await self._effects.hear_system(item)
             case UserAsked(event):
                 self._effects.events.append(event)
+            case AnswerGiven():
+                self._effects.answer(item)
             case RekeyAsked(ike):
                 self._rekey(now, ike=ike)
             case Stop():
@@ -304,3 +314,4 @@ def _seen(leg: Leg) -> Seen:
         is_answered=leg.is_answered,
         is_doubted=leg.is_doubted,
     )
+        is_asking=leg.is_asking,

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import replace
 from functools import partial
 
 from ..ike.events import (
+    AnswerNeeded,
     Channel,
     ChildDown,
     ChildOutbound,
@@ -58,9 +59,9 @@ from ..tunnel.events import (
 from ..tunnel.model import TunnelConfig, TunnelUp, Underlay
 from .applier import Applier, Share
 from .carrier import Carrier
-from .inbox import Datagram, Inbox, SystemAnswer
+from .inbox import AnswerGiven, Datagram, Inbox, SystemAnswer
 from .leg import Leg
-from .ports import World
+from .ports import AskerPort, World
 from .status import Passage
 
 log = logging.getLogger("roam.tunnel")
@@ -79,7 +80,7 @@ class Effects:
         world: World,
         applier: Applier,
         inbox: Inbox,
-        ask: Callable[[Failure], None],
+        asker: AskerPort,
     ) -> None:
         self.name = name
         self.link = link
@@ -93,7 +94,7 @@ class Effects:
         self._world = world
         self._applier = applier
         self._inbox = inbox
-        self._ask = ask
+        self._asker = asker
         self._lookup: asyncio.Task[None] | None = None
         self._share: Share | None = None
         self._generation = 0
@@ -120,7 +121,7 @@ class Effects:
             case Release():
                 self._release()
             case AskSecret(failure):
-                self._ask(failure)
+                self._asker.ask_about(failure)
             case CloseSession() | DropSession() | Probe():
                 pass  # it has closed itself meanwhile
 
@@ -143,6 +144,10 @@ class Effects:
         if self.session_config is None:
             raise AssertionError("a session is started before anybody wants one")
         number, underlay = command.leg, command.underlay
+        if self.session_config.lacks_code:
+            missing = Failure(Kind.AUTH_NEEDS_SECRET, "a code serves one login: another one is needed")
+            self.events.append(SessionClosed(number, missing))
+            return
         try:
             sockets = self._world.open_path(underlay, port, partial(self._receive, number))
         except OSError as error:
@@ -188,9 +193,21 @@ class Effects:
 
     def _forget(self, leg: Leg) -> None:
         self.legs.pop(leg.id, None)
+        self._asker.withdraw(leg.id)
         self.carrier.forget(leg)
         leg.close()
         self._update_underlays()
+
+    def answer(self, given: AnswerGiven) -> None:
+        """What the user says to a login that asked."""
+        leg = self.legs.get(given.leg)
+        if leg is None:
+            return
+        leg.is_asking = False
+        if given.value is None:
+            leg.session.decline(self._world.clock())
+        else:
+            leg.session.answer(given.value, self._world.clock())
 
     # The tunnel's share of the machine
 
@@ -248,6 +265,9 @@ class Effects:
             case Established():
                 leg.note_established(output)
                 log.info("%s has proven itself: %s", output.peer_identity, output.suite)
+            case AnswerNeeded():
+                leg.is_asking = True
+                self._asker.ask_in_login(leg.id, output)
             case ChildUp():
                 await self._child_up(leg, output)
             case ChildOutbound(spi_in):

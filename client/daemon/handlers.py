@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 from profiles.errors import ProfileError, ProfileNotFound
@@ -33,9 +33,10 @@ from ..control.messages import (
     Up,
 )
 from ..ike.keys import Secret
-from .inbox import RekeyAsked
+from ..tunnel.events import NotAnswered
+from .inbox import AnswerGiven, RekeyAsked
 from .order import Key, Order, missing_secret, system_order, user_order
-from .questions import Question
+from .questions import OfLogin, OfProfile, Question
 from .tunnels import Entry, Tunnels
 
 
@@ -68,8 +69,7 @@ class DaemonHandlers:
         if request.profile is not None:
             return user_order(caller.uid, request.profile, request.files, secrets)
         name = (request.name or "").removeprefix(SYSTEM_PREFIX)
-        order = system_order(self._store, caller.uid, name, os.getuid())
-        return _with_secrets(order, secrets)
+        return system_order(self._store, caller.uid, name, os.getuid()).with_secrets(secrets)
 
     async def _want(self, order: Order) -> TunnelStatus:
         try:
@@ -102,21 +102,30 @@ class DaemonHandlers:
         return Cleaned((*(f"tunnel {name}" for name, _ in ended), *await self._sweep()))
 
     async def answer(self, caller: Caller, request: SecretAnswer) -> None:
-        """A person's answer: the tunnel is tried again with it."""
+        """A person's answer: to a login that waits for it, or for the tunnel to be tried again with it."""
         question, entry = self._asked(caller, request.id)
-        order = entry.order.with_secret(question.reference, _secret(request.value))
         self._tunnels.questions.close(request.id)
-        try:
-            await self._want(order)
-        except ProfileError as error:
-            _refuse_profile(error)
+        value = _secret(request.value)
+        match question.subject:
+            case OfLogin(leg):
+                entry.driver.tell(AnswerGiven(leg, value))
+            case OfProfile(reference):
+                try:
+                    await self._want(entry.order.with_secret(reference, value))
+                except ProfileError as error:
+                    _refuse_profile(error)
 
     async def cancel(self, caller: Caller, secret_id: str) -> None:
-        """The person does not answer: the tunnel stays blocked, as it is."""
-        self._asked(caller, secret_id)
+        """The person does not answer: a login is over with that, and a tunnel that has never stood."""
+        question, entry = self._asked(caller, secret_id)
         self._tunnels.questions.close(secret_id)
 
     def _asked(self, caller: Caller, secret_id: str) -> tuple[Question, Entry]:
+        match question.subject:
+            case OfLogin(leg):
+                entry.driver.tell(AnswerGiven(leg, None))
+            case OfProfile():
+                entry.driver.tell(NotAnswered())
         """The open question of this id, if it is the caller's to answer."""
         question = self._tunnels.questions.find(secret_id)
         entry = None if question is None else self._tunnels.find(question.key)
@@ -183,13 +192,6 @@ def _refuse_profile(error: ProfileError) -> NoReturn:
 
 def _secret(text: SecretText) -> Secret:
     return Secret(text.reveal().encode())
-
-
-def _with_secrets(order: Order, secrets: Mapping[str, Secret]) -> Order:
-    """A system profile may leave secrets to whoever brings it up."""
-    for reference, value in secrets.items():
-        order = order.with_secret(reference, value)
-    return order
 
 
 def _profile_entry(store: Store, name: str) -> ProfileEntry:

@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from ..ike.events import Channel, Endpoint
+from ..ike.keys import Secret
 from ..system.datapath import DataPathEvent
 from ..tunnel.events import Event, SecretMissing, UserDown, UserUp
 
@@ -43,6 +44,14 @@ class UserAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerGiven:
+    """What the user answers to the login of leg `leg`; None: nothing."""
+
+    leg: int
+    value: Secret | None
+
+
+@dataclass(frozen=True, slots=True)
 class RekeyAsked:
     """The user wants fresh keys: of the IKE SA, or of the Child SA."""
 
@@ -62,7 +71,7 @@ class Stop:
     """The daemon ends: the driver returns."""
 
 
-Item = Datagram | PathEvent | UserAsked | RekeyAsked | SystemAnswer | Stop | Event
+Item = Datagram | PathEvent | UserAsked | AnswerGiven | RekeyAsked | SystemAnswer | Stop | Event
 
 
 class Inbox:

@@ -26,6 +26,8 @@ class Leg:
         self.remote_selectors: tuple[Selector, ...] = ()
         self.nat_local = False
         self.is_doubted = False
+        self.is_asking = False
+        """Its login waits for the user."""
 
     def note_established(self, output: Established) -> None:
         """Both ends have proven who they are."""

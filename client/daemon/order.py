@@ -8,12 +8,13 @@ from pathlib import Path
 
 from profiles.errors import ProfileError
 from profiles.model import Profile
+from profiles.prompts import prompt_for
 from profiles.references import files_of, read_file, read_secret, secrets_of
 from profiles.store import Store, load_text
 
 from ..config import Material, SecretMissing, session_config, tunnel_config
 from ..ike.events import Failure, Kind
-from ..ike.keys import Secret
+from ..ike.keys import OneTimeCode, Secret
 from .driver import Wish
 from .status import Wished
 
@@ -36,6 +37,15 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A secret to ask for: what the profile calls it, its kind in the control protocol, and words for a person."""
+
+    reference: str
+    kind: str
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """A profile as it was asked for; secrets are here and in the session, and nowhere else."""
 
@@ -45,6 +55,8 @@ class Order:
     text: str = field(repr=False)
     files: Mapping[str, bytes] = field(repr=False)
     secrets: Mapping[str, Secret] = field(repr=False)
+    codes: Mapping[str, OneTimeCode] = field(default_factory=dict, repr=False)
+    """Secrets that serve one login each, shared by all sessions that this order leads to."""
 
     @property
     def key(self) -> Key:
@@ -59,13 +71,22 @@ class Order:
 
     def with_secret(self, reference: str, value: Secret) -> Order:
         """The same with one more secret."""
+        if any(entry.secret == reference and entry.serves_once for entry in self.profile.auth.local):
+            return replace(self, codes={**self.codes, reference: OneTimeCode(value)})
         return replace(self, secrets={**self.secrets, reference: value})
+
+    def with_secrets(self, secrets: Mapping[str, Secret]) -> Order:
+        """The same with more secrets."""
+        order = self
+        for reference, value in secrets.items():
+            order = order.with_secret(reference, value)
+        return order
 
     def wish(self, serial: int) -> Wish:
         """What the driver is told; `ProfileError` and `SecretMissing` as in `client.config`."""
         profile = self.profile
         authorities = system_authorities() if profile.trust.system_store else b""
-        session = session_config(profile, Material(self.files, self.secrets, authorities))
+        session = session_config(profile, Material(self.files, self.secrets, authorities, self.codes))
         # The pump's sockets carry ESP in UDP only: the gateway must encapsulate, with or without a NAT.
         forced = replace(session, force_encapsulation=True)
         # A gateway that does not know the name we ask for refuses before it has shown who it is.  Without the
@@ -78,20 +99,32 @@ class Order:
         """What status says of the user's side."""
         return Wished(self.owner, self.shared, self.profile.title, serial)
 
-    def question(self, failure: Failure) -> tuple[str, str, str] | None:
-        """Reference, kind and prompt of the secret that may mend a failure; None where none can."""
-        entry = self.profile.auth.local[0]
-        if entry.method == "cert":
-            return None if failure.kind is Kind.AUTH_REJECTED else (entry.secret, "passphrase", "Passphrase")
-        word = "Password" if entry.method == "eap" else "Pre-shared key"
-        whose = entry.identity or (self.profile.identity.local or self.profile.gateway.addresses[0])
-        whose = whose if isinstance(whose, str) else whose.value
-        return entry.secret, "password", f"{word} of {whose} for {self.profile.title}"
+    def question(self, failure: Failure) -> Asked | None:
+        """The secret that may mend a failure; None where none can."""
+        try:
+            self.wish(0)
+        except SecretMissing as missing:
+            return self._asked(missing.text, missing.kind, missing.why)
+        except ProfileError:
+            return None
+        rounds = [entry for entry in self.profile.auth.local if entry.method != "cert"]
+        spent = [entry for entry in rounds if self.codes.get(entry.secret, OneTimeCode()).is_spent]
+        for entry in [entry for entry in spent if entry.serves_once]:
+            return self._asked(entry.secret, "otp")
+        if failure.kind is Kind.AUTH_REJECTED and rounds:
+            return self._asked(rounds[-1].secret, "password")
+        return None
+
+    def _asked(self, reference: str, kind: str, why: str = "") -> Asked | None:
+        entry = next((entry for entry in self.profile.auth.local if entry.secret == reference), None)
+        if entry is None or kind == "key":
+            return None
+        return Asked(reference, kind, prompt_for(self.profile, entry, kind) + (f" ({why})" if why else ""))
 
 
 def user_order(owner: int, text: str, files: Mapping[str, bytes], secrets: Mapping[str, Secret]) -> Order:
     """What a user hands over; `ProfileError` for a profile that cannot be used."""
-    return Order(owner, False, load_text(text), text, files, secrets)
+    return Order(owner, False, load_text(text), text, files, {}).with_secrets(secrets)
 
 
 def system_order(store: Store, owner: int, name: str, own_uid: int) -> Order:
@@ -106,7 +139,7 @@ def system_order(store: Store, owner: int, name: str, own_uid: int) -> Order:
         for reference in secrets_of(profile, files)
         if reference.scheme in {"file", "credential"}
     }
-    return Order(owner, True, profile, text, files, secrets)
+    return Order(owner, True, profile, text, files, {}).with_secrets(secrets)
 
 
 def system_authorities() -> bytes:
@@ -119,5 +152,6 @@ def system_authorities() -> bytes:
 
 def missing_secret(order: Order, missing: SecretMissing) -> Failure:
     """Why a tunnel has to wait for its user."""
-    what = "private key" if missing.kind == "key" else missing.kind
-    return Failure(Kind.AUTH_NEEDS_SECRET, f"the {what} of {order.profile.title} must be given again")
+    what = {"key": "private key", "otp": "one-time code"}.get(missing.kind, missing.kind)
+    evidence = missing.why or f"the {what} of {order.profile.title} must be given"
+    return Failure(Kind.AUTH_NEEDS_SECRET, evidence)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from ..ike.events import Address, Channel, ChildSa, Endpoint, Output, Path
+from ..ike.events import Address, AnswerNeeded, Channel, ChildSa, Endpoint, Failure, Output, Path
+from ..ike.keys import Secret
 from ..ike.options import SessionConfig
 from ..system.datapath import DataPath, DataPathEvent
 from ..system.userspace import IkeDatagram
@@ -40,6 +41,8 @@ class SessionPort(Protocol):
     def next_deadline(self) -> float | None: ...
     def outputs(self) -> Iterator[Output]: ...
     def initiate(self, path: Path, now: float, wall: datetime) -> None: ...
+    def answer(self, value: Secret, now: float) -> None: ...
+    def decline(self, now: float) -> None: ...
     def move(self, path: Path, now: float) -> None: ...
     def rekey_child(self, now: float) -> None: ...
     def rekey_ike(self, now: float) -> None: ...
@@ -77,6 +80,19 @@ class CarrierPort(DataPath, Protocol):
     """A data path that also reads the natt socket."""
 
     def events(self) -> asyncio.Queue[DataPathEvent | IkeDatagram]: ...
+
+
+class AskerPort(Protocol):
+    """Reaches the tunnel's owner."""
+
+    def ask_about(self, failure: Failure) -> None:
+        """Only the owner can mend this."""
+
+    def ask_in_login(self, leg: int, needed: AnswerNeeded) -> None:
+        """A login waits for an answer in its course."""
+
+    def withdraw(self, leg: int) -> None:
+        """This login waits for nothing any more."""
 
 
 @dataclass(frozen=True, slots=True)

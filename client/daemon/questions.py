@@ -13,12 +13,29 @@ ANSWER_WITHIN = 120.0
 
 
 @dataclass(frozen=True, slots=True)
+class OfProfile:
+    """The answer is the secret that the profile refers to so."""
+
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfLogin:
+    """The answer goes to the login of this leg, which waits for it, and nowhere else."""
+
+    leg: int
+
+
+Subject = OfProfile | OfLogin
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
-    """What was asked, and which reference of whose profile the answer is for."""
+    """What was asked, and what the answer is for."""
 
     needed: SecretNeeded
     key: Key
-    reference: str
+    subject: Subject
 
 
 class Questions:
@@ -29,12 +46,12 @@ class Questions:
         self._publish = publish
         self._open: dict[str, Question] = {}
 
-    def ask(self, key: Key, owner: int, reference: str, kind: str, prompt: str) -> None:
+    def ask(self, key: Key, owner: int, subject: Subject, kind: str, prompt: str) -> None:
         """Ask; an earlier question about the same tunnel is void."""
         self.withdraw(key)
         expires = self._wall() + ANSWER_WITHIN
         needed = SecretNeeded(secrets.token_hex(8), key.id, kind, prompt, expires, owner)
-        self._open[needed.id] = Question(needed, key, reference)
+        self._open[needed.id] = Question(needed, key, subject)
         self._publish(needed)
 
     def pending(self) -> tuple[SecretNeeded, ...]:
@@ -50,12 +67,12 @@ class Questions:
         """It was answered, or will not be."""
         self._open.pop(number, None)
 
-    def withdraw(self, key: Key) -> None:
-        """Nobody needs an answer for this tunnel any more."""
+    def withdraw(self, key: Key, subject: Subject | None = None) -> None:
+        """Nobody needs an answer for this tunnel any more, or (with a subject) for this of it."""
         self._open = {
             number: question
             for number, question in self._open.items()
-            if question.key != key and self._is_open(question)
+            if self._is_open(question) and (question.key != key or subject not in (None, question.subject))
         }
 
     def _is_open(self, question: Question) -> bool:

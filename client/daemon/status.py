@@ -48,6 +48,7 @@ class Seen:
     child_rekey_at: float | None = None
     is_answered: bool = False
     is_doubted: bool = False
+    is_asking: bool = False
 
 
 @dataclass(slots=True)
@@ -102,6 +103,7 @@ def describe(facts: Facts) -> TunnelStatus:
         retry_at=_unix(_retry_at(tunnel.state), facts.epoch),
         handover=_handover(facts.passage, facts.epoch),
         failure=fault(tunnel),
+        asking=_is_asking(tunnel.state, seen),
     )
     return _with_session(_with_system(status, facts), seen, facts)
 
@@ -161,6 +163,8 @@ def detail(tunnel: Tunnel, seen: Seen | None) -> str:
     match tunnel.state:
         case Resolving():
             return f"looking up {', '.join(tunnel.config.gateways)}"
+        case Connecting() if seen is not None and seen.is_asking:
+            return "waiting for what the gateway asks you"
         case Connecting(attempt):
             doing = "logging in at" if seen is not None and seen.is_answered else "waiting for an answer from"
             return f"{doing} {attempt.underlay.remote} over {attempt.underlay.interface}"
@@ -201,6 +205,10 @@ def fault(tunnel: Tunnel) -> Fault | None:
 
 def _fault(failure: Failure) -> Fault:
     return Fault(str(failure.kind), failure.evidence, HINTS[failure.kind])
+
+
+def _is_asking(state: State, seen: Seen | None) -> bool:
+    return (isinstance(state, Blocked) and state.until is not None) or (seen is not None and seen.is_asking)
 
 
 def _mobike(state: State) -> bool | None:

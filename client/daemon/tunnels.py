@@ -10,17 +10,33 @@ from itertools import count
 
 from ..config import SecretMissing, tunnel_config
 from ..control.messages import HINTS, ControlError, SecretNeeded, TunnelStatus
-from ..ike.events import Failure
-from ..tunnel.model import OWN_LINKS, NetworkChange, NetworkState
+from ..ike.events import AnswerNeeded, Failure
+from ..tunnel.model import OWN_LINKS, NetworkChange, NetworkState, TunnelConfig
 from .applier import Applier
-from .driver import Driver
+from .driver import Driver, Wish
 from .inbox import Item, Stop
 from .intent import Intent, Intents
 from .order import Key, Order, missing_secret
 from .ports import World
-from .questions import Questions
+from .questions import OfLogin, OfProfile, Questions
+from .status import Wished
 
 MOST_TUNNELS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """A wish that has to wait for its user."""
+
+    config: TunnelConfig
+    wished: Wished
+    failure: Failure
+    missing: SecretMissing
+
+    @property
+    def is_key(self) -> bool:
+        """Whether a private key is missing, which nobody can type."""
+        return self.missing.kind == "key"
 
 
 @dataclass(slots=True)
@@ -76,17 +92,22 @@ class Tunnels:
     # What the user wants
 
     async def up(self, order: Order) -> TunnelStatus:
-        """Want a tunnel.  `ProfileError`, `SecretMissing`, and `ControlError` for a second full tunnel."""
+        """Want a tunnel; what is missing is asked for.  `ProfileError`, `ControlError` for a second full tunnel.
+
+        `SecretMissing` where nobody can be asked for it, or while the tunnel is under way with other secrets.
+        """
         entry = self._entries.get(order.key)
         is_same = entry is not None and entry.order == order and entry.driver.wanted
-        wish = order.wish(next(self._serials))
+        wish = self._wish(order, next(self._serials))
+        if isinstance(wish, Lacking) and (wish.is_key or (entry is not None and not entry.driver.rests)):
+            raise wish.missing
         conflict = self._applier.conflict(str(order.key), wish.config)
         if conflict is not None:
             raise ControlError(conflict.kind, conflict.evidence, HINTS[conflict.kind])
         entry = entry or self._add(order)
         entry.order = order
         self.questions.withdraw(order.key)
-        await asyncio.gather(entry.driver.want(wish, renew=not is_same), self._keep(order))
+        await asyncio.gather(self._want(entry, wish, renew=not is_same), self._keep(order))
         if not entry.driver.wanted:  # it has ended while it was written down
             self._intents.forget(order.key)
         return entry.status
@@ -98,13 +119,22 @@ class Tunnels:
 
     async def restore(self, order: Order) -> None:
         """Want a tunnel that was wanted before the daemon was restarted."""
-        entry = self._add(order)
+        await self._want(self._add(order), self._wish(order, next(self._serials)), restored=True)
+
+    def _wish(self, order: Order, serial: int) -> Wish | Lacking:
         try:
-            wish = order.wish(next(self._serials))
+            return order.wish(serial)
         except SecretMissing as missing:
-            await entry.driver.await_secret(tunnel_config(order.profile), missing_secret(order, missing))
+            config = tunnel_config(order.profile)
+            return Lacking(config, order.wished(serial), missing_secret(order, missing), missing)
+
+    async def _want(
+        self, entry: Entry, wish: Wish | Lacking, *, restored: bool = False, renew: bool = False
+    ) -> None:
+        if isinstance(wish, Wish):
+            await entry.driver.want(wish, restored=restored, renew=renew)
         else:
-            await entry.driver.want(wish, restored=True)
+            await entry.driver.await_secret(wish.config, wish.wished, wish.failure, restored=restored)
 
     async def down(self, entry: Entry, *, force: bool = False) -> None:
         """End the wish; returns when the tunnel is off the machine (or somebody wants it again)."""
@@ -129,7 +159,7 @@ class Tunnels:
             self._world,
             self._applier,
             partial(self._heard, key),
-            partial(self._ask, key),
+            _Asker(self, key),
         )
         task = self._group.create_task(driver.run(), name=f"tunnel {key}")
         entry = self._entries[key] = Entry(order, driver, task, link)
@@ -141,15 +171,11 @@ class Tunnels:
 
     def _heard(self, key: Key, status: TunnelStatus) -> None:
         """A first attempt that failed for good is not wanted any more, also not after a restart."""
-        if status.state == "blocked" and not status.guard:
-            self._intents.forget(key)
-        self._publish(status)
-
-    def _ask(self, key: Key, failure: Failure) -> None:
         entry = self._entries.get(key)
-        asked = None if entry is None else entry.order.question(failure)
-        if entry is not None and asked is not None:
-            self.questions.ask(key, entry.order.owner, *asked)
+        if status.state == "blocked" and entry is not None and not entry.driver.wanted:
+            self._intents.forget(key)
+            self.questions.withdraw(key)
+        self._publish(status)
 
     # What happens
 
@@ -169,6 +195,31 @@ class Tunnels:
         entries = tuple(self)
         self.tell_all(Stop())
         await asyncio.gather(*(entry.task for entry in entries))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    """Puts the questions of one tunnel to its owner."""
+
+    tunnels: Tunnels
+    key: Key
+
+    def ask_about(self, failure: Failure) -> None:
+        entry = self.tunnels.find(self.key)
+        asked = None if entry is None else entry.order.question(failure)
+        if entry is not None and asked is not None:
+            subject = OfProfile(asked.reference)
+            self.tunnels.questions.ask(self.key, entry.order.owner, subject, asked.kind, asked.prompt)
+
+    def ask_in_login(self, leg: int, needed: AnswerNeeded) -> None:
+        entry = self.tunnels.find(self.key)
+        if entry is not None:
+            title = entry.order.profile.title
+            prompt = f"{title} asks: {needed.prompt}" if needed.prompt else f"Answer for {title}"
+            self.tunnels.questions.ask(self.key, entry.order.owner, OfLogin(leg), needed.kind, prompt)
+
+    def withdraw(self, leg: int) -> None:
+        self.tunnels.questions.withdraw(self.key, OfLogin(leg))
 
 
 def _intent(order: Order) -> Intent:

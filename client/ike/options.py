@@ -162,3 +162,8 @@ class SessionConfig:
     fragment_size: int = 1232  # of an IKE message in octets: fits an IPv6 packet of 1280
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     patience: Patience = field(default_factory=Patience)
+
+    @property
+    def lacks_code(self) -> bool:
+        """Whether the user must be asked for a code before a login makes sense."""
+        return isinstance(self.login, EapLogin) and self.login.lacks_code

@@ -37,7 +37,7 @@ Secrets never stand in a profile, only references to them:
 | `keyring:NAME` | the password of user `NAME` of the service `roam` in the caller's keyring |
 | `file:PATH` | a file that belongs to the caller alone (0600); a relative path starts at the profile |
 | `credential:NAME` | a systemd credential |
-| `ask:` or `ask:PROMPT` | asked at every `roam up` |
+| `ask:` or `ask:PROMPT` | asked when it is needed: at `roam up`, or by the daemon (`roam answer`) |
 
 Certificates and keys are `file:` or `credential:` references to PEM (a CA also DER) that need not be private.
 """

@@ -206,11 +206,18 @@ def test_a_profile_that_cannot_be_used_is_refused_with_the_key(tmp_path: Path) -
     play(tmp_path, scene)
 
 
-def test_a_missing_secret_is_said_at_once(tmp_path: Path) -> None:
+def test_a_missing_private_key_is_said_at_once(tmp_path: Path) -> None:
+    text = (
+        PROFILE.replace('method = "psk"', 'method = "cert"\ncert = "file:me.pem"\nkey = "file:me.key"')
+        + '[trust]\nca = ["file:ca.pem"]\n'
+    )
+    authority = pem(AUTHORITY.certificate).encode()
+
     async def scene(office: Office) -> None:
         with pytest.raises(ControlError) as error:
-            await office.handlers.up(ALICE, Up(profile=PROFILE))
+            await office.handlers.up(ALICE, Up(profile=text, files=files))
         assert error.value.kind == "auth.needs_secret"
+        files = {"file:me.pem": authority, "file:ca.pem": authority}
         assert office.handlers.status().tunnels == ()
 
     play(tmp_path, scene)

@@ -17,7 +17,7 @@ from client.daemon.applier import Applier
 from client.daemon.driver import Driver, Wish
 from client.daemon.ports import Receive, World
 from client.daemon.status import Wished
-from client.ike.events import Address, Channel, ChildSa, Endpoint, Failure, Path, Transmit
+from client.ike.events import Address, AnswerNeeded, Channel, ChildSa, Endpoint, Failure, Path, Transmit
 from client.ike.options import SessionConfig
 from client.ike.session import Session
 from client.lab.responder import GatewayConfig, Responder
@@ -248,6 +248,7 @@ class Machine:
     data_paths: list[FakeDataPath] = field(default_factory=list)
     statuses: list[TunnelStatus] = field(default_factory=list)
     asked: list[Failure] = field(default_factory=list)
+    asked_in_login: list[tuple[int, AnswerNeeded]] = field(default_factory=list)
     in_use: frozenset[Address] = frozenset()
     names: dict[str, tuple[Address, ...]] = field(default_factory=lambda: {"vpn.example.com": (GATEWAY,)})
     sessions: int = 0
@@ -264,6 +265,17 @@ class Machine:
             open_data_path=self._open_data_path,
             resolve=self._resolve,
         )
+
+    def ask_about(self, failure: Failure) -> None:
+        """Nobody answers here."""
+        self.asked.append(failure)
+
+    def ask_in_login(self, leg: int, needed: AnswerNeeded) -> None:
+        """Nobody answers here."""
+        self.asked_in_login.append((leg, needed))
+
+    def withdraw(self, leg: int) -> None:
+        """A login is over."""
 
     def _use(self, addresses: object) -> None:
         self.in_use = frozenset(addresses)  # type: ignore[call-overload]
@@ -336,7 +348,7 @@ async def driven(machine: Machine) -> AsyncIterator[Driver]:
         machine.world,
         machine.applier,
         machine.statuses.append,
-        machine.asked.append,
+        machine,
     )
     tasks = [asyncio.create_task(driver.run()), asyncio.create_task(machine.applier.run())]
     try:
