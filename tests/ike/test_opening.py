@@ -15,10 +15,11 @@ from client.ike.message import Message, decode, encode_clear
 from client.ike.opening import MAX_CANDIDATES
 from client.ike.options import SessionConfig
 from client.ike.payloads import Notify, Payload
-from client.ike.registry import ExchangeType, Kex, NotifyType
+from client.ike.registry import ExchangeType, Kex, NotifyType, PayloadType
 from client.ike.states import SessionState
 from client.lab.pki import make_authority
 from client.lab.responder import GatewayConfig, Responder
+from tests.ike.mutation import HEADER_SIZE, pull_chain, push_chain
 from tests.ike.phases import init_sent
 from tests.network import assert_agreement
 from tests.pair import (
@@ -317,4 +318,20 @@ def test_the_gateways_answer_counts_also_while_a_rival_has_its_turn() -> None:
 
     pair.fate = slow
     assert pair.connect(), pair.closed
+    assert_agreement(pair)
+
+
+@pytest.mark.parametrize("kind", [PayloadType.KE, PayloadType.NONCE])
+def test_our_own_value_that_comes_back_offers_no_ike_sa(kind: PayloadType) -> None:
+    pair = init_sent().pair
+    (request,) = pair.flights
+    pair.step()
+    (answer,) = pair.flights
+    ours, theirs = (pull_chain(flight.data[16], flight.data[HEADER_SIZE:]) for flight in (request, answer))
+    (own,) = [link for link in ours if link.kind == kind]
+    first, octets = push_chain(tuple(own if link.kind == kind else link for link in theirs))
+    header = answer.data[:16] + bytes([first]) + answer.data[17:24] + (HEADER_SIZE + len(octets)).to_bytes(4)
+    pair.client.handle_datagram(header + octets, answer.channel, answer.source, pair.now)
+    assert not pair.client.is_answered
+    pair.settle()  # and the true answer still counts
     assert_agreement(pair)

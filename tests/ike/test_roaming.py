@@ -11,11 +11,12 @@ from itertools import product
 
 import pytest
 
-from client.ike.events import MoveRefused, PathMoved, PeerAddresses, Probing
+from client.ike.events import Channel, MoveRefused, PathMoved, PeerAddresses, Probing
+from client.ike.message import Message, encode_protected
 from client.ike.payloads import Notify, Payload
 from client.ike.registry import ExchangeType, NotifyType
 from client.ike.states import SessionState
-from tests.ike.phases import Letter, established
+from tests.ike.phases import PHASES, Letter, established
 from tests.network import TerribleNetwork, assert_agreement
 from tests.pair import Pair, path_from, with_personality
 from tests.snapshot import forked
@@ -256,6 +257,24 @@ def test_a_replayed_update_does_not_move_the_gateway_back() -> None:
         pair._arrive(flight)
     pair.run(10)
     assert_agreement(pair)
+
+
+def test_a_replaced_ike_sa_has_no_say_in_where_the_client_is() -> None:
+    at = PHASES["replaced"]()
+    pair, old = at.pair, at.ours
+    assert old is not None
+    notify = Notify(NotifyType.UPDATE_SA_ADDRESSES)
+    update = Message(
+        old.spi_i, old.spi_r, ExchangeType.INFORMATIONAL, old.window.next_request_id, (notify,), True, False
+    )
+    (packet,) = encode_protected(update, old.sealer)
+    old.window.next_request_id += 1
+    path = pair.gateway.path
+    pair.flights.clear()
+    elsewhere = path_from(LTE).local_natt
+    pair.gateway.handle_datagram(packet, Channel.NATT, elsewhere, pair.now)
+    assert len(list(pair.gateway.outputs())) <= 1
+    assert pair.gateway.path == path
 
 
 def test_a_changed_source_address_alone_moves_nobody() -> None:

@@ -144,21 +144,37 @@ def test_a_success_before_the_method_is_done_is_no_login() -> None:
     assert "EAP-Success before the method was done" in pair.closed.failure.evidence
 
 
-def test_a_last_answer_whose_auth_is_not_bound_to_eap_is_no_login() -> None:
+def before_the_last_answer() -> tuple[Scene, int]:
+    """EAP is over, our AUTH is out; with the message ID of the answer."""
     pair = Pair(eap_client(), BY_EAP)
     pair.client.initiate(path_from("192.168.1.10"), pair.now, WALL)
     while not any(type(exchange).__name__ == "FinalAuth" for exchange in outstanding(pair)):
         pair.step()
     pair.flights.clear()
     (ours,) = pair.client._core.sas.values()
-    at = scene(pair, ours)
     assert ours.window.outstanding is not None
-    message_id = ours.window.outstanding[0].message_id
-    at.hear(at.authentic(Letter(ExchangeType.IKE_AUTH, message_id, True, (GUESSED,))))
-    pair.drain()
-    assert pair.closed is not None
-    assert pair.closed.failure.kind is Kind.TRUST_NO_PROOF
-    assert "not bound to the EAP dialogue" in pair.closed.failure.evidence
+    return scene(pair, ours), ours.window.outstanding[0].message_id
+
+
+@pytest.mark.parametrize(
+    ("payloads", "kind", "evidence"),
+    [
+        ((GUESSED,), Kind.TRUST_NO_PROOF, "not bound to the EAP dialogue"),
+        ((), Kind.TRUST_NO_PROOF, "lacks AUTH"),
+        ((SUCCESS,), Kind.TRUST_NO_PROOF, "lacks AUTH"),
+        ((Notify(NotifyType.AUTHENTICATION_FAILED),), Kind.AUTH_REJECTED, "AUTHENTICATION_FAILED"),
+    ],
+)
+def test_a_last_answer_that_is_not_bound_to_eap_is_no_login(
+    payloads: tuple[Payload, ...], kind: Kind, evidence: str
+) -> None:
+    at, message_id = before_the_last_answer()
+    at.hear(at.authentic(Letter(ExchangeType.IKE_AUTH, message_id, True, payloads)))
+    at.pair.drain()
+    assert at.pair.closed is not None
+    assert at.pair.closed.failure.kind is kind
+    assert evidence in at.pair.closed.failure.evidence
+    assert not at.pair.events(Established)
 
 
 def outstanding(pair: Pair) -> list[object]:

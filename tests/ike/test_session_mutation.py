@@ -12,21 +12,19 @@ from dataclasses import replace
 import pytest
 
 from client.ike.events import Closed, Kind
-from client.ike.message import Header
 from client.ike.options import SessionConfig
 from client.ike.proposals import parse_offer
-from client.ike.registry import ExchangeType, PayloadType, ProtocolId
-from client.ike.sa import IkeSa
+from client.ike.registry import ExchangeType, ProtocolId
 from client.ike.states import SessionState
 from client.lab.responder import GatewayConfig
-from tests.ike.mutation import HEADER_SIZE, Chain, Mutant, mutants, pull_chain, push_chain
+from tests.ike.mutation import Mutant, mutants
+from tests.ike.resealing import ResealingPair
 from tests.network import data_path
-from tests.pair import Flight, Pair, cert_client, client_config, eap_client, gateway_config, path_from
+from tests.pair import Flight, cert_client, client_config, eap_client, gateway_config, path_from
 from tests.snapshot import forked
 
 IKE = parse_offer(ProtocolId.IKE, ("aes256gcm16-prfsha256-x25519",))
 ESP = parse_offer(ProtocolId.ESP, ("aes256gcm16-x25519",))
-SK_SIZE = 4  # the generic header of the Encrypted payload
 LOGINS = {
     "psk": (client_config(), gateway_config()),
     "cert": (cert_client(), replace(gateway_config(), clients="cert", proof="cert")),
@@ -50,7 +48,7 @@ BEFORE_LOGIN = {
 AFTER_LOGIN = {Kind.PEER_PROTOCOL, Kind.PEER_DELETED, Kind.NET_NO_RESPONSE, Kind.USER_DOWN}
 
 
-class MutatingPair(Pair):
+class MutatingPair(ResealingPair):
     """Lets copies of itself meet every mutant of a datagram before it meets the genuine one."""
 
     def __init__(self, config: SessionConfig, gateway: GatewayConfig) -> None:
@@ -61,10 +59,9 @@ class MutatingPair(Pair):
         self.may_close = False
         self.met: set[bytes] = set()
         self.count = 0
-        self._sas: dict[tuple[bool, bytes, bytes], IkeSa] = {}  # by end and SPIs, also of those that are gone
 
     def _arrive(self, flight: Flight) -> None:
-        self._note_sas()
+        self.note_sas()
         if self.is_mutating and flight.data not in self.met:
             self.met.add(flight.data)
             self._meet_mutants(flight)
@@ -109,47 +106,6 @@ class MutatingPair(Pair):
             assert self.client.next_deadline() is not None, where
             sending = [entry for entry in data_path(self.client_events).values() if entry[1]]
             assert sending, f"{where}: nothing to send on"
-
-    # Taking messages apart, as whoever holds the keys can
-
-    def _note_sas(self) -> None:
-        for sa in self.client._core.sas.values():
-            self._sas[True, sa.spi_i, sa.spi_r] = sa
-        for acceptance in self.responder._half_open.values():
-            self._sas[False, acceptance.opened.sa.spi_i, acceptance.opened.sa.spi_r] = acceptance.opened.sa
-        for session in self.responder.sessions.values():
-            for sa in session._core.sas.values():
-                self._sas[False, sa.spi_i, sa.spi_r] = sa
-
-    def sa_of(self, flight: Flight, *, sender: bool) -> IkeSa:
-        """The IKE SA of a protected datagram at one of its ends."""
-        header = Header.pull(flight.data)
-        return self._sas[flight.to_gateway is sender, header.spi_i, header.spi_r]
-
-    def chain_of(self, flight: Flight) -> Chain:
-        data = flight.data
-        if data[18] == ExchangeType.IKE_SA_INIT:
-            return pull_chain(data[16], data[HEADER_SIZE:])
-        assert data[16] == PayloadType.SK
-        body = HEADER_SIZE + SK_SIZE
-        opener = self.sa_of(flight, sender=False).opener
-        return pull_chain(data[HEADER_SIZE], opener.open(data[:body], data[body:]))
-
-    def sealed(self, flight: Flight, chain: Chain) -> bytes:
-        first, octets = push_chain(chain)
-        header = flight.data[:HEADER_SIZE]
-        if header[18] == ExchangeType.IKE_SA_INIT:
-            return (
-                header[:16]
-                + bytes([first])
-                + header[17:24]
-                + (HEADER_SIZE + len(octets)).to_bytes(4)
-                + octets
-            )
-        sealer = self.sa_of(flight, sender=True).sealer
-        size = SK_SIZE + sealer.sealed_size(len(octets))
-        associated = header[:24] + (HEADER_SIZE + size).to_bytes(4) + bytes([first, 0]) + size.to_bytes(2)
-        return associated + sealer.seal(associated, octets)
 
 
 @pytest.mark.slow
