@@ -11,6 +11,7 @@ PEERS = ("bookworm", "trixie")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--peer", choices=PEERS, help="test against this Debian release's strongSwan only")
+    parser.addoption("--record-logins", metavar="FILE", help="write down which ways to log in were shown")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from client.lab.topology import Topology, topology
 from tests.conftest import PEERS
+from tests.netns.logins import Record
 from tests.netns.peers.releases import PeerUnavailable, Release, release
 
 
@@ -24,11 +26,38 @@ class Interop:
 
 
 TABLE = Interop()
+LOGINS = Record()
+
+
+@dataclass(frozen=True)
+class Logins:
+    """Notes what a test has shown of a way to log in: only a test that has passed so far comes here."""
+
+    test: str
+
+    def shown(self, method: str, peer: str) -> None:
+        """The right credentials were accepted, and traffic went."""
+        LOGINS.row(method, peer).accepted = self.test
+
+    def refused(self, method: str, peer: str) -> None:
+        """Wrong credentials were refused, and not tried again."""
+        LOGINS.row(method, peer).refused = self.test
 
 
 @pytest.fixture
 def interop() -> Interop:
     return TABLE
+
+
+@pytest.fixture
+def logins(request: pytest.FixtureRequest) -> Logins:
+    return Logins(request.node.nodeid.removeprefix("tests/netns/"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    file = session.config.getoption("--record-logins")
+    if file is not None:
+        LOGINS.write(Path(file))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

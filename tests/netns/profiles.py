@@ -47,15 +47,16 @@ def _login(road: Road) -> str:
             return 'method = "psk"\nsecret = "file:psk"'
         case Method.CERTIFICATE:
             return 'method = "cert"\ncert = "file:user.pem"\nkey = "file:key.pem"'
-        case Method.EAP:
-            return f'method = "eap"\nidentity = "{USER}"\nsecret = "file:password"'
+        case _:
+            word = road.method.value.removeprefix("eap-")
+            return f'method = "eap"\nidentity = "{USER}"\nsecret = "file:password"\neap_methods = ["{word}"]'
 
 
 def _files(road: Road) -> dict[str, str]:
     files = {}
     if road.method is Method.PSK:
         files["psk"] = SHARED_KEY
-    if road.method is Method.EAP:
+    if road.method.is_eap:
         files["password"] = PASSWORD
     if (credentials := road.credentials) is not None:
         files["ca.pem"] = pki.pem(credentials.authority.certificate)

@@ -35,6 +35,13 @@ class Method(StrEnum):
     PSK = "psk"
     CERTIFICATE = "certificate"
     EAP = "eap-mschapv2"
+    EAP_GTC = "eap-gtc"
+    EAP_MD5 = "eap-md5"
+
+    @property
+    def is_eap(self) -> bool:
+        """Whether the gateway asks by EAP."""
+        return self.value.startswith("eap-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +130,8 @@ def _user_proof(road: Road) -> dict[str, Value]:
             return {"auth": "psk"}
         case Method.CERTIFICATE:
             return {"auth": "pubkey"}
-        case Method.EAP:
-            return {"auth": "eap-mschapv2", "eap_id": USER}
+        case _:
+            return {"auth": road.method.value, "eap_id": USER}
 
 
 def _certificate(road: Road, whose: Literal["gateway", "user"]) -> dict[str, Value]:
@@ -137,7 +144,7 @@ def _certificate(road: Road, whose: Literal["gateway", "user"]) -> dict[str, Val
 def _load_credentials(peer: StrongSwan, road: Road, own: Issued | None) -> None:
     if road.method is Method.PSK:
         peer.secret("IKE", SHARED_KEY, [GATEWAY_NAME, USER])
-    if road.method is Method.EAP:
+    if road.method.is_eap:
         peer.secret("EAP", PASSWORD, [USER])
     if road.credentials is not None and own is not None:
         peer.authority(der(road.credentials.authority.certificate))

@@ -27,7 +27,7 @@ from .vici import Section, Value, Vici, ViciError
 PLUGINS = (
     "random nonce openssl x509 revocation constraints pubkey pkcs1 pkcs8 pem curve25519 gcm aes sha1 sha2 md5 hmac "
     "kdf chapoly drbg kernel-libipsec kernel-netlink socket-default vici updown eap-identity eap-mschapv2 eap-tls "
-    "eap-md5 eap-gtc attr counters"
+    "eap-md5 eap-gtc xauth-generic attr counters"
 )
 _START_PATIENCE = 15.0  # seconds
 _LOG = "charon.log"
@@ -249,6 +249,9 @@ class StrongSwan:
   load = {self.settings.plugins}
 {options}
   plugins {{
+    eap-gtc {{
+      backend = generic
+    }}
     vici {{
       socket = unix:///run/peer/{_SOCKET}
     }}
