@@ -48,7 +48,7 @@ class Inner(StrEnum):
 class TlsIdentity:
     """What EAP-TLS shows: DER certificates, ours first, and its private key."""
 
-    chain: tuple[bytes, ...]
+    chain: tuple[bytes, ...] = field(repr=False)
     key: PrivateKey = field(repr=False)
 
 

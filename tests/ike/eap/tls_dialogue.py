@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypedDict
 
 from OpenSSL import SSL
 
+from client.ike.buffer import Reader
+from client.ike.eap.method import EapFailed
 from client.ike.eap.packet import EapPacket
 from client.ike.eap.peer import EapPeer
+from client.ike.eap.tls_framing import TlsPacket
+from client.ike.events import Kind
 from client.ike.identity import Identity
 from client.ike.keys import OneTimeCode, Secret
 from client.ike.options import EapLogin, Inner, TlsIdentity, TlsOptions
 from client.ike.registry import EapCode, EapType
 from client.ike.trust import Trust
-from client.lab.eap_methods import Accounts
+from client.lab.eap_methods import Accounts, Outcome, ServerMethod
 from client.lab.eap_server import EapServer
-from client.lab.eap_tls import TlsService
+from client.lab.eap_tls import TlsServer, TlsService
 from client.lab.pki import Authority, Issued, make_authority
 from tests.ike.eap.dialogue import seeded
 
@@ -101,6 +106,66 @@ def dialogue(client: EapLogin, service: TlsService = SERVICE, *methods: EapType)
     return Dialogue(
         EapPeer(client, seeded("peer"), WALL), server(*(methods or client.methods), service=service)
     )
+
+
+class Scripted(TlsServer):
+    """A server that says inside what the test wants, whatever it hears; then it claims success."""
+
+    def __init__(self, kind: EapType, says: Iterable[bytes], service: TlsService = SERVICE) -> None:
+        self.kind = kind
+        self.says = list(says)
+        self.heard: list[bytes] = []
+        super().__init__(Accounts({}, tls=service), USER, seeded("server"))
+
+    def _open(self) -> bytes:
+        return self.says.pop(0) if self.kind is not EapType.TTLS and self.says else b""
+
+    def _reply(self, plaintext: bytes) -> bytes | Outcome:
+        self.heard.append(plaintext)
+        return self.says.pop(0) if self.says else Outcome.SUCCESS
+
+
+def drive(peer: EapPeer, kind: EapType, there: ServerMethod) -> list[bytes]:
+    """Our responses to a method's server, to the end; what the peer raises passes."""
+    responses, identifier = [], 1
+    answer: bytes | Outcome = there.begin(identifier)
+    while isinstance(answer, bytes):
+        outcome = peer.handle(EapPacket(EapCode.REQUEST, identifier, kind, answer).push())
+        assert isinstance(outcome, bytes)
+        responses.append(outcome)
+        identifier += 1
+        answer = there.judge(EapPacket.pull(outcome), identifier)
+    code = EapCode.SUCCESS if answer is Outcome.SUCCESS else EapCode.FAILURE
+    assert peer.handle(EapPacket(code, identifier).push()) is None
+    return responses
+
+
+def scripted(client: EapLogin, *says: bytes, service: TlsService = SERVICE) -> list[bytes]:
+    """What we have said inside to a server that says these."""
+    (kind,) = client.methods
+    there = Scripted(kind, says, service)
+    drive(EapPeer(client, seeded("peer"), WALL), kind, there)
+    return there.heard
+
+
+def records(responses: Iterable[bytes]) -> list[int]:
+    """Content types of the TLS records that we have sent (RFC 8446 section 5.1)."""
+    stream = b"".join(
+        TlsPacket.pull(packet.data).data
+        for packet in map(EapPacket.pull, responses)
+        if packet.type in TLS_METHODS
+    )
+    reader, found = Reader(stream), []
+    while reader.remaining:
+        found.append(reader.uint(1))
+        reader.take(2)
+        reader.take(reader.uint(2))
+    return found
+
+
+def kind_of(error: EapFailed) -> Kind:
+    assert error.failure is not None
+    return error.failure.kind
 
 
 def response_types(there: Dialogue) -> list[int | None]:
