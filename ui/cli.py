@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from importlib import import_module
 
@@ -17,6 +18,7 @@ from . import output
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import NoReturn
 
     Command = Callable[[argparse.Namespace], int]
 
@@ -30,14 +32,16 @@ _WIDTH = 80
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (the table is `client.control.kinds`)."""
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    as_json = "--json" in words  # also where the rest makes no sense
     try:
+        options = _parser().parse_args(words)
         return _command(options)(options)
     except ControlError as error:
-        output.report(error, as_json=options.json)
+        output.report(error, as_json=as_json)
         return exit_code(error.kind)
     except KeyboardInterrupt:
-        output.report(ControlError("interrupted", ""), as_json=options.json)
+        output.report(ControlError("interrupted", ""), as_json=as_json)
         return exit_code("interrupted")
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -53,6 +57,24 @@ def _command(options: argparse.Namespace) -> Command:
     return command
 
 
+class _Parser(argparse.ArgumentParser):
+    """One that tells mistakes as every other failure is told."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ControlError("usage", message, f"{_nearest(message)}'{self.prog} --help' shows what there is.")
+
+
+def _nearest(message: str) -> str:
+    """A hint at the command that was probably meant."""
+    found = re.search(r"invalid choice: '([^']*)'", message)
+    if found is None:
+        return ""
+    from difflib import get_close_matches
+
+    close = get_close_matches(found[1], COMMANDS, n=1)
+    return f'Did you mean "{close[0]}"? ' if close else ""
+
+
 class _Formatter(argparse.HelpFormatter):
     """argparse makes one for every argument, and without a width each looks for the terminal through shutil."""
 
@@ -61,9 +83,10 @@ class _Formatter(argparse.HelpFormatter):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="roam",
         formatter_class=_Formatter,
+        allow_abbrev=False,
         description="Roaming IKEv2 VPN client.",
         epilog="Exit codes: 0 done, 1 failed, 2 usage or profile, 3 not connected, 4 not permitted, "
         "5 login refused, 6 no answer, 7 no daemon, 8 gateway not trusted, 9 needs a terminal.",
@@ -73,7 +96,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, (text, _module, add_arguments) in COMMANDS.items():
         command = commands.add_parser(
-            name, help=text, description=text.capitalize() + ".", formatter_class=_Formatter
+            name,
+            help=text,
+            description=text.capitalize() + ".",
+            formatter_class=_Formatter,
+            allow_abbrev=False,
         )
         _common(command, top=False)
         add_arguments(command)
@@ -102,7 +129,7 @@ def _plain(parser: argparse.ArgumentParser) -> None:
 
 
 def _named(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", nargs="?", help="the only one, if there is only one")
+    parser.add_argument("name", metavar="NAME", nargs="?", help="without it, the only one there is")
 
 
 def _seconds(text: str) -> float:
@@ -139,7 +166,7 @@ def _rekey(parser: argparse.ArgumentParser) -> None:
 
 
 def _cleanup(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--state-dir", metavar="DIR", help="of a daemon that ran with another one than usual")
+    parser.add_argument("--state-dir", metavar="DIR", help="without a daemon: where it kept its state")
 
 
 def _demo(parser: argparse.ArgumentParser) -> None:

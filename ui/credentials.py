@@ -41,17 +41,39 @@ class Terminal:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", GetPassWarning)  # it would echo the password otherwise
                 return getpass(f"{printable(prompt)}: ", stream=sys.stderr)
-        except (GetPassWarning, EOFError):
+        except GetPassWarning:
             raise _nobody(prompt) from None
+        except EOFError:
+            raise _no_answer(prompt) from None
+        except KeyboardInterrupt:
+            _end_line()
+            raise
 
     def line(self, prompt: str) -> str:
         self._require(prompt)
         print(f"{printable(prompt)} ", end="", file=sys.stderr, flush=True)
-        return sys.stdin.readline().strip()
+        try:
+            answer = sys.stdin.readline()
+        except KeyboardInterrupt:
+            _end_line()
+            raise
+        if not answer:
+            raise _no_answer(prompt)
+        return answer.strip()
 
     def _require(self, prompt: str) -> None:
         if not sys.stdin.isatty():
             raise _nobody(prompt)
+
+
+def _end_line() -> None:
+    """What follows an unanswered prompt starts on a line of its own."""
+    print(file=sys.stderr)
+
+
+def _no_answer(prompt: str) -> ControlError:
+    _end_line()
+    return ControlError("interrupted", f'"{printable(prompt)}" was not answered')
 
 
 def _nobody(prompt: str) -> ControlError:
@@ -60,10 +82,14 @@ def _nobody(prompt: str) -> ControlError:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Secrets by their reference, and those that the person may want to keep once they have proven right."""
+    """Secrets by their reference, and those that the person may want to keep once they have proven right.
+
+    `typed`: a person has typed some of them just now, and may have mistyped.
+    """
 
     values: dict[str, SecretText] = field(default_factory=dict)
     new: tuple[Reference, ...] = ()
+    typed: bool = False
 
 
 def collect(
@@ -75,44 +101,53 @@ def collect(
     """
     values: dict[str, SecretText] = {}
     new: list[Reference] = []
+    typed = False
     for reference in references:
-        stored = None if ask else _stored(reference, directory)
+        stored, can_keep = (None, reference.scheme == "keyring") if ask else _stored(reference, directory)
         if stored is None:
+            typed = True
             stored = prompter.secret(_own_prompt(reference) or owner)
-            if reference.scheme == "keyring":
+            if can_keep:
                 new.append(reference)
         values[reference.text] = SecretText(stored)
-    return Secrets(values, tuple(new))
+    return Secrets(values, tuple(new), typed)
 
 
 def _own_prompt(reference: Reference) -> str:
     return reference.target.strip() if reference.scheme == "ask" else ""
 
 
-def _stored(reference: Reference, directory: Path) -> str | None:
-    """The secret where it is kept; None where a person must be asked."""
+def _stored(reference: Reference, directory: Path) -> tuple[str | None, bool]:
+    """The secret where it is kept, None where a person must be asked; and whether the answer can be kept."""
     if reference.scheme == "ask":
-        return None
+        return None, False
     if reference.scheme == "keyring":
         return _from_keyring(reference)
-    return read_secret(reference, directory, {os.geteuid()})
+    return read_secret(reference, directory, {os.geteuid()}), False
 
 
-def _from_keyring(reference: Reference) -> str | None:
+def _from_keyring(reference: Reference) -> tuple[str | None, bool]:
     import keyring
-    from keyring.errors import KeyringError
+    from keyring.errors import KeyringError, NoKeyringError
 
+    hint, can_keep = "", True
     try:
         value = keyring.get_password(KEYRING_SERVICE, reference.target)
+    except NoKeyringError:
+        reason, can_keep = "this session has no keyring", False
+        hint = f"Change {reference.path} to ask: or to a file: that only you can read."
     except KeyringError as error:
-        reason = f"the keyring cannot be read ({type(error).__name__})"
+        reason, can_keep = f"the keyring cannot be read ({type(error).__name__})", False
+        hint = "Unlock the keyring, or run it in a terminal to be asked."
     else:
         if value is not None:
-            return value
+            return value, True
         reason = f'the keyring has no entry "{KEYRING_SERVICE}" for "{reference.target}"'
     if not sys.stdin.isatty():
-        raise ControlError("secret.missing", f"{reference.path}: {reason}")
-    return None
+        raise ControlError("secret.missing", f"{reference.path}: {reason}", hint)
+    if not can_keep:
+        print(f"note: {reference.path}: {reason}", file=sys.stderr)
+    return None, can_keep
 
 
 def offer_to_keep(secrets: Secrets, prompter: Prompter) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 from client.control.messages import ControlError, summary
 from client.control.wire import plain
 
 from . import render
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
 
 ENVELOPE = 1
 """Version of {"version", "kind", "data"}; it changes only when a reader would break."""
@@ -29,8 +34,16 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def columns(stream: TextIO) -> int | None:
+    """Width of the terminal that `stream` goes to; None where it goes elsewhere, and lines stay whole."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except (OSError, ValueError):  # no terminal, or no file at all
+        return None
+
+
 def report(error: ControlError, *, as_json: bool) -> None:
     """A failure: for people on stderr, and for programs as an envelope on stdout."""
-    note(render.problem(error, summary(error.kind)))
+    note(render.problem(error, summary(error.kind), columns(sys.stderr)))
     if as_json:
         say(envelope("error", {"kind": error.kind, "evidence": error.evidence, "hint": error.hint}))

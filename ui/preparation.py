@@ -42,13 +42,27 @@ def choose(store: Store, name: str | None) -> ProfileFile:
 def prepare(file: ProfileFile, prompter: Prompter, *, ask: bool = False) -> Prepared:
     """Read a profile with the files and secrets that it refers to; a system profile the daemon reads itself."""
     if file.is_system:
-        return Prepared(Up(name=file.path.stem), Secrets())
+        return _of_system(file, prompter, ask=ask)
     try:
         text = file.read_text()
         profile = file.check_name(load_text(text, str(file.path)))
         return _with_contents(profile, text, file, prompter, ask=ask)
     except ProfileError as error:
         raise as_control_error(error) from None
+
+
+def _of_system(file: ProfileFile, prompter: Prompter, *, ask: bool) -> Prepared:
+    """A system profile by its name, with the secrets that it leaves to whoever brings it up."""
+    try:
+        profile = file.load()
+    except ProfileError:  # closed to us, or broken: the daemon knows, and says so
+        return Prepared(Up(name=file.path.stem), Secrets())
+    wanted = [entry for entry in secrets_of(profile, {}) if ask or entry.scheme in {"ask", "keyring"}]
+    try:
+        secrets = collect(wanted, file.path.parent, prompter, owner=_prompt(profile), ask=ask)
+    except ProfileError as error:
+        raise as_control_error(error) from None
+    return Prepared(Up(name=file.path.stem, secrets=secrets.values), secrets, remarks(profile))
 
 
 def _with_contents(

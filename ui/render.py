@@ -56,40 +56,65 @@ def some(values: tuple[str, ...]) -> str:
     return f"{shown} and {left} more" if left > 0 else shown
 
 
-def status(report: StatusReport) -> str:
+def fold(text: str, width: int | None, indent: int) -> str:
+    """`text` in lines of at most `width` columns, broken between words; all but the first are indented."""
+    if width is None or len(text) <= width or width < indent + 20:
+        return text
+    import textwrap
+
+    return textwrap.fill(
+        text, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def status(report: StatusReport, width: int | None = None) -> str:
     """All tunnels: one in full, several as a line each (with what is wrong below it)."""
     if not report.tunnels:
         return "no tunnel is wanted: 'roam up' starts one"
     if len(report.tunnels) == 1:
-        return tunnel(report.tunnels[0], report.time)
-    return "\n".join(line for entry in report.tunnels for line in _short(entry, report.time))
+        return tunnel(report.tunnels[0], report.time, width)
+    return "\n".join(line for entry in report.tunnels for line in _short(entry, report.time, width))
 
 
 def headline(entry: TunnelStatus, now: float) -> str:
     """Name, state and its age: "office: up for 3 min 12 s"."""
-    age = f" for {span(now - entry.since)}" if entry.since else ""
+    words = "connected for" if entry.state == "moving" else "for"  # a move does not end the connection
+    comma = "," if entry.state == "moving" else ""
+    age = f"{comma} {words} {span(now - entry.since)}" if entry.since else ""
     doubt = ", but the gateway has not answered lately" if entry.probing else ""
     return f"{printable(entry.name)}: {printable(entry.state)}{age}{doubt}"
 
 
-def _short(entry: TunnelStatus, now: float) -> Iterator[str]:
+def _short(entry: TunnelStatus, now: float, width: int | None) -> Iterator[str]:
     way = f", {printable(entry.path.interface)} to {printable(entry.path.remote)}" if entry.path else ""
-    yield f"{headline(entry, now)}{way}"
-    yield from (f"  {line}" for line in _trouble(entry, now))
+    yield fold(f"{headline(entry, now)}{way}", width, 2)
+    yield from (_line(name, value, width) for name, value in trouble(entry, now))
 
 
-def tunnel(entry: TunnelStatus, now: float) -> str:
-    """Everything about one tunnel, on one screen."""
-    lines = [headline(entry, now) + (f"  ({printable(entry.title)})" if entry.title else "")]
-    lines += [f"  {name:<9} {value}" for name, value in _rows(entry, now) if value]
-    lines += [f"  {line}" for line in _trouble(entry, now)]
-    return "\n".join(lines)
+def tunnel(entry: TunnelStatus, now: float, width: int | None = None) -> str:
+    """Everything about one tunnel, on one screen: what is wrong comes first."""
+    first = headline(entry, now) + (f"  ({printable(entry.title)})" if entry.title else "")
+    rows = [*trouble(entry, now), *facts(entry, now)]
+    return "\n".join([fold(first, width, 2), *(_line(name, value, width) for name, value in rows)])
 
 
-def _rows(entry: TunnelStatus, now: float) -> Iterator[tuple[str, str]]:
+def _line(name: str, value: str, width: int | None) -> str:
+    return fold(f"  {name:<9} {value}", width, 12)
+
+
+def facts(entry: TunnelStatus, now: float) -> Iterator[tuple[str, str]]:
+    """What is known of a tunnel, as rows of a name and a value."""
+    yield from ((name, value) for name, value in _facts(entry, now) if value)
+
+
+def _facts(entry: TunnelStatus, now: float) -> Iterator[tuple[str, str]]:
+    if not entry.gateway and entry.state != "off":  # redacted: it belongs to somebody else
+        yield "owner", f"uid {entry.owner}; only the owner and root see more of it"
     proven = f", proven as {printable(entry.identity)}" if entry.identity else ""
     yield "gateway", f"{printable(entry.gateway)}{proven}"
-    yield "path", _path(entry.path) if entry.path else ""
+    is_known = bool(entry.ike_suite)  # before, nothing is known of NATs, and nothing is carried
+    name = "last path" if entry.state == "waiting" else "path"
+    yield name, _path(entry.path, is_known=is_known) if entry.path else ""
     link = f" on {printable(entry.link)}" if entry.link else ""
     yield "inside", f"{some(entry.addresses)}{link}" if entry.addresses else ""
     yield "routes", some(entry.routes)
@@ -100,19 +125,27 @@ def _rows(entry: TunnelStatus, now: float) -> Iterator[tuple[str, str]]:
     reason = f" ({printable(entry.data_path_reason)})" if entry.data_path_reason else ""
     yield "data path", f"{printable(entry.data_path)}{reason}" if entry.data_path else ""
     yield "roaming", _roaming(entry)
-    yield "traffic", _traffic(entry.traffic) if entry.traffic else ""
-    yield "moved", _handover(entry.handover, now) if entry.handover else ""
-    yield "guard", "on: the selected traffic leaves through the tunnel or not at all" if entry.guard else ""
+    yield "traffic", _traffic(entry.traffic) if entry.traffic and is_known else ""
+    yield "moved", _handover(entry.handover, now) if entry.handover and is_known else ""
+    yield "guard", _guard(entry)
 
 
-def _path(path: OuterPath) -> str:
-    nat = {(True, True): "NAT on both sides", (True, False): "NAT here", (False, True): "NAT at the gateway"}
-    notes = [
-        nat.get((path.nat_local, path.nat_remote), "no NAT"),
-        "ESP in UDP" if path.encapsulated else "plain ESP",
-    ]
-    ends = f"{printable(path.local)} → {printable(path.remote)}"
-    return f"{printable(path.interface)}, {ends}, {', '.join(notes)}"
+def _guard(entry: TunnelStatus) -> str:
+    if entry.guard:
+        return "on: the selected traffic leaves through the tunnel or not at all"
+    if not entry.gateway or entry.state in {"off", "closing", "blocked"}:
+        return ""
+    return "off: while the tunnel is not up, the selected traffic leaves without it"
+
+
+def _path(path: OuterPath, *, is_known: bool) -> str:
+    ends = f"{printable(path.interface)}, {printable(path.local)} → {printable(path.remote)}"
+    if not is_known:
+        return ends
+    nat = "behind a NAT" if path.nat_local else "no NAT"
+    # A gateway that wants ESP in UDP whatever lies between says the same.
+    claim = ", one at the gateway by its word" if path.nat_remote else ""
+    return f"{ends}, {nat}{claim}, {'ESP in UDP' if path.encapsulated else 'plain ESP'}"
 
 
 def _keys(suite: str, rekey_at: float | None, now: float) -> str:
@@ -139,16 +172,17 @@ def _handover(move: Handover, now: float) -> str:
     return f"{span(now - move.at)} ago, {printable(move.old)} → {printable(move.new)}{gap}{trigger}"
 
 
-def _trouble(entry: TunnelStatus, now: float) -> Iterator[str]:
+def trouble(entry: TunnelStatus, now: float) -> Iterator[tuple[str, str]]:
+    """What is under way or keeps a tunnel from being up, as rows of a name and a value."""
     told = entry.failure.evidence if entry.failure else ""
-    if entry.state != "up" and entry.detail not in ("", told):
-        yield f"now       {printable(entry.detail)}"
+    if entry.state != "up" and entry.detail not in ("", told):  # of a doubt the headline tells
+        yield "now", printable(entry.detail)
     if entry.failure is not None:
-        yield f"problem   {printable(entry.failure.evidence)} [{printable(entry.failure.kind)}]"
+        yield "problem", f"{printable(entry.failure.evidence)} [{printable(entry.failure.kind)}]"
         if entry.failure.hint:
-            yield f"next      {printable(entry.failure.hint, 400)}"
+            yield "next", printable(entry.failure.hint, 400)
     if entry.retry_at is not None:
-        yield f"retry     in {span(entry.retry_at - now)}"
+        yield "retry", f"in {span(entry.retry_at - now)}; 'roam up {printable(entry.name)}' tries at once"
 
 
 def connected(entry: TunnelStatus) -> str:
@@ -168,11 +202,11 @@ def progress(entry: TunnelStatus) -> str:
     return f"{printable(entry.name)}: {': '.join(words)}"
 
 
-def problem(error: ControlError, what: str) -> str:
+def problem(error: ControlError, what: str, width: int | None = None) -> str:
     """An error in three lines: what happened, the evidence, what to do next."""
-    lines = [f"roam: {what} [{printable(error.kind)}]"]
+    lines = [fold(f"roam: {what} [{printable(error.kind)}]", width, 6)]
     if error.evidence:
-        lines.append(f"  seen: {printable(error.evidence, 400)}")
+        lines.append(fold(f"  seen: {printable(error.evidence, 400)}", width, 8))
     if error.hint:
-        lines.append(f"  next: {printable(error.hint, 400)}")
+        lines.append(fold(f"  next: {printable(error.hint, 400)}", width, 8))
     return "\n".join(lines)

@@ -257,10 +257,9 @@ async def _status(connection: Connection, request: Named) -> StatusReport:
         return report
     tunnels = tuple(entry for entry in report.tunnels if entry.name == request.name)
     if not tunnels:
-        known = ", ".join(entry.name for entry in report.tunnels) or "none"
-        raise ControlError(
-            "tunnel.unknown", f'no tunnel is called "{request.name}" (the daemon holds: {known})'
-        )
+        known = ", ".join(entry.name for entry in report.tunnels)
+        rest = f"; there are: {known}" if known else ", and no tunnel is wanted now"
+        raise ControlError("tunnel.unknown", f'no tunnel is called "{request.name}"{rest}')
     return report.replace(tunnels=tunnels)
 
 

@@ -272,8 +272,9 @@ class Driver:
         status = self.status
         told = self._told
         if told is None or status.state != told.state:
-            self._since = now
-            status = self.status
+            if told is None or {told.state, status.state} != {"up", "moving"}:
+                self._since = now  # a move does not end the connection
+                status = self.status
             log.info("%s: %s%s", status.name, status.state, f", {status.detail}" if status.detail else "")
         if status != told:
             self._told = status
@@ -313,5 +314,5 @@ def _seen(leg: Leg) -> Seen:
         child_rekey_at=session.child_rekey_at,
         is_answered=leg.is_answered,
         is_doubted=leg.is_doubted,
-    )
         is_asking=leg.is_asking,
+    )

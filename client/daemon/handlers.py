@@ -79,7 +79,9 @@ class DaemonHandlers:
             raise ControlError(failure.kind, f'{missing.path} ("{missing.text}") is not known') from None
 
     async def down(self, caller: Caller, request: Down) -> Ended:
-        """End the wish for one tunnel; returns when it is gone from the machine."""
+        """End the wish for one tunnel; returns when it is gone from the machine.  Without a name, none may be."""
+        if request.name is None and not any(_controls(caller, entry) for entry in self._tunnels):
+            return Ended()
         entry = self._find(caller, request.name)
         await self._tunnels.down(entry, force=request.force)
         return Ended((entry.key.id,))
@@ -119,13 +121,13 @@ class DaemonHandlers:
         """The person does not answer: a login is over with that, and a tunnel that has never stood."""
         question, entry = self._asked(caller, secret_id)
         self._tunnels.questions.close(secret_id)
-
-    def _asked(self, caller: Caller, secret_id: str) -> tuple[Question, Entry]:
         match question.subject:
             case OfLogin(leg):
                 entry.driver.tell(AnswerGiven(leg, None))
             case OfProfile():
                 entry.driver.tell(NotAnswered())
+
+    def _asked(self, caller: Caller, secret_id: str) -> tuple[Question, Entry]:
         """The open question of this id, if it is the caller's to answer."""
         question = self._tunnels.questions.find(secret_id)
         entry = None if question is None else self._tunnels.find(question.key)
@@ -158,7 +160,10 @@ class DaemonHandlers:
         if name is None:
             if len(entries) == 1:
                 return entries[0]
-            _refuse_name("there is no tunnel" if not entries else "there are several tunnels", entries)
+            if entries:
+                names = ", ".join(entry.key.id for entry in entries)
+                raise ControlError("usage", f"there are several tunnels: {names}", "Name one of them.")
+            _refuse_name("no name is given", entries)
         stem = name.removeprefix(SYSTEM_PREFIX)
         owners = [None] if stem != name else [caller.uid, None]
         for key in (Key(owner, stem) for owner in owners):
@@ -177,8 +182,12 @@ def _controls(caller: Caller, entry: Entry) -> bool:
 
 
 def _refuse_name(what: str, entries: list[Entry]) -> NoReturn:
-    known = ", ".join(entry.key.id for entry in entries) or "none"
-    raise ControlError("tunnel.unknown", f"{what} (there are: {known})")
+    if not entries:
+        raise ControlError(
+            "tunnel.unknown", f"{what}, and no tunnel is wanted now", "'roam up NAME' starts one."
+        )
+    known = ", ".join(entry.key.id for entry in entries)
+    raise ControlError("tunnel.unknown", f"{what}; there are: {known}", "Name one of them.")
 
 
 def _refuse_profile(error: ProfileError) -> NoReturn:

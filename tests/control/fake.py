@@ -42,12 +42,15 @@ class FakeDaemon:
     def __init__(self) -> None:
         self.tunnels: dict[str, TunnelStatus] = {}
         self.script: list[EventData] = []
+        self.script_after_down: list[EventData] = []
         self.refusal: ControlError | None = None
         self.secrets: tuple[SecretNeeded, ...] = ()
         self.calls: list[tuple[str, object]] = []
         self.callers: list[Caller] = []
         self.publish: Callable[[EventData], None] = lambda _data: None
         self.gate: asyncio.Event | None = None
+        self.renews = True
+        self.last_serial = 0
 
     def change(self, data: EventData) -> None:
         """Let something happen: a new status is kept, and everything is published."""
@@ -74,7 +77,7 @@ class FakeDaemon:
         name = request.name or "office"
         old = self.tunnels.get(name)
         if old is None or old.state != "up":
-            serial = old.serial + 1 if old else 1
+            serial = self.last_serial = max(self.last_serial, old.serial if old else 0) + 1
             self.tunnels[name] = TunnelStatus(name, "connecting", serial=serial, owner=caller.uid)
             asyncio.get_running_loop().call_soon(self._play)
         return Accepted(self.tunnels[name])
@@ -87,11 +90,16 @@ class FakeDaemon:
         for name in names:
             self.change(self.tunnels.pop(name).replace(state="off"))
             del self.tunnels[name]
+        self.script = self.script or list(self.script_after_down)
         return Ended(names)
 
     async def rekey(self, caller: Caller, request: Rekey) -> Accepted:
         self._note(caller, "rekey", request)
-        return Accepted(self.tunnels[request.name or next(iter(self.tunnels))])
+        tunnel = self.tunnels[request.name or next(iter(self.tunnels))]
+        if self.renews:
+            renewed = tunnel.replace(**{"ike_rekey_at" if request.ike else "child_rekey_at": NOW + 3600})
+            asyncio.get_running_loop().call_soon(self.change, renewed)
+        return Accepted(tunnel)
 
     async def cleanup(self, caller: Caller) -> Cleaned:
         self._note(caller, "cleanup", None)

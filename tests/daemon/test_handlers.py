@@ -185,9 +185,12 @@ def test_a_tunnel_belongs_to_its_owner(tmp_path: Path) -> None:
 
 def test_an_unknown_name_is_told_with_the_known_ones(tmp_path: Path) -> None:
     async def scene(office: Office) -> None:
-        with pytest.raises(ControlError, match="there is no tunnel") as none:
-            await office.handlers.down(ALICE, Down())
+        with pytest.raises(ControlError, match="no tunnel is wanted") as none:
+            await office.handlers.rekey(ALICE, Rekey())
         assert none.value.kind == "tunnel.unknown"
+        with pytest.raises(ControlError, match="no tunnel is wanted"):
+            await office.handlers.down(ALICE, Down("office"))
+        assert (await office.handlers.down(ALICE, Down())).names == ()  # there is nothing to end
         await office.handlers.up(ALICE, UP)
         with pytest.raises(ControlError, match="office"):
             await office.handlers.down(ALICE, Down("ofice"))
@@ -214,10 +217,10 @@ def test_a_missing_private_key_is_said_at_once(tmp_path: Path) -> None:
     authority = pem(AUTHORITY.certificate).encode()
 
     async def scene(office: Office) -> None:
+        files = {"file:me.pem": authority, "file:ca.pem": authority}
         with pytest.raises(ControlError) as error:
             await office.handlers.up(ALICE, Up(profile=text, files=files))
         assert error.value.kind == "auth.needs_secret"
-        files = {"file:me.pem": authority, "file:ca.pem": authority}
         assert office.handlers.status().tunnels == ()
 
     play(tmp_path, scene)

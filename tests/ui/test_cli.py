@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import ui.commands.tunnels
 from client.control.kinds import KINDS
 from client.control.messages import ControlError, Down, TunnelStatus
 from tests.control.fake import FakeDaemon, serving_apart
@@ -102,10 +103,46 @@ def test_down_names_what_it_ended(daemon: FakeDaemon, capsys: pytest.CaptureFixt
     assert daemon.calls == [("down", Down(None, force=True))]
 
 
-def test_rekey_of_the_ike_sa(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]) -> None:
+def test_down_of_what_is_not_up_is_done_already(
+    daemon: FakeDaemon, directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["down"]) == 0
+    assert capsys.readouterr().out == "no tunnel was up\n"
+    daemon.refusal = ControlError("tunnel.unknown", "no tunnel is wanted now")
+    assert main(["down", "office"]) == 0  # a profile has this name
+    assert capsys.readouterr().out == "office: was not up\n"
+    assert main(["down", "ofice"]) == 3
+
+
+def test_a_profile_that_nobody_wants_is_not_called_unknown(
+    daemon: FakeDaemon, directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.tunnels["home"] = TunnelStatus("home", "up")
+    assert main(["status", "office"]) == 3
+    words = capsys.readouterr().err
+    assert "office is not wanted now" in words
+    assert "'roam up office' starts it" in words
+    assert main(["status", "ofice"]) == 3
+    assert "there are: home" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("options", "words"), [([], "Child SA"), (["--ike"], "IKE SA")])
+def test_rekey_waits_for_the_new_keys(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str], options: list[str], words: str
+) -> None:
     daemon.tunnels["office"] = UP
-    assert main(["rekey", "office", "--ike"]) == 0
-    assert "IKE SA" in capsys.readouterr().out
+    assert main(["rekey", "office", *options]) == 0
+    assert capsys.readouterr().out == f"office: the {words} has new keys\n"
+
+
+def test_a_rekey_without_new_keys_is_no_success(
+    daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.tunnels["office"] = UP
+    daemon.renews = False
+    monkeypatch.setattr(ui.commands.tunnels, "REKEY_TIME", 0.05)
+    assert main(["rekey"]) == 6
+    assert "no new keys within 0.05 s" in capsys.readouterr().err
 
 
 def test_cleanup_lists_what_the_daemon_removed(
@@ -189,7 +226,9 @@ def test_help_names_every_command_and_the_exit_codes(capsys: pytest.CaptureFixtu
     assert "9 needs a terminal" in " ".join(text.split())
 
 
-def test_an_unknown_command_is_usage() -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(["stauts"])
-    assert caught.value.code == 2
+def test_an_unknown_command_is_told_like_every_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stauts"]) == 2
+    assert 'Did you mean "status"?' in capsys.readouterr().err
+    assert main(["--json", "up", "a", "b"]) == 2
+    assert out(capsys)["data"]["kind"] == "usage"
+    assert main(["status", "--js"]) == 2  # an abbreviation would stand in scripts and break one day

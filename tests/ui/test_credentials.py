@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import keyring
+import keyring.backends.fail
 import pytest
 
 from client.control.messages import ControlError
@@ -78,6 +80,16 @@ def test_without_a_keyring_and_a_terminal_the_reference_is_named(
     with pytest.raises(ControlError, match=r"auth\.local\[0\]\.secret: the keyring cannot be read") as caught:
         fetch(Person(), KEYRING)
     assert caught.value.kind == "secret.missing"
+
+
+def test_where_there_is_no_keyring_the_way_without_one_is_named(
+    ring: MemoryKeyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyring.set_keyring(keyring.backends.fail.Keyring())  # type: ignore[no-untyped-call]
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: False)
+    with pytest.raises(ControlError, match="this session has no keyring") as caught:
+        fetch(Person(), KEYRING)
+    assert "Change auth.local[0].secret to ask: or to a file:" in caught.value.hint
 
 
 def test_prompts_are_the_references_own_or_say_whose_secret_it_is() -> None:

@@ -12,6 +12,7 @@ from client.control.messages import (
     StatusReport,
     Traffic,
     TunnelStatus,
+    redacted,
 )
 from ui import render
 
@@ -46,7 +47,7 @@ def test_a_tunnel_in_full() -> None:
     assert render.status(StatusReport(NOW, tunnels=(UP,))).splitlines() == [
         "office: up for 3 min 12 s  (Example Office)",
         "  gateway   vpn.example.com, proven as vpn.example.com",
-        "  path      wlan0, 192.0.2.7:51312 → 198.51.100.1:4500, NAT here, ESP in UDP",
+        "  path      wlan0, 192.0.2.7:51312 → 198.51.100.1:4500, behind a NAT, ESP in UDP",
         "  inside    10.77.0.5/32 on roam0",
         "  routes    198.51.100.0/24",
         "  dns       10.77.0.1 for corp.example.com, offered by the gateway and not used",
@@ -63,15 +64,78 @@ def test_a_tunnel_in_full() -> None:
 def test_trouble_says_what_was_seen_and_what_comes_next() -> None:
     failure = Fault("net.no_response", "192.0.2.1 did not answer 7 requests", "Check the address.")
     waiting = TunnelStatus(
-        "office", "waiting", detail="before the next attempt", retry_at=NOW + 5, failure=failure
+        "office",
+        "waiting",
+        gateway="192.0.2.1",
+        detail="before the next attempt",
+        retry_at=NOW + 5,
+        failure=failure,
     )
     assert render.status(StatusReport(NOW, tunnels=(waiting,))).splitlines() == [
         "office: waiting",
         "  now       before the next attempt",
         "  problem   192.0.2.1 did not answer 7 requests [net.no_response]",
         "  next      Check the address.",
-        "  retry     in 5 s",
+        "  retry     in 5 s; 'roam up office' tries at once",
+        "  gateway   192.0.2.1",
+        "  guard     off: while the tunnel is not up, the selected traffic leaves without it",
     ]
+
+
+def test_what_is_wrong_comes_before_what_is_known() -> None:
+    failure = Fault("net.no_path", "no connected network has a route to 192.0.2.1")
+    lines = render.tunnel(UP.replace(state="waiting", failure=failure), NOW).splitlines()
+    assert lines[1].startswith("  problem   no connected network")
+    assert "  last path wlan0, 192.0.2.7:51312 → 198.51.100.1:4500, behind a NAT, ESP in UDP" in lines
+
+
+def test_a_move_does_not_end_the_connection() -> None:
+    moving = UP.replace(state="moving", detail="to wwan0, local address 100.64.0.23")
+    assert render.tunnel(moving, NOW).splitlines()[:2] == [
+        "office: moving, connected for 3 min 12 s  (Example Office)",
+        "  now       to wwan0, local address 100.64.0.23",
+    ]
+
+
+def test_before_the_gateway_has_answered_nothing_is_claimed_of_nats_and_traffic() -> None:
+    waiting = TunnelStatus(
+        "office", "connecting", gateway="gw", path=UP.path, traffic=Traffic(), handover=UP.handover
+    )
+    text = render.tunnel(waiting, NOW)
+    assert "wlan0, 192.0.2.7:51312 → 198.51.100.1:4500\n" in f"{text}\n"
+    assert not any(word in text for word in ("NAT", "traffic   ", "moved"))
+
+
+@pytest.mark.parametrize(
+    ("local", "remote", "words"),
+    [
+        (False, False, "no NAT, ESP in UDP"),
+        (True, True, "behind a NAT, one at the gateway by its word, ESP in UDP"),
+        (False, True, "no NAT, one at the gateway by its word, ESP in UDP"),
+    ],
+)
+def test_a_nat_at_the_gateway_is_only_its_word(local: bool, remote: bool, words: str) -> None:
+    path = OuterPath("wlan0", "a", "b", nat_local=local, nat_remote=remote)
+    assert f"  path      wlan0, a → b, {words}\n" in render.tunnel(UP.replace(path=path), NOW)
+
+
+def test_a_tunnel_without_a_guard_says_what_that_means() -> None:
+    assert "guard     off: while the tunnel is not up" in render.tunnel(UP.replace(guard=False), NOW)
+
+
+def test_others_are_told_whose_tunnel_it_is() -> None:
+    lines = render.tunnel(redacted(UP.replace(owner=1000)), NOW).splitlines()
+    assert lines[1] == "  owner     uid 1000; only the owner and root see more of it"
+
+
+def test_lines_are_broken_between_words_where_the_terminal_ends() -> None:
+    lines = render.tunnel(UP, NOW, width=60).splitlines()
+    assert all(len(line) <= 60 for line in lines)
+    assert "  guard     on: the selected traffic leaves through the" in lines
+    assert "            tunnel or not at all" in lines
+    told = render.problem(ControlError("auth.rejected", "no"), "refused", width=60).splitlines()
+    assert all(len(line) <= 60 for line in told)
+    assert told[3].startswith("        ")
 
 
 def test_what_is_seen_is_not_told_twice() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ CONNECTING = TunnelStatus(
     "office", "connecting", serial=1, gateway="vpn.example.com", detail="waiting for an answer from 192.0.2.1"
 )
 UP = TunnelStatus("office", "up", serial=1, addresses=("10.77.0.5/32",))
+PROMPT = b"Password of alice (vpn.example.com): "
 ROOT_OF_SOURCE = Path(__file__).parents[2]
 
 
@@ -96,6 +99,20 @@ def test_a_system_profile_is_only_named(daemon: FakeDaemon, tmp_path: Path) -> N
     assert daemon.calls == [("up", Up(name="lab"))]
 
 
+def test_secrets_that_a_system_profile_leaves_open_go_with_its_name(
+    daemon: FakeDaemon, tmp_path: Path
+) -> None:
+    system = tmp_path / "system"
+    system.mkdir()
+    (system / "lab.toml").write_text(EAP.replace('"office"', '"lab"'))
+    daemon.script = [TunnelStatus("lab", "up", serial=1)]
+    assert main(["up", "lab"]) == 0
+    (_method, request) = daemon.calls[0]
+    assert isinstance(request, Up)
+    assert (request.name, request.profile, request.files) == ("lab", None, {})
+    assert request.secrets["keyring:office/eap"].reveal() == "hunter2"
+
+
 def test_no_wait_leaves_the_rest_to_the_daemon(
     daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -163,9 +180,7 @@ def test_a_tunnel_that_just_does_not_come_up_times_out(
 
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "soon"])
 def test_a_timeout_is_a_time(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(["up", "--timeout", text])
-    assert caught.value.code == 2
+    assert main(["up", "--timeout", text]) == 2
     assert "--timeout" in capsys.readouterr().err
 
 
@@ -241,10 +256,8 @@ def test_a_secret_file_open_to_others_is_refused(
     assert request.secrets["file:password"].reveal() == "hunter2"
 
 
-def in_a_terminal(
-    arguments: list[str], typed: list[tuple[bytes, bytes]], environment: dict[str, str]
-) -> bytes:
-    """Run `roam` on a terminal of its own; `typed`: what is typed once a prompt is there."""
+def in_a_terminal(arguments: list[str], typed: list[tuple[bytes, bytes]], exit_code: int = 0) -> bytes:
+    """Run `roam` on a terminal of its own; `typed`: the next prompt, and what is typed once it is there."""
     master, slave = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-m", "ui.cli", *arguments],
@@ -252,22 +265,24 @@ def in_a_terminal(
         stdout=slave,
         stderr=slave,
         start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # the terminal turns Ctrl-C into a signal
         cwd=ROOT_OF_SOURCE,
-        env={**os.environ, **environment},
+        env={**os.environ, "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"},
     ) as process:
         os.close(slave)
-        seen = b""
+        seen, start = b"", 0
         for prompt, answer in typed:
-            while prompt not in seen:
+            while prompt not in seen[start:]:
                 seen += os.read(master, 4096)
-            os.write(master, answer + b"\n")
+            start = len(seen)
+            os.write(master, answer)
         try:
             while chunk := os.read(master, 4096):
                 seen += chunk
         except OSError:  # the terminal's last user is gone
             pass
         os.close(master)
-        assert process.wait() == 0, seen
+        assert process.wait() == exit_code, seen
     return seen
 
 
@@ -276,8 +291,8 @@ def test_a_person_at_a_terminal_is_asked_without_an_echo(daemon: FakeDaemon, dir
     question = SecretNeeded("7", "office", "otp", "Code of the day", 0.0)
     daemon.secrets = (question, SecretNeeded("8", "other", "otp", "Not ours", 0.0))
     daemon.script = [question, UP]  # it comes as an event too, and is asked once
-    typed = [(b"Password of alice (vpn.example.com): ", b"hunter2"), (b"Code of the day: ", b"123456")]
-    seen = in_a_terminal(["up"], typed, {})
+    typed = [(PROMPT, b"hunter2\n"), (b"Code of the day: ", b"123456\n")]
+    seen = in_a_terminal(["up"], typed)
     assert b"hunter2" not in seen
     assert b"123456" not in seen
     assert methods(daemon) == ["up", "answer"]
@@ -286,3 +301,38 @@ def test_a_person_at_a_terminal_is_asked_without_an_echo(daemon: FakeDaemon, dir
     assert request.secrets["ask:"].reveal() == "hunter2"
     assert isinstance(answer, SecretAnswer)
     assert (answer.id, answer.value.reveal()) == ("7", "123456")
+
+
+def test_a_person_who_mistypes_is_asked_again(daemon: FakeDaemon, directory: Path) -> None:
+    (directory / "office.toml").write_text(EAP.replace("keyring:office/eap", "ask:"))
+    daemon.script = [failed("blocked", "auth.rejected")]
+    daemon.script_after_down = [UP.replace(serial=2)]
+    in_a_terminal(["up"], [(PROMPT, b"huntre2\n"), (PROMPT, b"hunter2\n")])
+    assert methods(daemon) == ["up", "down", "up"]
+
+
+def test_a_person_who_is_refused_three_times_is_not_asked_again(daemon: FakeDaemon, directory: Path) -> None:
+    (directory / "office.toml").write_text(EAP.replace("keyring:office/eap", "ask:"))
+    refused = failed("blocked", "auth.rejected").replace(serial=9)
+    daemon.script = [refused]
+    daemon.script_after_down = [refused]
+    seen = in_a_terminal(["up"], [(PROMPT, b"no\n")] * 3, exit_code=5)
+    assert seen.count(PROMPT) == 3
+    assert methods(daemon) == ["up", "down"] * 3
+
+
+@pytest.mark.parametrize("key", [b"\x03", b"\x04"], ids=["Ctrl-C", "Ctrl-D"])
+def test_a_person_may_go_away_from_a_prompt(daemon: FakeDaemon, directory: Path, key: bytes) -> None:
+    (directory / "office.toml").write_text(EAP.replace("keyring:office/eap", "ask:"))
+    seen = in_a_terminal(["up"], [(PROMPT, key)], exit_code=1)
+    assert b"\r\nroam: interrupted [interrupted]" in seen  # on a line of its own
+    assert methods(daemon) == []
+
+
+def test_without_a_keyring_a_person_is_told_and_asked_and_not_offered_to_keep_it(
+    daemon: FakeDaemon,
+) -> None:
+    daemon.script = [UP]
+    seen = in_a_terminal(["up"], [(PROMPT, b"hunter2\n")])
+    assert b"note: auth.local[0].secret: this session has no keyring" in seen
+    assert b"Keep the password" not in seen

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 from client.control.client import Client
 from client.control.kinds import DONE, NOT_CONNECTED
-from client.control.messages import Subscribe
+from client.control.messages import ControlError, Subscribe
 
 from .. import output, render
+from . import not_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,8 +19,14 @@ if TYPE_CHECKING:
 def status(options: argparse.Namespace) -> int:
     """Show all tunnels, or one; with a name the exit code says whether it is connected."""
     with Client(options.socket) as client:
-        report = client.status(options.name)
-    output.say(output.envelope("status", report) if options.json else render.status(report))
+        try:
+            report = client.status(options.name)
+        except ControlError as error:
+            raise not_up(error, options.name) from None
+    if options.json:
+        output.say(output.envelope("status", report))
+    else:
+        output.say(render.status(report, output.columns(sys.stdout)))
     if options.name is None:
         return DONE
     connected = all(entry.state in render.CONNECTED for entry in report.tunnels)

@@ -7,42 +7,75 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from time import monotonic
 
 from client.control.client import Client, socket_path
 from client.control.kinds import DONE
-from client.control.messages import ControlError
+from client.control.messages import ControlError, Ended, Subscribe, TunnelStatus
 
 from .. import output
+from ..render import CONNECTED
+from . import is_profile, not_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+REKEY_TIME = 20.0
+"""Seconds within which a gateway answers a rekey request, or is not there."""
 _CAP_NET_ADMIN = 12
 
 
 def down(options: argparse.Namespace) -> int:
-    """End the wish for a tunnel."""
-    with Client(options.socket) as client:
-        ended = client.down(options.name, force=options.force)
+    """End the wish for a tunnel; where nobody wants it, that is done already."""
+    try:
+        with Client(options.socket) as client:
+            ended = client.down(options.name, force=options.force)
+    except ControlError as error:
+        if error.kind != "tunnel.unknown" or not is_profile(options.name):
+            raise
+        ended = Ended()
     if options.json:
         output.say(output.envelope("down", ended))
     else:
-        output.say("\n".join(f"{name}: down" for name in ended.names) or "no tunnel was up")
+        none = f"{options.name}: was not up" if options.name else "no tunnel was up"
+        output.say("\n".join(f"{name}: down" for name in ended.names) or none)
     return DONE
 
 
 def rekey(options: argparse.Namespace) -> int:
-    """Ask for new keys; that they came, `roam watch` and `roam status` show."""
+    """Ask for new keys, and wait until they are there."""
     with Client(options.socket) as client:
-        accepted = client.rekey(options.name, ike=options.ike)
+        client.subscribe(Subscribe(("tunnel",)))
+        try:
+            before = client.rekey(options.name, ike=options.ike).tunnel
+        except ControlError as error:
+            raise not_up(error, options.name) from None
+        status = _renewed(client, before, ike=options.ike)
     if options.json:
-        output.say(output.envelope("rekey", accepted))
+        output.say(output.envelope("rekey", status))
     else:
-        output.say(
-            f"{accepted.tunnel.name}: new keys for the {'IKE' if options.ike else 'Child'} SA are under way"
-        )
+        output.say(f"{status.name}: the {'IKE' if options.ike else 'Child'} SA has new keys")
     return DONE
+
+
+def _renewed(client: Client, before: TunnelStatus, *, ike: bool) -> TunnelStatus:
+    """The status once the time of the next rekeying has moved, as it does with new keys."""
+    deadline = monotonic() + REKEY_TIME
+    while (event := client.next_event(deadline)) is not None:
+        status = event.data
+        if not isinstance(status, TunnelStatus) or (status.name, status.owner) != (before.name, before.owner):
+            continue
+        if status.state not in CONNECTED:
+            raise ControlError("tunnel.not_connected", f"{status.name} is {status.state} now")
+        if _rekey_at(status, ike=ike) != _rekey_at(before, ike=ike):
+            return status
+    evidence = f"{before.name}: no new keys within {REKEY_TIME:g} s; the old ones are in use"
+    raise ControlError("net.no_response", evidence)
+
+
+def _rekey_at(status: TunnelStatus, *, ike: bool) -> float | None:
+    return status.ike_rekey_at if ike else status.child_rekey_at
 
 
 def cleanup(options: argparse.Namespace) -> int:

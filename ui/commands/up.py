@@ -22,12 +22,14 @@ from client.control.messages import (
     TunnelStatus,
     passes,
 )
-from profiles.store import default_store
+from profiles.store import ProfileFile, default_store
 
 from .. import output, render
 from ..credentials import Prompter, Terminal, offer_to_keep
 from ..preparation import Prepared, choose, prepare
 
+MOST_TRIES = 3
+"""Passwords that a person may type: a gateway may lock an account after a few more."""
 _TOPICS = ("tunnel", "secret")
 _VISIBLE = frozenset({"confirm-fingerprint", "choose-certificate"})
 """Questions whose answer is no secret."""
@@ -39,15 +41,29 @@ def up(options: argparse.Namespace) -> int:
     prompter = Terminal()
     with Client(options.socket) as client:
         _require_access(client)
-        prepared = prepare(file, prompter, ask=options.ask)
-        for remark in prepared.remarks:
-            output.note(f"note: {remark}")
-        attempt = Attempt(client, prompter, options.timeout)
-        status = attempt.run(prepared, wait=options.wait)
+        prepared, status = _connect(client, file, prompter, options)
     _tell(status, options)
     if options.wait:
         offer_to_keep(prepared.secrets, prompter)
     return DONE
+
+
+def _connect(
+    client: Client, file: ProfileFile, prompter: Prompter, options: argparse.Namespace
+) -> tuple[Prepared, TunnelStatus]:
+    """Try, and where the gateway refuses what a person has typed just now, ask that person again."""
+    ask: bool = options.ask
+    for tries_left in reversed(range(MOST_TRIES)):
+        prepared = prepare(file, prompter, ask=ask)
+        for remark in () if ask else prepared.remarks:
+            output.note(f"note: {remark}")
+        try:
+            return prepared, Attempt(client, prompter, options.timeout).run(prepared, wait=options.wait)
+        except ControlError as error:
+            if error.kind != "auth.rejected" or not prepared.secrets.typed or not tries_left:
+                raise
+        ask = True
+    raise AssertionError("the last try ends in one way or the other")
 
 
 def _require_access(client: Client) -> None:
