@@ -41,6 +41,7 @@ from .intent import Intent, Intents
 from .notify import notify
 from .order import Order, system_order, user_order
 from .ports import World
+from .rehearsal import rehearse
 from .tunnels import Tunnels
 
 log = logging.getLogger("roam")
@@ -89,6 +90,7 @@ class Daemon:
         """Until `stopping` is set, or a part fails."""
         try:
             self._pool.warm()
+            _rehearse()
             async with asyncio.TaskGroup() as group:
                 await self._run(group, stopping)
         finally:
@@ -192,6 +194,14 @@ class Daemon:
     def _slept(self, seconds: float) -> None:
         if self._tunnels is not None:
             self._tunnels.tell_all(Slept(seconds))
+
+
+def _rehearse() -> None:
+    """A system on which that fails will say so again, to whoever wants a tunnel."""
+    try:
+        rehearse()
+    except Exception:
+        log.exception("the rehearsal failed")
 
 
 def _open_session(config: SessionConfig) -> Session:

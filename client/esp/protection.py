@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from ..ike.events import EspAlgorithms, Rng
 from ..ike.keys import Secret
-from ..ike.transforms import Encryption, Integrity, encryption, integrity
+from ..ike.transforms import ENCRYPTIONS, Encryption, Integrity, encryption, integrity
 from .rejected import EspRejected, Reason
 
 HEADER_SIZE = 8  # SPI and sequence number
@@ -173,6 +173,13 @@ def make_protection(spi: int, algorithms: EspAlgorithms, encr: Secret, integ: Se
     if mac is None:
         raise ValueError(f"integrity transform {algorithms.integ} is unknown")
     return CbcWithHmac(spi, (row, mac), (encr, integ), esn=algorithms.esn, rng=rng)
+
+
+def set_up() -> None:
+    """Have the library do what it does once, at its first use: milliseconds that no packet should wait for."""
+    for row in ENCRYPTIONS:
+        if row.make_aead is not None:
+            row.make_aead(bytes(row.key_size)).encrypt(bytes(12), b"", b"")
 
 
 def _check_size(key: Secret, size: int) -> None:

@@ -24,6 +24,7 @@ from . import ipc
 from .egress import Egress
 from .ingress import Ingress
 from .outer import OuterSocket
+from .protection import set_up
 from .sandbox import drop_privileges
 from .table import Pair, SaTable
 
@@ -243,6 +244,7 @@ def main(control_descriptor: int) -> int:
     drop_privileges()
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    set_up()
     control = socket.socket(fileno=control_descriptor)
     try:
         Pump(control, _boot_time).run()
