@@ -28,9 +28,11 @@ def option(
     least: float | None = None,
     most: float | None = None,
     unit: str = "",
+    example: str = "…",
 ) -> Any:  # noqa: ANN401
-    """One key of the profile: its description, default (none: required), and range with its unit."""
-    return field(default=default, metadata={"text": text, "least": least, "most": most, "unit": unit})
+    """One key of the profile: its description, default (none: required, as in `example`), range with its unit."""
+    metadata = {"text": text, "least": least, "most": most, "unit": unit, "example": example}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,9 @@ class Name:
 class Gateway:
     """[gateway]"""
 
-    addresses: tuple[str, ...] = option("names or addresses of the gateway, in order of preference")
+    addresses: tuple[str, ...] = option(
+        "names or addresses of the gateway, in order of preference", example='["vpn.example.com"]'
+    )
     port: int = option(
         "UDP port; another than 500 uses that port alone, always encapsulated", 500, least=1, most=65535
     )
@@ -72,7 +76,7 @@ class Identity:
 class LocalRound:
     """[[auth.local]]: one round in which we prove who we are."""
 
-    method: Literal["psk", "cert", "eap"] = option("how we prove who we are")
+    method: Literal["psk", "cert", "eap"] = option("how we prove who we are", example='"eap"')
     identity: str | None = option("EAP identity (user name); without it the local identity", None)
     cert: str | None = option("reference to our certificate, with its intermediates (PEM)", None)
     key: str | None = option("reference to its private key (PEM)", None)
@@ -223,8 +227,10 @@ class Lifetimes:
 class Profile:
     """One gateway and how to use it."""
 
-    schema: Literal[1] = option("version of this format")
-    id: str = option("name for the command line: letters, digits, dots, dashes, underscores")
+    schema: Literal[1] = option("version of this format", example="1")
+    id: str = option(
+        "name for the command line: letters, digits, dots, dashes, underscores", example='"office"'
+    )
     gateway: Gateway = option("where the gateway is")
     auth: Auth = option("who proves what to whom")
     name: str = option("name for people; without it the id", "")

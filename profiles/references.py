@@ -158,4 +158,7 @@ def _bounded(octets: bytes, limit: int, reference: Reference, path: Path) -> byt
 
 
 def _unreadable(reference: Reference, path: Path, error: OSError) -> ProfileError:
+    if isinstance(error, FileNotFoundError):
+        hint = "Put the file there, or correct the reference."
+        return ProfileError(reference.path, f"there is no {path}", hint)
     return ProfileError(reference.path, f"cannot read {path}: {error.strerror}")

@@ -36,8 +36,13 @@ def _given(entry: Any, table: dict[str, object], path: str) -> bool:
     if entry.name in table:
         return True
     if entry.default is MISSING:
-        raise ProfileError(_join(path, entry.name), "is missing", f"It says {entry.metadata['text']}.")
+        raise ProfileError(_join(path, entry.name), "is missing", _example(entry))
     return False
+
+
+def _example(entry: Any) -> str:
+    """How a key that must be there is written."""
+    return f"Write {entry.name} = {entry.metadata['example']}: {entry.metadata['text']}."
 
 
 def _member(shape: Any, entry: Any, table: dict[str, object], path: str) -> Any:
@@ -78,7 +83,10 @@ def _text(value: str, path: str) -> str:
 
 def _several(wanted: Any, value: object, path: str) -> tuple[Any, ...]:
     if not isinstance(value, list):
-        raise ProfileError(path, "is no list", "Write it in brackets: [ … ].")
+        hint = (
+            f"Write [[{path}]], in two brackets." if is_dataclass(wanted) else "Write it in brackets: [ … ]."
+        )
+        raise ProfileError(path, "is no list", hint)
     return tuple(convert(wanted, item, f"{path}[{n}]") for n, item in enumerate(value))
 
 
@@ -86,7 +94,12 @@ def _choice(choices: tuple[object, ...], value: object, path: str) -> object:
     if type(value) in {type(choice) for choice in choices} and value in choices:
         return value
     words = [str(choice) for choice in choices]
-    raise ProfileError(path, f"{value!r} is none of {', '.join(words)}", nearest(str(value), words))
+    raise ProfileError(path, f"{_quoted(value)} is none of {', '.join(words)}", nearest(str(value), words))
+
+
+def _quoted(value: object) -> str:
+    """A value about as the profile writes it."""
+    return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def _network(text: str) -> model.Network:
@@ -112,7 +125,7 @@ def _parsed(wanted: Any, value: object, path: str) -> Any:
         return parse(value)
     except ValueError as error:
         detail = str(error) if "host bits" in str(error) else f"is not {word}"
-        raise ProfileError(path, f"{value!r} {detail}") from None
+        raise ProfileError(path, f'"{value}" {detail}') from None
 
 
 @cache

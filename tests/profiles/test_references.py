@@ -109,7 +109,7 @@ def test_something_else_than_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_named_with_its_key(tmp_path: Path) -> None:
-    with pytest.raises(ProfileError, match=r"^auth\.local\[0\]\.secret: cannot read .*/none: No such file"):
+    with pytest.raises(ProfileError, match=r"^auth\.local\[0\]\.secret: there is no .*/none$"):
         read_secret(reference("file:none"), tmp_path, {os.geteuid()})
 
 

@@ -28,7 +28,7 @@ def _entry(file: ProfileFile) -> ProfileEntry:
     try:
         profile = file.load()
     except ProfileError as error:
-        return ProfileEntry(file.name, problem=str(error))
+        return ProfileEntry(file.name, problem=f"{error.at('')}. {error.hint}".rstrip())
     return ProfileEntry(file.name, profile.title, ", ".join(profile.gateway.addresses))
 
 
