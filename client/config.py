@@ -6,18 +6,12 @@ reference as the profile writes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
-
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from dataclasses import replace
 
 from profiles.errors import ProfileError
 from profiles.model import LocalRound, Name, Profile
 
-from .ike.authentication import KeySigner, PrivateKey
+from .ike.authentication import KeySigner
 from .ike.eap.methods import BY_WORD
 from .ike.events import Selector
 from .ike.identity import Identity
@@ -38,68 +32,15 @@ from .ike.proposals import PRESETS, Offer, parse_offer
 from .ike.registry import EapType, ProtocolId, TransformType
 from .ike.selectors import ANY_IPV4, ANY_IPV6, selector_of, selectors_of_addresses
 from .ike.trust import Trust
+from .material import Material as Material
+from .material import SecretMissing as SecretMissing
+from .material import anchors, at, own_key
 from .tunnel.model import TunnelConfig
-
-T = TypeVar("T")
 
 AUTO = (EapType.MSCHAPV2, EapType.GTC, EapType.OTP)
 """What `eap_methods = ["auto"]` stands for with a password."""
 
-PEM_MARK = b"-----BEGIN"
 NEVER = 1e9  # seconds
-
-
-class SecretMissing(Exception):
-    """The profile's reference `text` has no value yet: the user must be asked.
-
-    `kind` is one of the control protocol's kinds of secret, or "key": a private key, which only another
-    `up` can bring.  `why` is said where there was one that will not do.
-    """
-
-    def __init__(self, text: str, path: str, kind: str, why: str = "") -> None:
-        super().__init__(f"{path} needs the secret {text}")
-        self.text = text
-        self.path = path
-        self.kind = kind
-        self.why = why
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """What the profile refers to: file contents and secrets, by reference; codes that serve once, apart."""
-
-    files: Mapping[str, bytes]
-    secrets: Mapping[str, Secret]
-    system_authorities: bytes = b""  # PEM bundle of the system's trust store
-    codes: Mapping[str, OneTimeCode] = field(default_factory=dict)
-
-    def file(self, reference: str, path: str) -> bytes:
-        """The octets of a file; `ProfileError` where the caller did not hand them over."""
-        try:
-            return self.files[reference]
-        except KeyError:
-            raise ProfileError(path, f'"{reference}" was not handed over with the profile') from None
-
-    def key(self, reference: str, path: str) -> bytes:
-        """The octets of a private key's file, which the daemon never stores."""
-        try:
-            return self.files[reference]
-        except KeyError:
-            raise SecretMissing(reference, path, "key") from None
-
-    def code(self, reference: str, path: str) -> OneTimeCode:
-        """A code, spent or not; `SecretMissing` where nobody has given any yet."""
-        try:
-            return self.codes[reference]
-        except KeyError:
-            raise SecretMissing(reference, path, "otp") from None
-
-    def secret(self, reference: str, path: str, kind: str = "password") -> Secret:
-        """A secret; `SecretMissing` where nobody has given it yet."""
-        try:
-            return self.secrets[reference]
-        except KeyError:
-            raise SecretMissing(reference, path, kind) from None
 
 
 def tunnel_config(profile: Profile) -> TunnelConfig:
@@ -153,18 +94,8 @@ def session_config(profile: Profile, material: Material) -> SessionConfig:
     )
 
 
-def _at(path: str, make: Callable[[], T]) -> T:
-    """What `make` makes; its ValueError becomes the profile's error at `path`."""
-    try:
-        return make()
-    except ProfileError:
-        raise
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise ProfileError(path, str(error)) from None
-
-
 def _identity(name: Name, path: str) -> Identity:
-    return _at(path, lambda: Identity.parse(name.value, name.type))
+    return at(path, lambda: Identity.parse(name.value, name.type))
 
 
 def _expected(profile: Profile) -> Identity:
@@ -172,7 +103,7 @@ def _expected(profile: Profile) -> Identity:
     if profile.identity.remote is not None:
         return _identity(profile.identity.remote, "identity.remote")
     address = profile.gateway.addresses[0]
-    return _at("gateway.addresses[0]", lambda: Identity.parse(address))
+    return at("gateway.addresses[0]", lambda: Identity.parse(address))
 
 
 def _local_id(profile: Profile, entry: LocalRound, subject: Identity | None) -> Identity:
@@ -183,7 +114,7 @@ def _local_id(profile: Profile, entry: LocalRound, subject: Identity | None) -> 
         return subject
     name = entry.identity
     if name is not None:
-        return _at("auth.local[0].identity", lambda: Identity.parse(name))
+        return at("auth.local[0].identity", lambda: Identity.parse(name))
     hint = 'Write local = "you@example.com" under [identity], as the gateway knows you.'
     raise ProfileError("identity.local", "is missing, and nothing else says who we are", hint)
 
@@ -201,7 +132,9 @@ def _login(profile: Profile, entry: LocalRound, material: Material) -> tuple[Log
                 raise ProfileError(f"{path}.identity", "is missing: EAP needs a user name")
             return EapLogin(name, _password(entry, material, path), _eap_methods(entry)), None
         case "cert":
-            return _certificate_login(entry, material, path)
+            own = own_key(entry, material, path)
+            signer = KeySigner(own.key, allow_sha1=profile.crypto.allow_legacy)
+            return CertLogin(own.chain, signer), own.subject
 
 
 def _password(entry: LocalRound, material: Material, path: str) -> Secret | OneTimeCode:
@@ -219,59 +152,26 @@ def _eap_methods(entry: LocalRound) -> tuple[EapType, ...]:
     return tuple(dict.fromkeys([*named, *implied]))
 
 
-def _certificate_login(entry: LocalRound, material: Material, path: str) -> tuple[CertLogin, Identity]:
-    if entry.cert is None or entry.key is None:
-        raise AssertionError("the profile was not checked")
-    chain = _certificates(material.file(entry.cert, f"{path}.cert"), f"{path}.cert")
-    key = _private_key(material.key(entry.key, f"{path}.key"), entry, material, path)
-    if key.public_key() != chain[0].public_key():
-        raise ProfileError(f"{path}.key", "does not belong to the certificate", "Put our certificate first.")
-    encoded = tuple(certificate.public_bytes(Encoding.DER) for certificate in chain)
-    return CertLogin(encoded, KeySigner(key)), Identity.subject_of(chain[0])
-
-
-def _private_key(octets: bytes, entry: LocalRound, material: Material, path: str) -> PrivateKey:
-    passphrase = None
-    if b"ENCRYPTED" in octets:
-        passphrase = material.secret(entry.secret, f"{path}.secret", "passphrase").reveal()
-    try:
-        key = load_pem_private_key(octets, passphrase)
-    except ValueError as error:
-        if passphrase is not None:
-            why = "this passphrase does not open the key"
-            raise SecretMissing(entry.secret, f"{path}.secret", "passphrase", why) from None
-        raise ProfileError(f"{path}.key", f"is no PEM key: {error}") from None
-    if not isinstance(key, PrivateKey):
-        raise ProfileError(f"{path}.key", "is of a kind that IKEv2 cannot sign with")
-    return key
-
-
-def _certificates(octets: bytes, path: str) -> list[x509.Certificate]:
-    if PEM_MARK in octets:
-        return _at(path, lambda: x509.load_pem_x509_certificates(octets))
-    return [_at(path, lambda: x509.load_der_x509_certificate(octets))]
-
-
 def _proof(profile: Profile, expected: Identity, material: Material) -> Proof:
     """What the gateway must prove itself with."""
     if profile.auth.proof == "psk":
         entry = next(entry for entry in profile.auth.local if entry.method == "psk")
         return PskProof(material.secret(entry.secret, "auth.local[0].secret"))
-    anchors = [
+    trusted = [
         certificate
         for n, reference in enumerate(profile.trust.ca)
-        for certificate in _certificates(material.file(reference, f"trust.ca[{n}]"), f"trust.ca[{n}]")
+        for certificate in anchors(material.file(reference, f"trust.ca[{n}]"), f"trust.ca[{n}]")
     ]
     if profile.trust.system_store:
-        anchors += _certificates(material.system_authorities, "trust.system_store")
+        trusted += anchors(material.system_authorities, "trust.system_store")
     strict = profile.identity.match == "strict"
-    return CertProof(Trust(tuple(anchors), expected, strict, allow_sha1=profile.crypto.allow_legacy))
+    return CertProof(Trust(tuple(trusted), expected, strict, allow_sha1=profile.crypto.allow_legacy))
 
 
 def _ike_offer(profile: Profile) -> Offer:
     crypto = profile.crypto
     words = crypto.ike or PRESETS[crypto.preset][0]
-    offer = _at("crypto.ike", lambda: parse_offer(ProtocolId.IKE, words, allow_legacy=crypto.allow_legacy))
+    offer = at("crypto.ike", lambda: parse_offer(ProtocolId.IKE, words, allow_legacy=crypto.allow_legacy))
     if not offer.kex_methods:
         raise ProfileError("crypto.ike", "names no key exchange", 'Add a group, for example "-x25519".')
     return offer
@@ -281,7 +181,7 @@ def _esp_offer(profile: Profile) -> Offer:
     """ESP proposals, cut to what `pfs` says."""
     crypto = profile.crypto
     words = crypto.esp or PRESETS[crypto.preset][1]
-    offer = _at("crypto.esp", lambda: parse_offer(ProtocolId.ESP, words, allow_legacy=crypto.allow_legacy))
+    offer = at("crypto.esp", lambda: parse_offer(ProtocolId.ESP, words, allow_legacy=crypto.allow_legacy))
     if crypto.pfs == "off":
         return offer.without_kex()
     if crypto.pfs == "offer":

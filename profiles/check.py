@@ -46,9 +46,9 @@ def _rounds(profile: Profile) -> None:
 
 
 def _certificate(entry: LocalRound, path: str) -> None:
+    if entry.method == "cert" and entry.cert is None:
+        raise ProfileError(f"{path}.cert", "is missing")
     for name, value in (("cert", entry.cert), ("key", entry.key)):
-        if entry.method == "cert" and value is None:
-            raise ProfileError(f"{path}.{name}", "is missing")
         if entry.method != "cert" and value is not None:
             raise ProfileError(f"{path}.{name}", f'means nothing with method = "{entry.method}"')
 

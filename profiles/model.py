@@ -78,8 +78,13 @@ class LocalRound:
 
     method: Literal["psk", "cert", "eap"] = option("how we prove who we are", example='"eap"')
     identity: str | None = option("EAP identity (user name); without it the local identity", None)
-    cert: str | None = option("reference to our certificate, with its intermediates (PEM)", None)
-    key: str | None = option("reference to its private key (PEM)", None)
+    cert: str | None = option(
+        "reference to our certificate with its intermediates (PEM), or to a bundle with its key (PKCS #12, PEM)",
+        None,
+    )
+    key: str | None = option(
+        "reference to its private key (PEM or DER); without it, cert holds the key", None
+    )
     eap_methods: tuple[EapWord, ...] = option(
         'EAP methods in order of preference, of which the gateway chooses; "auto": all that suit the credentials, '
         "md5 excepted",
@@ -93,6 +98,11 @@ class LocalRound:
     secret: str = option(
         "reference to the password, the pre-shared key, or the passphrase of an encrypted key", "ask:"
     )
+
+    @property
+    def key_file(self) -> str | None:
+        """Reference to the file that holds our private key."""
+        return self.key or self.cert
 
     @property
     def serves_once(self) -> bool:

@@ -79,7 +79,10 @@ def secrets_of(profile: Profile, files: Mapping[str, bytes]) -> tuple[Reference,
 
 def _needs_secret(entry: LocalRound, files: Mapping[str, bytes]) -> bool:
     if entry.method == "cert":
-        return b"ENCRYPTED" in files.get(entry.key or "", b"")
+        # It takes its time to load, for which profiles with a password need not wait.
+        from .containers import is_locked
+
+        return is_locked(files.get(entry.key_file or "", b""))
     return not entry.asks_in_course
 
 

@@ -68,8 +68,13 @@ IMPORTS = (
     Rule("client.control", ("client.control",), "the command line loads it at every start"),
     Rule(
         "client.config",
-        ("profiles.model", "profiles.errors", "client.tunnel.model", "client.ike"),
+        ("profiles.model", "profiles.errors", "client.material", "client.tunnel.model", "client.ike"),
         "the one place where a profile's text becomes typed values",
+    ),
+    Rule(
+        "client.material",
+        ("profiles.model", "profiles.errors", "profiles.containers", "client.ike"),
+        "what it refers to, likewise",
     ),
     Rule("client.daemon", ("client", "profiles"), "the daemon wires everything"),
     Rule("client.__main__", ("client.daemon",), "starts the daemon"),
@@ -112,10 +117,10 @@ LIBRARIES = {
     "keyring": ("ui",),
     "textual": ("ui.tui",),
     "OpenSSL": ("client.ike.eap.tls", "client.lab.eap_tls"),
-    "cryptography": ("client.ike", "client.esp", "client.config", "client.lab", "profiles"),
+    "cryptography": ("client.ike", "client.esp", "client.material", "client.lab", "profiles"),
 }
 
-PURE = ("client.ike", "client.tunnel", "client.esp.packet", "client.config")
+PURE = ("client.ike", "client.tunnel", "client.esp.packet", "client.config", "client.material")
 
 # The standard library as far as it has no clock, no randomness, no input and no output.
 PURE_STDLIB = """

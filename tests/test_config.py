@@ -10,11 +10,12 @@ import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from client.config import NEVER, Material, SecretMissing, session_config, tunnel_config
+from client.ike.errors import AuthenticationFailed
 from client.ike.events import Selector
 from client.ike.identity import Identity
 from client.ike.keys import OneTimeCode, Secret
 from client.ike.options import CertLogin, CertProof, EapLogin, PskLogin, PskProof, SessionConfig
-from client.ike.registry import EapType, Kex, TransformType
+from client.ike.registry import AuthMethod, EapType, Kex, TransformType
 from client.ike.selectors import ANY_IPV4, ANY_IPV6
 from client.lab.pki import make_authority, pem
 from profiles.errors import ProfileError
@@ -150,7 +151,82 @@ def test_an_encrypted_key_is_opened_with_its_passphrase() -> None:
     assert missing.value.kind == "passphrase"
     with pytest.raises(SecretMissing) as wrong:  # ask again
         configure(CERT, files, {"ask:passphrase": Secret(b"wrong")})
-    assert (wrong.value.kind, wrong.value.why) == ("passphrase", "this passphrase does not open the key")
+    assert (wrong.value.kind, wrong.value.why) == ("passphrase", "this passphrase does not open it")
+
+
+CONTAINERS = Path(__file__).parent / "profiles" / "containers"
+BUNDLE = CERT.replace('cert = "file:laptop.pem"\nkey = "file:laptop.key"', 'cert = "file:me.p12"')
+
+
+@pytest.mark.parametrize("name", ["legacy.p12", "modern.p12", "rc2.p12", "empty.p12"])
+def test_a_bundle_holds_our_key_with_its_chain(name: str) -> None:
+    files = {**FILES, "file:me.p12": (CONTAINERS / name).read_bytes()}
+    config = configure(BUNDLE, files, {"ask:passphrase": Secret(b"sesame")})
+    assert isinstance(config.login, CertLogin)
+    assert len(config.login.chain) == 2  # the root stays at home
+    assert str(config.local_id) == "CN=anna, O=Example"
+
+
+def test_a_bundle_that_is_locked_or_not_there_says_what_is_missing() -> None:
+    files = {**FILES, "file:me.p12": (CONTAINERS / "modern.p12").read_bytes()}
+    for secrets, kind, why in (
+        ({}, "passphrase", ""),
+        ({"ask:passphrase": Secret(b"wrong")}, "passphrase", "this passphrase does not open it"),
+    ):
+        with pytest.raises(SecretMissing) as missing:
+            configure(BUNDLE, files, secrets)
+        assert (missing.value.kind, missing.value.why) == (kind, why)
+    with pytest.raises(SecretMissing) as missing:
+        configure(BUNDLE, FILES, {})
+    assert missing.value.kind == "key"
+
+
+def test_the_authorities_in_our_bundle_can_be_trusted_and_nothing_else_of_it() -> None:
+    text = BUNDLE.replace('ca = ["file:ca.pem"]', 'ca = ["file:me.p12"]')
+    files = {"file:me.p12": (CONTAINERS / "empty.p12").read_bytes()}
+    config = configure(text, files, {})
+    assert isinstance(config.proof, CertProof)
+    names = [anchor.subject.rfc4514_string() for anchor in config.proof.trust.anchors]
+    assert names == ["CN=Container Root"]
+
+
+@pytest.mark.parametrize(
+    ("cert", "key", "path", "words"),
+    [
+        (b"nothing", None, "auth.local[0].cert", "cannot be read"),
+        (pem(CERTIFICATE).encode(), None, "auth.local[0].cert", "no private key"),
+        (pem(KEY).encode(), None, "auth.local[0].cert", "no certificate"),
+        (pem(CERTIFICATE).encode(), pem(CERTIFICATE).encode(), "auth.local[0].key", "no private key"),
+        (pem(KEY).encode(), pem(KEY).encode(), "auth.local[0].cert", "no certificate"),
+    ],
+)
+def test_files_that_hold_something_else_are_said_so(
+    cert: bytes, key: bytes | None, path: str, words: str
+) -> None:
+    files = {**FILES, "file:me.p12": cert, "file:laptop.pem": cert, "file:laptop.key": key or b""}
+    with pytest.raises(ProfileError, match=words) as error:
+        configure(BUNDLE if key is None else CERT, files)
+    assert error.value.path == path
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+def test_sha1_signatures_are_for_profiles_that_allow_legacy_algorithms(legacy: bool) -> None:
+    authority = make_authority("RSA", key="rsa")
+    issued = authority.issue("CN=laptop", key="rsa", server=False)
+    files = {
+        "file:ca.pem": pem(authority.certificate).encode(),
+        "file:laptop.pem": pem(issued.certificate).encode(),
+        "file:laptop.key": pem(issued.key).encode(),
+    }
+    config = configure(CERT + f"[crypto]\nallow_legacy = {str(legacy).lower()}\n", files)
+    assert isinstance(config.login, CertLogin)
+    assert isinstance(config.proof, CertProof)
+    assert config.proof.trust.allow_sha1 is legacy
+    if legacy:
+        assert config.login.signer.sign(b"octets", frozenset()).method == AuthMethod.RSA_SIGNATURE
+    else:
+        with pytest.raises(AuthenticationFailed, match="SHA-1"):
+            config.login.signer.sign(b"octets", frozenset())
 
 
 def test_a_key_of_another_certificate_is_refused() -> None:

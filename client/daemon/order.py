@@ -66,7 +66,7 @@ class Order:
     @property
     def public_files(self) -> dict[str, bytes]:
         """The files without private keys: what may be kept on disk."""
-        keys = {entry.key for entry in self.profile.auth.local}
+        keys = {entry.key_file for entry in self.profile.auth.local}
         return {reference: octets for reference, octets in self.files.items() if reference not in keys}
 
     def with_secret(self, reference: str, value: Secret) -> Order:

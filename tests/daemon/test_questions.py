@@ -169,7 +169,7 @@ def test_a_wrong_passphrase_is_asked_for_again(tmp_path: Path) -> None:
         await office.handlers.up(ALICE, Up(profile=text, files=files, secrets={"ask:": SecretText("wrong")}))
         needed = await asked(office)
         assert needed.kind == "passphrase"
-        assert "this passphrase does not open the key" in needed.prompt
+        assert "this passphrase does not open it" in needed.prompt
         await reply(office, "open sesame")
         await office.machine.until_state("up", 5)
 

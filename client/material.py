@@ -1,0 +1,151 @@
+"""What a profile refers to, in the caller's hands: file contents and secrets become keys and certificates.  Pure.
+
+The caller has read the files and fetched the secrets; both come keyed by the reference as the profile writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from profiles import containers
+from profiles.errors import ProfileError
+from profiles.model import LocalRound
+
+from .ike.authentication import PrivateKey
+from .ike.identity import Identity
+from .ike.keys import OneTimeCode, Secret
+
+T = TypeVar("T")
+
+
+class SecretMissing(Exception):
+    """The profile's reference `text` has no value yet: the user must be asked.
+
+    `kind` is one of the control protocol's kinds of secret, or "key": a private key, which only another
+    `up` can bring.  `why` is said where there was one that will not do.
+    """
+
+    def __init__(self, text: str, path: str, kind: str, why: str = "") -> None:
+        super().__init__(f"{path} needs the secret {text}")
+        self.text = text
+        self.path = path
+        self.kind = kind
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """File contents and secrets, by reference; codes that serve once, apart."""
+
+    files: Mapping[str, bytes]
+    secrets: Mapping[str, Secret]
+    system_authorities: bytes = b""  # PEM bundle of the system's trust store
+    codes: Mapping[str, OneTimeCode] = field(default_factory=dict)
+
+    def file(self, reference: str, path: str) -> bytes:
+        """The octets of a file; `ProfileError` where the caller did not hand them over."""
+        try:
+            return self.files[reference]
+        except KeyError:
+            raise ProfileError(path, f'"{reference}" was not handed over with the profile') from None
+
+    def key(self, reference: str, path: str) -> bytes:
+        """The octets of a file with a private key, which the daemon never stores."""
+        try:
+            return self.files[reference]
+        except KeyError:
+            raise SecretMissing(reference, path, "key") from None
+
+    def code(self, reference: str, path: str) -> OneTimeCode:
+        """A code, spent or not; `SecretMissing` where nobody has given any yet."""
+        try:
+            return self.codes[reference]
+        except KeyError:
+            raise SecretMissing(reference, path, "otp") from None
+
+    def secret(self, reference: str, path: str, kind: str = "password") -> Secret:
+        """A secret; `SecretMissing` where nobody has given it yet."""
+        try:
+            return self.secrets[reference]
+        except KeyError:
+            raise SecretMissing(reference, path, kind) from None
+
+
+def at(path: str, make: Callable[[], T]) -> T:
+    """What `make` makes; its ValueError becomes the profile's error at `path`."""
+    try:
+        return make()
+    except ProfileError:
+        raise
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ProfileError(path, str(error)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnKey:
+    """Our private key with its certificates in DER, ours first; and who that makes us."""
+
+    key: PrivateKey = field(repr=False)
+    chain: tuple[bytes, ...]
+    subject: Identity
+
+
+def own_key(entry: LocalRound, material: Material, path: str) -> OwnKey:
+    """What a round's `cert` and `key` say; `SecretMissing` for a passphrase that is not there, or is wrong."""
+    bundle = _bundle(entry, material, path)
+    where = f"{path}.{'key' if entry.key is not None else 'cert'}"
+    if bundle.key is None:
+        raise ProfileError(where, "holds no private key", "Name the file with the private key in key.")
+    if not isinstance(bundle.key, PrivateKey):
+        raise ProfileError(where, "is of a kind that IKEv2 cannot sign with")
+    if not bundle.chain:
+        raise ProfileError(f"{path}.cert", "holds no certificate")
+    if bundle.key.public_key() != bundle.chain[0].public_key():
+        raise ProfileError(where, "does not belong to the certificate", "Put our certificate first.")
+    chain = tuple(certificate.public_bytes(Encoding.DER) for certificate in bundle.chain)
+    return OwnKey(bundle.key, chain, Identity.subject_of(bundle.chain[0]))
+
+
+def _bundle(entry: LocalRound, material: Material, path: str) -> containers.Bundle:
+    """Key and chain: from two files, or from one that holds both."""
+    if entry.cert is None:
+        raise AssertionError("the profile was not checked")
+    if entry.key is None:
+        where = f"{path}.cert"
+        return _open(material.key(entry.cert, where), entry, material, path, where)
+    where = f"{path}.key"
+    chain = _certificates(material.file(entry.cert, f"{path}.cert"), f"{path}.cert")
+    found = _open(material.key(entry.key, where), entry, material, path, where)
+    return containers.Bundle(found.key, tuple(chain) or found.chain)
+
+
+def _open(octets: bytes, entry: LocalRound, material: Material, path: str, where: str) -> containers.Bundle:
+    passphrase = None
+    if containers.is_locked(octets):
+        passphrase = material.secret(entry.secret, f"{path}.secret", "passphrase").reveal()
+    try:
+        return containers.read(octets, passphrase)
+    except containers.Locked as locked:
+        raise SecretMissing(entry.secret, f"{path}.secret", "passphrase", str(locked)) from None
+    except ValueError as error:
+        raise ProfileError(where, str(error)) from None
+
+
+def anchors(octets: bytes, path: str) -> list[x509.Certificate]:
+    """Who a file makes trusted: all its certificates, but of somebody's own bundle the authorities alone."""
+    if containers.holds_key(octets):
+        return list(at(path, lambda: containers.read(octets)).authorities)
+    return _certificates(octets, path)
+
+
+def _certificates(octets: bytes, path: str) -> list[x509.Certificate]:
+    found = at(path, lambda: containers.certificates(octets))
+    if not found:
+        raise ProfileError(path, "holds no certificate")
+    return found

@@ -1,0 +1,120 @@
+"""Keys and certificates out of the files that administrators hand out, as OpenSSL 3.0 makes them.
+
+Made with `openssl pkcs12 -export [-legacy] [-keypbe … -certpbe …]`, `openssl pkcs8 -topk8`, `openssl ec -aes256`.
+All hold the same throw-away key, and the passphrase is "sesame".
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from client.lab.pki import make_authority, pem
+from profiles import containers
+
+FILES = Path(__file__).parent / "containers"
+PASSPHRASE = b"sesame"
+BUNDLES = ("legacy.p12", "modern.p12", "rc2.p12", "empty.p12", "plain.p12")
+LOCKED = ("legacy.p12", "modern.p12", "rc2.p12", "pkcs8.pem", "traditional.pem")
+OPEN = ("empty.p12", "plain.p12", "key.pem", "key.der", "me.pem", "above.pem")
+
+
+def octets(name: str) -> bytes:
+    return (FILES / name).read_bytes()
+
+
+def passphrase_of(name: str) -> bytes | None:
+    return PASSPHRASE if name in LOCKED else None
+
+
+def public(key: object) -> bytes:
+    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined, no-any-return]
+
+
+KEY = public(containers.read(octets("key.pem")).key)
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_a_bundle_gives_key_chain_and_authority(name: str) -> None:
+    bundle = containers.read(octets(name), passphrase_of(name))
+    assert public(bundle.key) == KEY
+    assert [item.subject.rfc4514_string() for item in bundle.chain] == [
+        "O=Example,CN=anna",
+        "CN=Container Issuing",
+    ]
+    assert [item.subject.rfc4514_string() for item in bundle.authorities] == ["CN=Container Root"]
+
+
+@pytest.mark.parametrize("name", LOCKED)
+def test_what_is_locked_says_so_and_opens_with_its_passphrase_alone(name: str) -> None:
+    assert containers.is_locked(octets(name))
+    assert public(containers.read(octets(name), PASSPHRASE).key) == KEY
+    for passphrase, wrong in ((None, False), (b"", True), (b"wrong", True), (b"sesame ", True)):
+        with pytest.raises(containers.Locked) as raised:
+            containers.read(octets(name), passphrase)
+        assert raised.value.wrong is wrong
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_what_is_open_needs_no_passphrase(name: str) -> None:
+    assert not containers.is_locked(octets(name))
+    containers.read(octets(name))
+
+
+@pytest.mark.parametrize("name", ["me.pem", "above.pem"])
+def test_certificates_alone_hold_no_key(name: str) -> None:
+    assert not containers.holds_key(octets(name))
+    assert containers.read(octets(name)).key is None
+
+
+@pytest.mark.parametrize("name", [*LOCKED, "key.pem", "key.der", "plain.p12"])
+def test_a_key_is_noticed_in_every_form(name: str) -> None:
+    assert containers.holds_key(octets(name))
+
+
+@pytest.mark.parametrize("name", [*BUNDLES, "pkcs8.pem", "traditional.pem", "key.der"])
+def test_what_was_opened_is_plain_and_the_same(name: str) -> None:
+    plain = containers.opened(octets(name), passphrase_of(name))
+    assert not containers.is_locked(plain)
+    before, after = containers.read(octets(name), passphrase_of(name)), containers.read(plain)
+    assert public(after.key) == KEY
+    assert (after.chain, after.authorities) == (before.chain, before.authorities)
+
+
+def test_one_pem_file_may_hold_everything_in_any_order() -> None:
+    for parts in (("me.pem", "above.pem", "key.pem"), ("above.pem", "key.pem", "me.pem")):
+        bundle = containers.read(b"".join(octets(part) for part in parts))
+        assert public(bundle.key) == KEY
+        assert [len(bundle.chain), len(bundle.authorities)] == [2, 1]
+        assert bundle.chain[0].subject.rfc4514_string() == "O=Example,CN=anna"
+
+
+def test_a_certificate_that_its_owner_signed_is_ours_and_no_authority() -> None:
+    own = make_authority("CN=self")
+    bundle = containers.read((pem(own.key) + pem(own.certificate)).encode())
+    assert (bundle.chain, bundle.authorities) == ((own.certificate,), ())
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [b"", b"0", b"nothing", bytes(100), b"\x30\x80\x02\x01\x03", b"-----BEGIN CERTIFICATE-----\nAAAA\n"],
+)
+def test_what_is_no_container_raises_one_family_only(junk: bytes) -> None:
+    with pytest.raises(ValueError):
+        containers.read(junk)
+    containers.is_locked(junk)
+    containers.holds_key(junk)
+
+
+@pytest.mark.parametrize("name", [*BUNDLES, *LOCKED[3:], "key.der", "me.pem"])
+def test_a_damaged_container_raises_one_family_only(name: str) -> None:
+    good = octets(name)
+    for position in range(0, len(good), 7):
+        bad = good[:position] + bytes([good[position] ^ 0x55]) + good[position + 1 :]
+        for changed in (bad, good[:position]):
+            try:
+                containers.read(changed, passphrase_of(name))
+            except ValueError:
+                continue
