@@ -174,11 +174,12 @@ class Effects:
             self.events.append(NotMoved(leg.id, str(error)))
             return
         leg.move(sockets, command.underlay)
-        if self.carrier.bound is leg:
-            self._note_passage(command.trigger, old, command.underlay)
-            await self._try(self.carrier.bind(leg))
         leg.session.move(sockets.path, self._world.clock())
         self._update_underlays()
+        if self.carrier.bound is leg:
+            self._note_passage(command.trigger, old, command.underlay)
+            # The data path is told first; while it answers, the gateway is told too.
+            await asyncio.gather(self._try(self.carrier.bind(leg)), self.drain(leg))
 
     def _note_passage(self, trigger: str, old: Underlay, new: Underlay) -> None:
         log.info("moves from %s %s to %s %s: %s", old.interface, old.local, new.interface, new.local, trigger)

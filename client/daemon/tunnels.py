@@ -182,8 +182,8 @@ class Tunnels:
     def network_changed(self, change: NetworkChange) -> None:
         """All tunnels follow the network."""
         self._network = change.new
+        self.tell_all(change)  # first: where to go is more urgent than which local networks there are
         self._applier.adapt(change.new)
-        self.tell_all(change)
 
     def tell_all(self, item: Item) -> None:
         """Something happened that concerns every tunnel."""
