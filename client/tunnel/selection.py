@@ -5,8 +5,9 @@ Routes (`merge`) and packet filter (`guard`) are both made from this, so that th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -115,7 +116,8 @@ def families(up: TunnelUp) -> frozenset[int]:
     return inside or frozenset(selector.first.version for selector in up.remote_selectors)
 
 
-def _prefixes(selectors: Iterable[Selector]) -> tuple[Network, ...]:
+@lru_cache
+def _prefixes(selectors: tuple[Selector, ...]) -> tuple[Network, ...]:
     """The prefixes that `selectors` cover together; ports and protocols are the data path's business.
 
     A gateway may send ranges that fall into very many prefixes: no more than `MOST_GATEWAY_PREFIXES` of them
