@@ -3,7 +3,8 @@
 Theory of operation.  The table is replaced as a whole, in one transaction: the kernel carries all of it out or
 none, and each packet sees the old rules or the new ones.  It belongs to nobody's process: it stays when the daemon
 is killed.  Whether it still is what we made is known by the generation that every transaction in the namespace
-raises; where that has moved, by the handles of the rules, which are never given twice.  Our sets are constant.
+raises; where that has moved, by the handles of the tables and, within each, of the rules, which are never given
+twice.  Our sets are constant.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from ..tunnel.ruleset import RuleSet
 from . import nft_codec as codec
@@ -23,7 +25,6 @@ from .nft_codec import HEADER, attributes_of
 
 _log = logging.getLogger(__name__)
 
-_NETLINK_NETFILTER = 12
 _SOL_NETLINK, _CAP_ACK = 270, 10
 _ERROR, _DONE = 2, 3  # message types of netlink itself
 _INTERRUPTED = 0x10  # flag: the list changed while it was read
@@ -50,13 +51,14 @@ UNKNOWN = RuleSet(())
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class Table:
     """What tells one state of our tables from another.
 
-    For each family, if there is a table and its flags (dormant!); and each rule's family, chain and handle.
+    For each family, the table's handle and flags (dormant!), if there is one; and of each rule family, chain and
+    handle.
     """
 
-    flags: tuple[bytes | None, ...]
+    heads: tuple[bytes | None, ...]
     rules: tuple[tuple[int, bytes, bytes], ...]
 
 
@@ -65,23 +67,46 @@ class _Known:
     """What we have put there last, and how the table and the generation were then."""
 
     rules: RuleSet
-    table: _Table
+    table: Table
     generation: int
 
 
-class Nftables:
-    """The table `inet roam` of the calling thread's namespace; blocking, for one thread at a time.
+class Tables(Protocol):
+    """The kernel's tables, or a stand-in for them; `OSError` where it refuses something."""
 
-    Getter: `problem`.  Verbs: `read`, `replace`, `remove`, `close`; `OSError` where one fails.
+    @property
+    def port(self) -> int:
+        """By what the kernel names us when it tells who changed something."""
+
+    def commit(self, transaction: list[bytes]) -> None:
+        """Carry all out, or nothing."""
+
+    def generation(self) -> int:
+        """The number that every transaction raises."""
+
+    def table(self) -> Table | None:
+        """What can be told of our tables."""
+
+    def close(self) -> None:
+        """Nothing more is asked."""
+
+
+class Nftables:
+    """The tables `inet roam` and `arp roam` of the calling thread's namespace; blocking, for one thread at a time.
+
+    Getters: `problem`, `ports`.  Verbs: `read`, `replace`, `remove`, `close`; `OSError` where one fails.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, open_tables: Callable[[], Tables] | None = None) -> None:
+        self._open = open_tables if open_tables is not None else Conversation
         self.problem = ""
         """Why this kernel does not filter for us: the guard is made by routing only.  Empty where it does."""
         self._known: _Known | None = None
         self._wanted: RuleSet | None = None
         self._level = 0  # of _LEVELS
-        self._conversation: _Conversation | None = None
+        self._conversation: Tables | None = None
+        self.ports: set[int] = set()
+        """Of all our conversations: what these did, we did."""
 
     def close(self) -> None:
         """Give the socket back, until it is needed again; the table stays."""
@@ -90,10 +115,11 @@ class Nftables:
             self._conversation = None
 
     @contextmanager
-    def _kernel(self) -> Iterator[_Conversation]:
+    def _kernel(self) -> Iterator[Tables]:
         """One socket for all requests: the kernel takes several milliseconds to close one after a transaction."""
         if self._conversation is None:
-            self._conversation = _Conversation()
+            self._conversation = self._open()
+            self.ports.add(self._conversation.port)
         try:
             yield self._conversation
         except TimeoutError:
@@ -117,7 +143,7 @@ class Nftables:
             self._note_lack(error)
             return None
 
-    def _read(self, kernel: _Conversation) -> RuleSet | None:
+    def _read(self, kernel: Tables) -> RuleSet | None:
         known, generation = self._known, kernel.generation()
         if known is not None and known.generation == generation:
             return known.rules
@@ -144,7 +170,7 @@ class Nftables:
         else:
             self._known = None if table is None else _Known(rules, table, generation)
 
-    def _put(self, kernel: _Conversation, rules: RuleSet) -> None:
+    def _put(self, kernel: Tables, rules: RuleSet) -> None:
         """A kernel that cannot express all of it is asked for less, and from then on for no more."""
         for level in range(self._level, len(_LEVELS)):
             families, reduced = _LEVELS[level]
@@ -178,18 +204,23 @@ class Nftables:
         _log.warning("the guard is made by routing only: %s", self.problem)
 
 
-class _Conversation:
-    """One socket; requests are carried out while they are sent, so answers are there at once."""
+class Conversation:
+    """`Tables` of the kernel.  Requests are carried out while they are sent, so answers are there at once."""
 
     def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, codec.NETLINK_NETFILTER)
         self._serial = 0
         try:
             self._socket.settimeout(_PATIENCE)
             self._socket.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)
+            self._socket.bind((0, 0))
         except OSError:
             self._socket.close()
             raise
+
+    @property
+    def port(self) -> int:
+        return int(self._socket.getsockname()[0])
 
     def close(self) -> None:
         self._socket.close()
@@ -213,23 +244,24 @@ class _Conversation:
         answer = attributes_of(self._ask(codec.generation_request()))
         return int.from_bytes(answer.get(codec.GENERATION_ID, b""))
 
-    def table(self) -> _Table | None:
+    def table(self) -> Table | None:
         """What can be told of ours; None where there is none."""
-        flags = self._flags(codec.INET), self._flags(codec.ARP)
-        if flags == (None, None):
+        heads = self._head(codec.INET), self._head(codec.ARP)
+        if heads == (None, None):
             return None
         for _ in range(_LISTINGS):
             if (rules := self._rules()) is not None:
-                return _Table(flags, rules)
+                return Table(heads, rules)
         raise OSError(errno.EBUSY, "the rules change faster than they can be listed")
 
-    def _flags(self, family: int) -> bytes | None:
+    def _head(self, family: int) -> bytes | None:
         try:
-            return attributes_of(self._ask(codec.table_request(family))).get(codec.TABLE_FLAGS, b"")
+            told = attributes_of(self._ask(codec.table_request(family)))
         except OSError as error:
             if error.errno not in _LACKING:
                 raise
             return None
+        return told.get(codec.TABLE_HANDLE, b"") + told.get(codec.TABLE_FLAGS, b"")
 
     def _rules(self) -> tuple[tuple[int, bytes, bytes], ...] | None:
         """Family, chain and handle of each; None where somebody changed them meanwhile."""

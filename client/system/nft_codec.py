@@ -39,6 +39,7 @@ from ..tunnel.ruleset import (
     Until,
 )
 
+NETLINK_NETFILTER = 12
 TABLE = "roam"
 INET, ARP = 1, 3  # families, NFPROTO_…: IPv4 and IPv6 together, and ARP
 _ANY = 0
@@ -51,7 +52,7 @@ _NETFILTER = struct.Struct("!BBH")  # nfgenmsg: family, version, resource
 _ASKING, _ACK, _DUMP = 0x1, 0x4, 0x300
 _CREATE, _APPEND = 0x400, 0x800
 _NESTED = 0x8000
-_SUBSYSTEM = 10  # NFNL_SUBSYS_NFTABLES
+SUBSYSTEM = 10  # NFNL_SUBSYS_NFTABLES
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 
 
@@ -70,7 +71,7 @@ class Kind(IntEnum):
     GETGEN = 16
 
 
-TABLE_NAME, TABLE_FLAGS, TABLE_USERDATA = 1, 2, 6
+TABLE_NAME, TABLE_FLAGS, TABLE_HANDLE, TABLE_USERDATA = 1, 2, 4, 6
 RULE_TABLE, RULE_CHAIN, RULE_HANDLE = 1, 2, 3
 GENERATION_ID = 1
 
@@ -141,7 +142,7 @@ def _message(kind: int, flags: int, family: int, body: bytes, resource: int = 0)
 
 
 def _request(kind: Kind, flags: int, family: int, body: bytes) -> bytes:
-    return _message(_SUBSYSTEM << 8 | kind, flags, family, body)
+    return _message(SUBSYSTEM << 8 | kind, flags, family, body)
 
 
 # --- requests
@@ -192,7 +193,7 @@ def _transaction(messages: list[bytes]) -> list[bytes]:
     *before, last = messages
     size, kind, flags, *rest = HEADER.unpack_from(last)
     asking = HEADER.pack(size, kind, flags | _ACK, *rest) + last[HEADER.size :]
-    begin, end = (_message(kind, 0, _ANY, b"", _SUBSYSTEM) for kind in (_BATCH_BEGIN, _BATCH_END))
+    begin, end = (_message(kind, 0, _ANY, b"", SUBSYSTEM) for kind in (_BATCH_BEGIN, _BATCH_END))
     return [begin, *before, asking, end]
 
 

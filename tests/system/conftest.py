@@ -10,7 +10,13 @@ import pytest
 
 from client.lab.links import connect
 from client.lab.namespaces import Namespace
-from tests.system.scene import Scene, furnish_gateway, furnish_laptop
+from tests.system.scene import (
+    Scene,
+    furnish_gateway,
+    furnish_gateway_more,
+    furnish_laptop,
+    furnish_laptop_more,
+)
 
 
 @pytest.fixture
@@ -26,3 +32,11 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         scene = Scene(laptop, gateway, tmp_path / "state")
         stack.callback(scene.lose_link)
         yield scene
+
+
+@pytest.fixture
+def wire(scene: Scene) -> Scene:
+    """The scene with IPv6 on both ends, a local network in both families, and ping for everybody."""
+    scene.gateway.run(furnish_gateway_more)
+    furnish_laptop_more()
+    return scene

@@ -20,7 +20,9 @@ from client.tunnel.model import SystemConfig, TunnelConfig, TunnelUp, Underlay
 
 NOBODY = 65534
 GATEWAY = "192.0.2.1"
+GATEWAY_V6 = "2001:db8:2::1"
 LAPTOP = "192.168.1.5"
+LAPTOP_V6 = "2001:db8:1::5"
 FULL = TunnelConfig("work", ("gw.example.com",))
 STANDING = TunnelUp(
     "roam0",
@@ -70,8 +72,11 @@ class Scene:
         self.using(body)
 
     def sweep(self) -> None:
+        self.sweep_but(SystemConfig())
+
+    def sweep_but(self, keep: SystemConfig) -> None:
         async def body(system: System) -> None:
-            assert [str(problem) for problem in (await system.sweep()).problems] == []
+            assert [str(problem) for problem in (await system.sweep(keep)).problems] == []
 
         self.using(body)
 
@@ -88,3 +93,14 @@ def furnish_laptop() -> None:
         set_link(link, up=True)
     add_addresses("wlan0", [ip_interface(f"{LAPTOP}/24"), ip_interface("2001:db8:1::5/64")])
     add_routes("wlan0", [Hop("0.0.0.0/0", "192.168.1.1"), Hop("::/0", "2001:db8:1::1")])
+
+
+def furnish_gateway_more() -> None:
+    sysctl("net.ipv6.conf.wan.accept_dad", 0)
+    more = ("2001:db8:1::1/64", "fd00:1::1/64", f"{GATEWAY_V6}/128")
+    add_addresses("wan", [ip_interface(text) for text in more])
+
+
+def furnish_laptop_more() -> None:
+    add_addresses("wlan0", [ip_interface("fd00:1::5/64")])
+    sysctl("net.ipv4.ping_group_range", "0 2147483647")

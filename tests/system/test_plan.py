@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_interface, ip_network
 
 import pytest
 
 from client.system.plan import Actual, Step, missing_links, plan, plan_sweep
 from client.tunnel.model import LinkEntry, RouteEntry, RuleEntry, SystemConfig
+from client.tunnel.ruleset import Chain, Leaves, Rule, RuleSet
 
 
 def rule(text: str) -> RuleEntry:
@@ -55,6 +56,8 @@ STANDING = config(
     "4:7301 6:7301",
     "0.0.0.0/0 100 roam0,::/0 100 roam0,192.168.1.0/24 500 wlan0,0.0.0.0/0 2000,::/0 2000",
 )
+FILTER = RuleSet((Rule(Chain.POSTROUTING, (Leaves("wlan0"),), False, "nothing leaves"),))
+OTHER_FILTER = RuleSet((*FILTER.rules, *FILTER.rules))
 RULE = "not fwmark 0x7300/0xff00 lookup 29440"
 
 ROWS = [
@@ -69,6 +72,30 @@ ROWS = [
             "route replace blackhole 0.0.0.0/0 metric 2000",
             "route replace blackhole ::/0 metric 2000",
         ],
+    ),
+    Row(
+        "the filter before everything else",
+        actual(sysctls="net/a=0"),
+        replace(config(rules="4:7301", routes="0.0.0.0/0 2000", sysctls="net/a=1"), guard=FILTER),
+        [
+            "filter set, 1 rules",
+            "sysctl net/a = 1",
+            f"rule add IPv4 7301: {RULE}",
+            "route replace blackhole 0.0.0.0/0 metric 2000",
+        ],
+    ),
+    Row(
+        "another filter in place of the one that stands",
+        replace(actual(), guard=FILTER),
+        replace(config(), guard=OTHER_FILTER),
+        ["filter set, 2 rules"],
+    ),
+    Row("a filter that is as wanted", replace(actual(), guard=FILTER), replace(config(), guard=FILTER), []),
+    Row(
+        "the filter after everything else",
+        replace(actual(rules="4:7301", routes="0.0.0.0/0 2000"), guard=FILTER),
+        SystemConfig(),
+        ["route del blackhole 0.0.0.0/0 metric 2000", f"rule del IPv4 7301: {RULE}", "filter del"],
     ),
     Row(
         "the tunnel stands: link, routes, addresses",
@@ -185,5 +212,24 @@ def test_sweep_takes_the_links_away_too() -> None:
         "route del 0.0.0.0/0 dev roam0 metric 100",
         f"rule del IPv4 7301: {RULE}",
         "sysctl net/a = 0",
+        "link del roam0",
+    ]
+
+
+def test_sweep_opens_last() -> None:
+    there = replace(actual("roam0 1400", "4:7301"), guard=FILTER)
+    assert texts(plan_sweep(there, {})) == [f"rule del IPv4 7301: {RULE}", "link del roam0", "filter del"]
+
+
+def test_sweep_keeps_what_is_to_stay_and_puts_it_there_first() -> None:
+    kept = replace(GUARDED, guard=FILTER)
+    there = replace(actual("roam0 1400 10.8.0.2/32", "4:7301", "0.0.0.0/0 100 roam0"), guard=OTHER_FILTER)
+    assert texts(plan_sweep(there, {}, kept)) == [
+        "filter set, 1 rules",
+        f"rule add IPv6 7301: {RULE}",
+        "route replace blackhole 0.0.0.0/0 metric 2000",
+        "route replace blackhole ::/0 metric 2000",
+        "address del 10.8.0.2/32 dev roam0",
+        "route del 0.0.0.0/0 dev roam0 metric 100",
         "link del roam0",
     ]

@@ -15,10 +15,12 @@ from client.system.manifest import Manifest, Owned, Place
 from client.system.plan import (
     Actual,
     DropAddress,
+    DropGuard,
     DropLink,
     DropRoute,
     DropRule,
     PutAddress,
+    PutGuard,
     PutRoute,
     PutRule,
     PutSysctl,
@@ -27,6 +29,7 @@ from client.system.plan import (
 )
 from client.system.reconcile import Outcome, System
 from client.tunnel.model import LinkEntry, RouteEntry, RuleEntry, SystemConfig
+from client.tunnel.ruleset import Chain, Rule, RuleSet
 
 EVERYTHING = ip_network("0.0.0.0/0")
 BLACKHOLE = RouteEntry(EVERYTHING, None, 2000)
@@ -80,6 +83,10 @@ def changed(actual: Actual, step: Step) -> Actual:
                 if (old.destination, old.metric) != (route.destination, route.metric)
             )
             return replace(actual, routes=tuple(kept))
+        case PutGuard(rules):
+            return replace(actual, guard=rules)
+        case DropGuard():
+            return replace(actual, guard=None)
         case PutSysctl(key, value):
             return replace(actual, sysctls={**actual.sysctls, key: value})
         case DropLink(name):
@@ -289,5 +296,20 @@ def test_overlapping_commands_are_carried_out_in_order(tmp_path: Path) -> None:
         assert [outcome.generation for outcome in outcomes] == [1, 2, 2]
         assert outcomes[2].steps == ()
         assert paper.actual.routes == GUARD.routes
+
+    using(tmp_path, paper, body)
+
+
+def test_sweep_under_lockdown_leaves_lockdown_and_keeps_it_repaired(tmp_path: Path) -> None:
+    paper = Paper(tmp_path)
+    locked = replace(GUARD, guard=RuleSet((Rule(Chain.POSTROUTING, (), False, "nothing leaves"),)))
+
+    async def body(system: System) -> None:
+        await system.apply(UP, 1)
+        assert (await system.sweep(locked)).problems == ()
+        assert (paper.actual.links, paper.actual.rules) == ((), GUARD.rules)
+        assert (paper.actual.routes, paper.actual.guard) == (GUARD.routes, locked.guard)
+        paper.actual = replace(paper.actual, guard=None)
+        assert [type(step) for step in (await system.repair()).steps] == [PutGuard]
 
     using(tmp_path, paper, body)

@@ -1,0 +1,68 @@
+"""Hears when another program changes the guard's tables: it may have opened them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Collection
+
+from .nft_codec import HEADER, NETLINK_NETFILTER, SUBSYSTEM, TABLE, Kind, attributes_of
+
+_SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
+_GROUP = 7  # NFNLGRP_NFTABLES
+_LARGEST = 1 << 16
+_NETFILTER_HEADER = 4
+_OF_TABLE = 1  # the attribute that names the table is the first of every kind
+_NAME = TABLE.encode() + b"\0"
+
+
+class FilterWatch:
+    """A socket that becomes readable when somebody changes packet filters.
+
+    Getter: `fileno`.  Commands: `was_touched`, `close`.
+    """
+
+    def __init__(self, is_ours: Callable[[], Collection[int]]) -> None:
+        """`is_ours` names the ports of our own conversations.  `OSError` where the kernel tells nothing."""
+        self._ours = is_ours
+        self._socket = socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, NETLINK_NETFILTER
+        )
+        try:
+            self._socket.bind((0, 0))
+            self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _GROUP)
+        except OSError:
+            self._socket.close()
+            raise
+
+    def fileno(self) -> int:
+        """For an event loop."""
+        return self._socket.fileno()
+
+    def was_touched(self) -> bool:
+        """Take what has been told; whether it says that somebody else changed a table of ours, or is not all."""
+        touched = False
+        while True:
+            try:
+                datagram = self._socket.recv(_LARGEST)
+            except BlockingIOError:
+                return touched
+            except OSError:  # more was told than the socket holds
+                touched = True
+            else:
+                touched = touched or self._is_about_us(datagram)
+
+    def close(self) -> None:
+        """Hear nothing more."""
+        self._socket.close()
+
+    def _is_about_us(self, datagram: bytes) -> bool:
+        ours = self._ours()
+        while len(datagram) >= HEADER.size:
+            size, kind, _, _, port = HEADER.unpack_from(datagram)
+            is_table = kind >> 8 == SUBSYSTEM and kind & 0xFF != Kind.NEWGEN
+            if is_table and port not in ours:
+                told = attributes_of(datagram[HEADER.size + _NETFILTER_HEADER : size])
+                if told.get(_OF_TABLE) == _NAME:
+                    return True
+            datagram = datagram[max((size + 3) & ~3, HEADER.size) :]
+        return False
