@@ -6,8 +6,8 @@
     Result (success), cryptobinding        -->
                                            <--  Result (success), cryptobinding       afterwards EAP-Success
 
-EAP packets inside lack their header (section 3.1.5.6) except those of the extension methods; servers exist that
-leave it on others too, and are answered in kind.  A cryptobinding that comes must be right; it is not insisted on
+EAP packets inside lack their header (section 3.1.5.6) except those of the extension methods; FreeRADIUS leaves it
+on the first one too, and wants none on the answer.  A cryptobinding that comes must be right; it is not insisted on
 where the server leaves it out, since the server has shown a certificate.
 """
 
@@ -80,7 +80,7 @@ class Peap(TlsMethod):
             packet.type == EapType.EXPANDED
         ):  # statements of health, capabilities (sections 3.2.5.4.5 and 3.2.5.4.6)
             return bytes([EapType.NAK, *self._inner.methods])
-        return self._inner.answer(plaintext)
+        return self._inner.answer_bare(plaintext[HEADER_SIZE:], packet.identifier)
 
     def _confirm(self, data: bytes) -> bytes:
         """TLVs in answer to TLVs, by the order of section 3.2.5.4.7; every failure is told to the server."""
