@@ -160,6 +160,11 @@ def _down(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="do not wait for the gateway's answer")
 
 
+def _answer(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID", nargs="?", help="of the question, or its tunnel's name")
+    parser.add_argument("--cancel", action="store_true", help="decline to answer")
+
+
 def _rekey(parser: argparse.ArgumentParser) -> None:
     _named(parser)
     parser.add_argument("--ike", action="store_true", help="the IKE SA, instead of the Child SA")
@@ -179,6 +184,7 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
     "down": ("take a tunnel down", ".commands.tunnels", _down),
     "status": ("show the tunnels", ".commands.status", _named),
     "watch": ("follow what happens, one JSON object a line", ".commands.status", _plain),
+    "answer": ("answer what the daemon asks", ".commands.answers", _answer),
     "rekey": ("replace the keys of a tunnel", ".commands.tunnels", _rekey),
     "cleanup": ("end all tunnels and remove what is left of them", ".commands.tunnels", _cleanup),
     "profiles": ("list the profiles", ".commands.listing", _plain),

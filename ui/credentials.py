@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from getpass import GetPassWarning, getpass
 from pathlib import Path
@@ -91,11 +91,20 @@ class Secrets:
     new: tuple[Reference, ...] = ()
     typed: bool = False
 
+    def joined(self, other: Secrets) -> Secrets:
+        """These and others."""
+        return Secrets({**self.values, **other.values}, self.new + other.new, self.typed or other.typed)
+
 
 def collect(
-    references: Iterable[Reference], directory: Path, prompter: Prompter, *, owner: str, ask: bool = False
+    references: Iterable[Reference],
+    directory: Path,
+    prompter: Prompter,
+    *,
+    owner: Callable[[Reference], str],
+    ask: bool = False,
 ) -> Secrets:
-    """Fetch every secret; `owner` ("Password for alice") opens a prompt, `ask` prompts for stored ones too.
+    """Fetch every secret; `owner` words the question for one, `ask` prompts for stored ones too.
 
     Raises `ControlError`, or `ProfileError` for a file that cannot be used.
     """
@@ -106,15 +115,11 @@ def collect(
         stored, can_keep = (None, reference.scheme == "keyring") if ask else _stored(reference, directory)
         if stored is None:
             typed = True
-            stored = prompter.secret(_own_prompt(reference) or owner)
+            stored = prompter.secret(owner(reference))
             if can_keep:
                 new.append(reference)
         values[reference.text] = SecretText(stored)
     return Secrets(values, tuple(new), typed)
-
-
-def _own_prompt(reference: Reference) -> str:
-    return reference.target.strip() if reference.scheme == "ask" else ""
 
 
 def _stored(reference: Reference, directory: Path) -> tuple[str | None, bool]:

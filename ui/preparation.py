@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from client.control.messages import ControlError, Up
 from profiles.check import remarks
 from profiles.errors import ProfileError, ProfileNotFound
 from profiles.model import Profile
-from profiles.references import UnsafeFile, files_of, read_file, secrets_of
+from profiles.prompts import prompt_for
+from profiles.references import Reference, UnsafeFile, files_of, read_file, secrets_of
 from profiles.store import ProfileFile, Store, load_text
 
 from .credentials import Prompter, Secrets, collect
+from .unlocking import unlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def _of_system(file: ProfileFile, prompter: Prompter, *, ask: bool) -> Prepared:
         return Prepared(Up(name=file.path.stem), Secrets())
     wanted = [entry for entry in secrets_of(profile, {}) if ask or entry.scheme in {"ask", "keyring"}]
     try:
-        secrets = collect(wanted, file.path.parent, prompter, owner=_prompt(profile), ask=ask)
+        secrets = collect(wanted, file.path.parent, prompter, owner=_prompts(profile), ask=ask)
     except ProfileError as error:
         raise as_control_error(error) from None
     return Prepared(Up(name=file.path.stem, secrets=secrets.values), secrets, remarks(profile))
@@ -69,18 +72,17 @@ def _with_contents(
     profile: Profile, text: str, file: ProfileFile, prompter: Prompter, *, ask: bool
 ) -> Prepared:
     directory = file.path.parent
-    files = {reference.text: read_file(reference, directory) for reference in files_of(profile)}
-    secrets = collect(secrets_of(profile, files), directory, prompter, owner=_prompt(profile), ask=ask)
-    return Prepared(Up(profile=text, files=files, secrets=secrets.values), secrets, remarks(profile))
+    read = {reference.text: read_file(reference, directory) for reference in files_of(profile)}
+    files, passphrases = unlock(profile, read, directory, prompter, ask=ask)
+    secrets = collect(secrets_of(profile, files), directory, prompter, owner=_prompts(profile), ask=ask)
+    request = Up(profile=text, files=files, secrets=secrets.values)
+    return Prepared(request, secrets.joined(passphrases), remarks(profile))
 
 
-def _prompt(profile: Profile) -> str:
-    first = profile.auth.local[0]
-    local = profile.identity.local.value if profile.identity.local else ""
-    words = {"psk": "Pre-shared key of", "cert": "Passphrase of the key of", "eap": "Password of"}[
-        first.method
-    ]
-    return f"{words} {first.identity or local or profile.title} ({profile.gateway.addresses[0]})"
+def _prompts(profile: Profile) -> Callable[[Reference], str]:
+    """What to ask a person for a secret: in the words of the round that it belongs to."""
+    rounds = {entry.secret: entry for entry in profile.auth.local}
+    return lambda reference: prompt_for(profile, rounds[reference.text])
 
 
 def as_control_error(error: ProfileError) -> ControlError:

@@ -200,6 +200,11 @@ KINDS: dict[str, tuple[int, str, str]] = {
         "a secret is not where the profile says",
         "Store it in the keyring under the name given, or change the profile's reference to ask:.",
     ),
+    "secret.wrong": (
+        USAGE,
+        "a passphrase does not open its file",
+        "'roam up --ask' asks for the passphrase again, stored or not.",
+    ),
     "secret.unsafe": (
         USAGE,
         "a secret lies in an unsafe file",

@@ -28,6 +28,9 @@ TOPICS = ("tunnel", "secret", "daemon")
 
 SECRET_KINDS = ("password", "otp", "pin", "passphrase", "confirm-fingerprint", "choose-certificate")
 
+VISIBLE_KINDS = frozenset({"confirm-fingerprint", "choose-certificate"})
+"""Questions whose answer is no secret: it may be shown while it is typed."""
+
 DEFAULT_SOCKET = "/run/roam/control.sock"
 
 

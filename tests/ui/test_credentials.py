@@ -39,8 +39,12 @@ def at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
 
 
+def prompt_of(reference: Reference) -> str:
+    return (reference.scheme == "ask" and reference.target) or "Password of alice"
+
+
 def fetch(person: Person, *references: Reference, ask: bool = False) -> Secrets:
-    return collect(references, Path("/"), person, owner="Password of alice", ask=ask)
+    return collect(references, Path("/"), person, owner=prompt_of, ask=ask)
 
 
 def test_what_is_stored_is_not_asked_for(ring: MemoryKeyring) -> None:

@@ -12,6 +12,7 @@ from time import monotonic
 from client.control.client import Client
 from client.control.kinds import DONE
 from client.control.messages import (
+    VISIBLE_KINDS,
     ControlError,
     Fault,
     SecretAnswer,
@@ -31,8 +32,8 @@ from ..preparation import Prepared, choose, prepare
 MOST_TRIES = 3
 """Passwords that a person may type: a gateway may lock an account after a few more."""
 _TOPICS = ("tunnel", "secret")
-_VISIBLE = frozenset({"confirm-fingerprint", "choose-certificate"})
-"""Questions whose answer is no secret."""
+_ANSWERABLE = frozenset({"auth.needs_secret"})
+"""What keeps a tunnel waiting for its user, rather than being the end."""
 
 
 def up(options: argparse.Namespace) -> int:
@@ -138,6 +139,8 @@ class Attempt:
         if status.state == "up":
             return True
         self._failure = status.failure or self._failure
+        if status.asking and status.failure is not None and status.failure.kind in _ANSWERABLE:
+            return False  # the question is on its way
         hopeless = status.failure is not None and not passes(status.failure.kind)
         if status.state in {"off", "blocked"} or (status.state == "waiting" and hopeless):
             raise self._refused(status)
@@ -171,7 +174,7 @@ class Attempt:
         self._answered.add(needed.id)
         asked_at = monotonic()
         try:
-            ask = self._prompter.line if needed.kind in _VISIBLE else self._prompter.secret
+            ask = self._prompter.line if needed.kind in VISIBLE_KINDS else self._prompter.secret
             value = ask(needed.prompt)
         except (ControlError, KeyboardInterrupt):
             with contextlib.suppress(ControlError):
