@@ -27,7 +27,7 @@ from .isolation import LabUnavailable, enter
 from .laptop import PROGRAM, LabFailed, Laptop, daemon_account, program_environment, wait_for
 from .namespaces import Surroundings
 from .plan import GatewayPlan
-from .snapshot import Snapshot, difference, snapshot
+from .snapshot import Snapshot, difference
 from .topology import GATEWAY, GATEWAY_V6, SERVER, Topology, topology
 
 INTERVAL = 0.02  # seconds between probes
@@ -90,7 +90,7 @@ class Demo:
         """All steps; returns what is wrong in the end."""
         self._write_files()
         say("network   a laptop with Wi-Fi and LTE behind two NATs, a gateway, a server behind it")
-        before = snapshot(self._lab.laptop)
+        before = self._laptop.snapshot()
         uplinks = [(self._lab.laptop, uplink.plan.link) for uplink in (self._lab.wifi, self._lab.lte)]
         with Capture(uplinks, self._capture_file()) as capture, ExitStack() as stack:
             gateway = self._start_gateway()
@@ -103,7 +103,7 @@ class Demo:
             with Train(self._lab.laptop, SERVER, INTERVAL) as train:
                 self._roam(train)
                 gateway = self._restart_gateway(gateway, train)
-                while_up = snapshot(self._lab.laptop)
+                while_up = self._laptop.snapshot()
             self._note_probes(train, server)
             self._laptop.roam("down")
             self._laptop.stop()
@@ -223,7 +223,7 @@ class Demo:
             say(describe(self._record))
 
     def _compare(self, before: Snapshot, while_up: Snapshot) -> None:
-        after = snapshot(self._lab.laptop)
+        after = self._laptop.snapshot()
         record = self._record
         record.snapshots = {
             "before": before.as_json(),

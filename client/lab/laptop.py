@@ -14,7 +14,10 @@ from time import monotonic, sleep
 from typing import Any
 
 from .devices import offer_tun
+from .etc import PrivateEtc
+from .mounts import make_private
 from .namespaces import Account, Namespace, Surroundings
+from .snapshot import RESOLV_CONF, Snapshot, snapshot
 
 DAEMON_UID = 65534
 PATIENCE = 60.0  # seconds for anything that is waited for
@@ -31,6 +34,7 @@ class Laptop:
     """A daemon, its directories, and the command line that speaks to it.
 
     With `account` the daemon is an ordinary uid with CAP_NET_ADMIN alone; only real root can give it one.
+    Whoever it is, the machine's own name resolution is out of its reach (`client.lab.etc`).
     """
 
     def __init__(self, namespace: Namespace, directory: Path, account: Account | None) -> None:
@@ -47,6 +51,7 @@ class Laptop:
                 os.chown(directory / name, account.uid, account.gid)
         (directory / "run").chmod(0o711)
         directory.chmod(0o711)
+        self.etc = PrivateEtc(directory)
 
     @property
     def log(self) -> Path:
@@ -60,25 +65,30 @@ class Laptop:
             raise AssertionError("roamd is not running")
         return self._process.pid
 
-    def write_profile(self, name: str, text: str, files: Mapping[str, str]) -> None:
+    def write_profile(self, name: str, text: str, files: Mapping[str, str | bytes]) -> None:
         """A profile and the files that it names, beside it."""
         (self.profiles / f"{name}.toml").write_text(text)
         for file, content in files.items():
             path = self.profiles / file
             path.touch(0o600 if file in SECRETS else 0o644)
-            path.write_text(content)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
 
     def start(self, *options: str) -> None:
         """Start the daemon and wait for its socket."""
+        self._process = self.launch(*options)
+        wait_for(self._answers, "roamd did not start", self.log)
+
+    def launch(self, *options: str) -> subprocess.Popen[bytes]:
+        """Start `roamd` beside whatever runs; what it says is added to the log."""
         with self.log.open("ab") as log:
             surroundings = Surroundings(
                 account=self.account,
+                files=self.etc.files,
                 prepare=offer_tun if self.account else None,
-                environment=program_environment(),
+                environment={**program_environment(), **self.etc.environment},
                 output=log,
             )
-            self._process = self.namespace.start([*self.daemon_command(), *options], surroundings)
-        wait_for(self._answers, "roamd did not start", self.log)
+            return self.namespace.start([*self.daemon_command(), *options], surroundings)
 
     def daemon_command(self) -> list[str]:
         """`roamd` with this laptop's directories."""
@@ -101,6 +111,10 @@ class Laptop:
             self.namespace.stop(self._process)
             self._process = None
 
+    def snapshot(self) -> Snapshot:
+        """How the laptop stands, its own resolv.conf and the machine's included."""
+        return snapshot(self.namespace, (RESOLV_CONF, *self.etc.watched))
+
     def capabilities(self) -> tuple[int, int]:
         """Effective uid and capability set of the daemon, as the kernel tells."""
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
@@ -111,15 +125,18 @@ class Laptop:
         """What the command line needs to find this daemon and these profiles."""
         return {
             **program_environment(),
+            **self.etc.environment,
             "ROAM_SOCKET": str(self.socket),
             "XDG_CONFIG_HOME": str(self.directory / "config"),
             "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
         }
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """One `roam` command, whatever becomes of it."""
-        process = self.namespace.run(
-            lambda: subprocess.Popen(
+        """One `roam` command, whatever becomes of it; `cleanup` sweeps by itself where no daemon runs."""
+
+        def start() -> subprocess.Popen[str]:
+            make_private(self.etc.files)
+            return subprocess.Popen(
                 [*PROGRAM, *arguments],
                 env=self.environment(),
                 stdin=subprocess.DEVNULL,
@@ -127,7 +144,8 @@ class Laptop:
                 stderr=subprocess.PIPE,
                 text=True,
             )
-        )
+
+        process = self.namespace.run(start)
         try:
             output, errors = process.communicate(timeout=2 * PATIENCE)
         except subprocess.TimeoutExpired:

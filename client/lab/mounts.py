@@ -15,14 +15,15 @@ from .syscalls import CLONE_NEWNS, MS_BIND, MS_PRIVATE, MS_REC, mount, unshare
 def make_private(files: Mapping[str, Path], visible: Iterable[Path] = ()) -> None:
     """Give the calling thread mounts of its own.
 
-    `files` maps a target such as /etc/resolv.conf to the file that is to be seen there.  `visible` paths
+    `files` maps a target such as /etc/resolv.conf to the file or directory that is to be seen there, in order:
+    a source may be what an earlier one has covered or made visible.  `visible` paths
     become reachable for every uid, whatever the modes of the directories above them: root's home is closed
     to others, yet the lab's daemon is not root and its interpreter may stand there.
     """
     unshare(CLONE_NEWNS)
     mount("none", "/", flags=MS_REC | MS_PRIVATE)
     for target, source in files.items():
-        mount(source, Path(target).resolve(), flags=MS_BIND)
+        mount(source, Path(target).resolve(), flags=MS_BIND | MS_REC)
     _uncover(visible)
 
 

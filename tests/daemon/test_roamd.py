@@ -25,7 +25,7 @@ from client.lab.echo import EchoServer, Train, ping
 from client.lab.laptop import Laptop, daemon_account, program_environment, wait_for
 from client.lab.namespaces import Surroundings
 from client.lab.plan import GatewayPlan
-from client.lab.snapshot import difference, snapshot
+from client.lab.snapshot import difference
 from client.lab.topology import SERVER, Topology, topology
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
@@ -138,22 +138,22 @@ def scene() -> Iterator[Scene]:
 
 
 def test_after_kill_9_the_guard_holds_and_the_next_daemon_reconnects(scene: Scene) -> None:
-    before = snapshot(scene.lab.laptop)
+    before = scene.laptop.snapshot()
     scene.start()
     scene.up_by_system_profile()
     assert scene.reaches_server()
     scene.laptop.kill()
-    assert difference(before, snapshot(scene.lab.laptop)) != ()
+    assert difference(before, scene.laptop.snapshot()) != ()
     assert not scene.reaches_server()
     scene.start()
     wait_for(lambda: scene.state() == "up", "not up again", scene.laptop.log)
     assert scene.reaches_server()
     scene.laptop.roam("down")
-    assert difference(before, snapshot(scene.lab.laptop)) == ()
+    assert difference(before, scene.laptop.snapshot()) == ()
 
 
 def test_a_daemon_without_the_secret_waits_behind_the_guard_for_its_user(scene: Scene) -> None:
-    before = snapshot(scene.lab.laptop)
+    before = scene.laptop.snapshot()
     scene.start()
     scene.laptop.roam("up", "office")
     scene.laptop.kill()
@@ -165,7 +165,7 @@ def test_a_daemon_without_the_secret_waits_behind_the_guard_for_its_user(scene: 
     scene.laptop.roam("up", "office")
     assert scene.reaches_server()
     scene.laptop.roam("down")
-    assert difference(before, snapshot(scene.lab.laptop)) == ()
+    assert difference(before, scene.laptop.snapshot()) == ()
 
 
 def test_no_secret_is_written_anywhere(scene: Scene) -> None:
@@ -188,14 +188,14 @@ def test_a_daemon_that_is_stopped_says_goodbye_and_stays_wanted(scene: Scene) ->
 
 
 def test_down_with_a_dead_gateway_takes_less_than_three_seconds(scene: Scene) -> None:
-    before = snapshot(scene.lab.laptop)
+    before = scene.laptop.snapshot()
     scene.start()
     scene.laptop.roam("up", "office")
     scene.stop_gateway()
     began = monotonic()
     scene.laptop.roam("down")
     assert monotonic() - began < 3.0
-    assert difference(before, snapshot(scene.lab.laptop)) == ()
+    assert difference(before, scene.laptop.snapshot()) == ()
 
 
 def test_status_tells_how_long_a_move_was_felt(scene: Scene) -> None:
@@ -232,10 +232,7 @@ def test_a_second_daemon_is_refused_and_disturbs_nothing(scene: Scene) -> None:
     scene.start()
     scene.laptop.roam("up", "office")
     for options in ([], ["--sweep"]):
-        process = scene.lab.laptop.start(
-            [*scene.laptop.daemon_command(), *options], Surroundings(environment=program_environment())
-        )
-        assert process.wait(10) == 1
+        assert scene.laptop.launch(*options).wait(10) == 1
     assert scene.reaches_server()
 
 

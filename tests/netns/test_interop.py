@@ -16,7 +16,7 @@ import pytest
 from client.lab.echo import EchoServer, Train, ping
 from client.lab.laptop import Laptop, daemon_account, wait_for
 from client.lab.namespaces import CAP_NET_ADMIN
-from client.lab.snapshot import difference, snapshot
+from client.lab.snapshot import difference
 from client.lab.topology import SERVER, SERVER_V6, Topology, topology
 from tests.netns.conftest import Interop
 from tests.netns.peers.releases import Release
@@ -75,8 +75,9 @@ def test_connects_carries_traffic_and_leaves_nothing(
     road = ROADS[name]()
     with topology(nat=nat) as lab, StrongSwan(strongswan, lab.gateway) as gateway:
         serve(gateway, road)
-        before = snapshot(lab.laptop)
-        with connected(Laptop(lab.laptop, directory, daemon_account()), road) as laptop:
+        laptop = Laptop(lab.laptop, directory, daemon_account())
+        before = laptop.snapshot()
+        with connected(laptop, road):
             assert laptop.capabilities() == (65534, 1 << CAP_NET_ADMIN)
             assert reaches_server(laptop)
             with Transfer(lab.laptop, lab.server, SERVER_V6 if road.ipv6 else SERVER, SIZE) as transfer:
@@ -84,10 +85,10 @@ def test_connects_carries_traffic_and_leaves_nothing(
             (sa,) = gateway.ike_sas()
             assert sa.state == "ESTABLISHED"
             assert sa.children[0].encapsulated
-            assert difference(before, snapshot(lab.laptop))
+            assert difference(before, laptop.snapshot())
             laptop.roam("down", NAME)
             wait_for(lambda: not gateway.ike_sas(), "the gateway was not told")
-            assert difference(before, snapshot(lab.laptop)) == ()
+            assert difference(before, laptop.snapshot()) == ()
         interop.shown(f"strongSwan {gateway.version}", f"{name}, {'NAT' if nat else 'no NAT'}", "60 MB, ping")
 
 
@@ -218,11 +219,12 @@ def test_cleanup_removes_everything_that_a_killed_daemon_left(
 ) -> None:
     with StrongSwan(strongswan, lab.gateway) as gateway:
         serve(gateway, Road())
-        before = snapshot(lab.laptop)
-        with connected(Laptop(lab.laptop, directory, None), Road()) as laptop:
+        laptop = Laptop(lab.laptop, directory, None)
+        before = laptop.snapshot()
+        with connected(laptop, Road()):
             laptop.kill()
-            assert difference(before, snapshot(lab.laptop))
+            assert difference(before, laptop.snapshot())
             assert laptop.namespace.run(lambda: ping(SERVER, 0.2)) is None  # nothing leaves in clear
             laptop.roam("cleanup", "--state-dir", str(laptop.directory / "state"))
-            assert difference(before, snapshot(lab.laptop)) == ()
+            assert difference(before, laptop.snapshot()) == ()
         interop.shown(f"strongSwan {gateway.version}", "kill -9 and roam cleanup", "nothing left")

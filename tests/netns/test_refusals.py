@@ -14,7 +14,7 @@ import pytest
 
 from client.lab import pki
 from client.lab.laptop import Laptop
-from client.lab.snapshot import difference, snapshot
+from client.lab.snapshot import difference
 from client.lab.topology import Topology
 from tests.netns.peers.releases import Release
 from tests.netns.peers.roadwarrior import (
@@ -31,7 +31,7 @@ from tests.netns.profiles import NAME, profile
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
 
-Text = tuple[str, dict[str, str]]
+Text = tuple[str, dict[str, str | bytes]]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Case:
     """How the profile differs from what the gateway expects, and what the user is told."""
 
     road: Callable[[], Road]
-    spoil: Callable[[str, dict[str, str]], Text]
+    spoil: Callable[[str, dict[str, str | bytes]], Text]
     exit_code: int
     words: tuple[str, ...]
     timeout: int = 60  # seconds that `roam up` may wait
@@ -49,19 +49,19 @@ def eap() -> Road:
     return Road(Method.EAP, make_credentials("ecdsa"))
 
 
-def other_file(name: str, content: str) -> Callable[[str, dict[str, str]], Text]:
+def other_file(name: str, content: str) -> Callable[[str, dict[str, str | bytes]], Text]:
     return lambda text, files: (text, {**files, name: content})
 
 
-def other_text(old: str, new: str) -> Callable[[str, dict[str, str]], Text]:
-    def spoil(text: str, files: dict[str, str]) -> Text:
+def other_text(old: str, new: str) -> Callable[[str, dict[str, str | bytes]], Text]:
+    def spoil(text: str, files: dict[str, str | bytes]) -> Text:
         assert old in text
         return text.replace(old, new), files
 
     return spoil
 
 
-def unknown_authority(text: str, files: dict[str, str]) -> Text:
+def unknown_authority(text: str, files: dict[str, str | bytes]) -> Text:
     return text, {**files, "ca.pem": pki.pem(pki.make_authority("Somebody Else").certificate)}
 
 
@@ -107,10 +107,10 @@ def test_the_user_is_told_why_and_nothing_is_left_behind(
 ) -> None:
     case = CASES[name]
     road = case.road()
-    before = snapshot(lab.laptop)
+    laptop = Laptop(lab.laptop, directory, None)
+    before = laptop.snapshot()
     with StrongSwan(strongswan, lab.gateway) as gateway:
         serve(gateway, road)
-        laptop = Laptop(lab.laptop, directory, None)
         laptop.write_profile(NAME, *case.spoil(*profile(road)))
         laptop.start()
         done = laptop.run("up", NAME, "--timeout", str(case.timeout))
@@ -122,6 +122,6 @@ def test_the_user_is_told_why_and_nothing_is_left_behind(
         assert "Traceback" not in done.stderr + laptop.log.read_text()
         for secret in (PASSWORD, SHARED_KEY, "not-the-password", "not-the-key-of-this-gateway"):
             assert secret not in done.stderr + done.stdout + laptop.log.read_text()
-        assert difference(before, snapshot(lab.laptop)) == ()
+        assert difference(before, laptop.snapshot()) == ()
         laptop.stop()
-    assert difference(before, snapshot(lab.laptop)) == ()
+    assert difference(before, laptop.snapshot()) == ()
