@@ -63,11 +63,15 @@ class Rtnetlink:
     def dump(self, kind: int, request: Any) -> list[Any]:  # noqa: ANN401 - pyroute2's messages have no types
         """All that the kernel lists, as messages of the request's class.
 
-        What the request says narrows that down where the kernel can do it (since 4.20).
+        What the request says narrows that down where the kernel can do it (since 4.20).  A table without any
+        route need not exist: nothing is listed then.
         """
         for _ in range(_DUMPS):
             self._send(kind, NLM_F_DUMP, request)
-            answers = list(self._answers())
+            try:
+                answers = list(self._answers())
+            except FileNotFoundError:
+                return []
             if not any(flags & NLM_F_DUMP_INTR for flags, _ in answers):
                 break
         return [_decoded(type(request), data) for _, data in answers]
