@@ -12,7 +12,7 @@ from profiles.errors import ProfileError
 from profiles.model import LocalRound, Name, Profile
 
 from .ike.authentication import KeySigner
-from .ike.eap.methods import BY_WORD
+from .ike.eap.methods import BY_WORD, warm
 from .ike.events import Selector
 from .ike.identity import Identity
 from .ike.keys import OneTimeCode, Secret
@@ -20,6 +20,7 @@ from .ike.options import (
     CertLogin,
     CertProof,
     EapLogin,
+    Inner,
     Lifetimes,
     Login,
     Patience,
@@ -27,18 +28,20 @@ from .ike.options import (
     PskLogin,
     PskProof,
     SessionConfig,
+    TlsIdentity,
+    TlsOptions,
 )
 from .ike.proposals import PRESETS, Offer, parse_offer
 from .ike.registry import EapType, ProtocolId, TransformType
 from .ike.selectors import ANY_IPV4, ANY_IPV6, selector_of, selectors_of_addresses
 from .ike.trust import Trust
+from .material import Anchors, anchors, at, named_anchors, own_key
 from .material import Material as Material
 from .material import SecretMissing as SecretMissing
-from .material import anchors, at, own_key
 from .tunnel.model import TunnelConfig
 
-AUTO = (EapType.MSCHAPV2, EapType.GTC, EapType.OTP)
-"""What `eap_methods = ["auto"]` stands for with a password."""
+AUTO = (EapType.MSCHAPV2, EapType.PEAP, EapType.TTLS, EapType.GTC, EapType.OTP)
+"""What `eap_methods = ["auto"]` stands for with a password; with a certificate it is EAP-TLS."""
 
 NEVER = 1e9  # seconds
 
@@ -130,7 +133,10 @@ def _login(profile: Profile, entry: LocalRound, material: Material) -> tuple[Log
             name = entry.identity or (local.value if local is not None else None)
             if name is None:
                 raise ProfileError(f"{path}.identity", "is missing: EAP needs a user name")
-            return EapLogin(name, _password(entry, material, path), _eap_methods(entry)), None
+            password = _password(entry, material, path) if entry.needs_password else Secret(b"")
+            methods = _eap_methods(entry)
+            warm(methods)  # here the daemon learns of them, and has time
+            return EapLogin(name, password, methods, _tls_options(profile, entry, material, path)), None
         case "cert":
             own = own_key(entry, material, path)
             signer = KeySigner(own.key, allow_sha1=profile.crypto.allow_legacy)
@@ -148,8 +154,27 @@ def _password(entry: LocalRound, material: Material, path: str) -> Secret | OneT
 def _eap_methods(entry: LocalRound) -> tuple[EapType, ...]:
     """The methods allowed, in order of preference; "auto" adds what it stands for at the end."""
     named = [BY_WORD[word] for word in entry.eap_methods if word != "auto"]
-    implied = [method for method in AUTO if "auto" in entry.eap_methods]
-    return tuple(dict.fromkeys([*named, *implied]))
+    implied = AUTO if entry.cert is None else (EapType.TLS,)
+    return tuple(dict.fromkeys([*named, *(implied if "auto" in entry.eap_methods else ())]))
+
+
+def _tls_options(profile: Profile, entry: LocalRound, material: Material, path: str) -> TlsOptions | None:
+    """What is said and believed inside EAP with TLS: the login server is one of its own, or the gateway itself."""
+    if not entry.uses_tls:
+        return None
+    remote = profile.auth.remote
+    expected = _expected(profile)
+    if (name := remote.aaa_name) is not None:
+        expected = at("auth.remote.aaa_name", lambda: Identity.parse(name))
+    trusted = named_anchors(remote.aaa_ca, "auth.remote.aaa_ca", material) or _anchors(profile, material)
+    inner = tuple(Inner(word) for word in entry.inner)
+    identity = _tls_identity(entry, material, path) if entry.shows_certificate else None
+    return TlsOptions(Trust(trusted, expected), identity, inner, entry.outer_identity or "")
+
+
+def _tls_identity(entry: LocalRound, material: Material, path: str) -> TlsIdentity:
+    own = own_key(entry, material, path)
+    return TlsIdentity(own.chain, own.key)
 
 
 def _proof(profile: Profile, expected: Identity, material: Material) -> Proof:
@@ -157,15 +182,17 @@ def _proof(profile: Profile, expected: Identity, material: Material) -> Proof:
     if profile.auth.proof == "psk":
         entry = next(entry for entry in profile.auth.local if entry.method == "psk")
         return PskProof(material.secret(entry.secret, "auth.local[0].secret"))
-    trusted = [
-        certificate
-        for n, reference in enumerate(profile.trust.ca)
-        for certificate in anchors(material.file(reference, f"trust.ca[{n}]"), f"trust.ca[{n}]")
-    ]
-    if profile.trust.system_store:
-        trusted += anchors(material.system_authorities, "trust.system_store")
     strict = profile.identity.match == "strict"
-    return CertProof(Trust(tuple(trusted), expected, strict, allow_sha1=profile.crypto.allow_legacy))
+    trusted = _anchors(profile, material)
+    return CertProof(Trust(trusted, expected, strict, allow_sha1=profile.crypto.allow_legacy))
+
+
+def _anchors(profile: Profile, material: Material) -> Anchors:
+    """Who may vouch for the gateway."""
+    trusted = named_anchors(profile.trust.ca, "trust.ca", material)
+    if profile.trust.system_store:
+        trusted += tuple(anchors(material.system_authorities, "trust.system_store"))
+    return trusted
 
 
 def _ike_offer(profile: Profile) -> Offer:

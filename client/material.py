@@ -22,6 +22,7 @@ from .ike.identity import Identity
 from .ike.keys import OneTimeCode, Secret
 
 T = TypeVar("T")
+Anchors = tuple[x509.Certificate, ...]
 
 
 class SecretMissing(Exception):
@@ -128,6 +129,11 @@ def _bundle(entry: LocalRound, material: Material, path: str) -> containers.Bund
 def _open(octets: bytes, entry: LocalRound, material: Material, path: str, where: str) -> containers.Bundle:
     passphrase = None
     if containers.is_locked(octets):
+        if entry.needs_password:
+            hint = "Decrypt the key, or allow methods alone that need no password."
+            raise ProfileError(
+                f"{path}.secret", "cannot be both a password and the passphrase of the key", hint
+            )
         passphrase = material.secret(entry.secret, f"{path}.secret", "passphrase").reveal()
     try:
         return containers.read(octets, passphrase)
@@ -142,6 +148,15 @@ def anchors(octets: bytes, path: str) -> list[x509.Certificate]:
     if containers.holds_key(octets):
         return list(at(path, lambda: containers.read(octets)).authorities)
     return _certificates(octets, path)
+
+
+def named_anchors(references: tuple[str, ...], path: str, material: Material) -> Anchors:
+    """Who a list of references makes trusted."""
+    return tuple(
+        certificate
+        for n, reference in enumerate(references)
+        for certificate in anchors(material.file(reference, f"{path}[{n}]"), f"{path}[{n}]")
+    )
 
 
 def _certificates(octets: bytes, path: str) -> list[x509.Certificate]:

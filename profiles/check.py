@@ -35,8 +35,8 @@ def _rounds(profile: Profile) -> None:
         if entry.method != "cert" and entry.identity is None and profile.identity.local is None:
             hint = 'Write local = "you@example.com" under [identity], as the gateway knows you.'
             raise ProfileError("identity.local", "is missing, and nothing else says who we are", hint)
-        if entry.method == "eap" and not entry.eap_methods:
-            raise ProfileError(f"{path}.eap_methods", "is empty")
+        if entry.method == "eap":
+            _eap(entry, path)
         if entry.one_time and (entry.method != "eap" or not entry.secret.startswith("ask:")):
             hint = 'Write secret = "ask:" with method = "eap", or leave one_time out.'
             raise ProfileError(f"{path}.one_time", "a code that serves once is asked for each time", hint)
@@ -46,11 +46,29 @@ def _rounds(profile: Profile) -> None:
 
 
 def _certificate(entry: LocalRound, path: str) -> None:
-    if entry.method == "cert" and entry.cert is None:
+    if entry.shows_certificate and entry.cert is None:
         raise ProfileError(f"{path}.cert", "is missing")
+    why = "these eap_methods" if entry.method == "eap" else f'method = "{entry.method}"'
     for name, value in (("cert", entry.cert), ("key", entry.key)):
-        if entry.method != "cert" and value is not None:
-            raise ProfileError(f"{path}.{name}", f'means nothing with method = "{entry.method}"')
+        if not entry.shows_certificate and value is not None:
+            raise ProfileError(f"{path}.{name}", f"means nothing with {why}")
+
+
+def _eap(entry: LocalRound, path: str) -> None:
+    words, inner = set(entry.eap_methods), set(entry.inner)
+    for name, value in (("eap_methods", words), ("inner", inner)):
+        if not value:
+            raise ProfileError(f"{path}.{name}", "is empty")
+    if words.isdisjoint({"auto", "ttls", "peap"}) and entry.inner != ("mschapv2",):
+        raise ProfileError(f"{path}.inner", 'means nothing without "ttls" or "peap" in eap_methods')
+    if not words.isdisjoint({"auto", "peap"}) and inner == {"pap"}:
+        raise ProfileError(
+            f"{path}.inner", '"pap" cannot be said inside peap', 'Add "mschapv2", for example.'
+        )
+    if entry.outer_identity is not None and not words <= {"tls", "ttls", "peap"}:
+        raise ProfileError(
+            f"{path}.outer_identity", "methods other than tls, ttls and peap would say it as well"
+        )
 
 
 def _proof(profile: Profile) -> None:
@@ -58,6 +76,11 @@ def _proof(profile: Profile) -> None:
     if profile.auth.proof == "cert" and not (trust.ca or trust.system_store):
         hint = "Name the gateway's CA in ca, or set system_store = true for a public CA."
         raise ProfileError("trust", "nobody may vouch for the gateway's certificate", hint)
+    uses_tls = any(entry.uses_tls for entry in profile.auth.local)
+    for name, value in (("aaa_name", profile.auth.remote.aaa_name), ("aaa_ca", profile.auth.remote.aaa_ca)):
+        if value and not uses_tls:
+            hint = 'It is about "tls", "ttls" and "peap" in eap_methods.'
+            raise ProfileError(f"auth.remote.{name}", "means nothing with these methods", hint)
     if profile.auth.proof == "psk" and all(entry.method != "psk" for entry in profile.auth.local):
         raise ProfileError("auth.remote.method", '"psk" needs a round with method = "psk"')
 
@@ -96,7 +119,6 @@ def _available(profile: Profile) -> None:
 UNAVAILABLE: tuple[tuple[str, str, Callable[[Profile], object]], ...] = (
     ("gateway.transport", "a TCP transport alone", lambda profile: "udp" not in profile.gateway.transport),
     ("auth.local", "more than one round of authentication", lambda profile: len(profile.auth.local) > 1),
-    ("auth.remote.aaa_name", "a name for EAP-TLS", lambda profile: profile.auth.remote.aaa_name),
     ("trust.pin", "a pinned key", lambda profile: profile.trust.pin),
     ("trust.revocation", "strict revocation checking", lambda profile: profile.trust.revocation == "strict"),
     ("crypto.ppk", "a post-quantum pre-shared key", lambda profile: profile.crypto.ppk),

@@ -15,7 +15,8 @@ from typing import Any, Literal
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
 Network = IPv4Network | IPv6Network
-EapWord = Literal["auto", "mschapv2", "gtc", "otp", "md5"]
+EapWord = Literal["auto", "tls", "ttls", "peap", "mschapv2", "gtc", "otp", "md5"]
+InnerWord = Literal["mschapv2", "pap", "eap-mschapv2", "eap-gtc", "eap-md5", "eap-tls"]
 IdentityType = Literal["fqdn", "email", "ipv4", "ipv6", "dn", "keyid"]
 
 SCHEMA = 1
@@ -90,6 +91,14 @@ class LocalRound:
         "md5 excepted",
         ("mschapv2",),
     )
+    inner: tuple[InnerWord, ...] = option(
+        "what is said inside ttls and peap, in order of preference; in ttls the first decides, in peap mschapv2 is "
+        "eap-mschapv2",
+        ("mschapv2",),
+    )
+    outer_identity: str | None = option(
+        "name for tls, ttls and peap to say before the login server is known; without it the identity", None
+    )
     one_time: bool | None = option(
         "the password is a code that serves one login: asked for each time, never tried again; without it: for "
         "gtc and otp, if the secret is asked for",
@@ -98,6 +107,30 @@ class LocalRound:
     secret: str = option(
         "reference to the password, the pre-shared key, or the passphrase of an encrypted key", "ask:"
     )
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether a login server may have to show a certificate inside EAP."""
+        return self.method == "eap" and not {"auto", "tls", "ttls", "peap"}.isdisjoint(self.eap_methods)
+
+    @property
+    def shows_certificate(self) -> bool:
+        """Whether our certificate may be asked for."""
+        words = set(self.eap_methods)
+        if self.method != "eap":
+            return self.method == "cert"
+        is_inside = not words.isdisjoint({"ttls", "peap"}) and "eap-tls" in self.inner
+        return "tls" in words or is_inside or ("auto" in words and self.cert is not None)
+
+    @property
+    def needs_password(self) -> bool:
+        """Whether the secret is more than the passphrase of a key."""
+        if self.method != "eap":
+            return self.method == "psk"
+        words = set(self.eap_methods)
+        is_inside = not words.isdisjoint({"ttls", "peap"}) and set(self.inner) != {"eap-tls"}
+        is_auto = "auto" in words and self.cert is None
+        return is_inside or is_auto or not words <= {"auto", "tls", "ttls", "peap"}
 
     @property
     def key_file(self) -> str | None:
@@ -124,7 +157,13 @@ class RemoteAuth:
     method: Literal["cert", "psk"] | None = option(
         'how the gateway proves itself; without it "psk" for psk, else "cert"', None
     )
-    aaa_name: str | None = option("name that the certificate inside EAP-TLS must bear", None)
+    aaa_name: str | None = option(
+        "name that the login server's certificate must bear inside tls, ttls and peap; without it the gateway's",
+        None,
+    )
+    aaa_ca: tuple[str, ...] = option(
+        "references to the CA certificates of the login server alone; empty: those of [trust]", ()
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ def prompt_for(profile: Profile, entry: LocalRound, kind: str = "") -> str:
 
 
 def _word(entry: LocalRound, kind: str) -> str:
-    if kind == "passphrase" or entry.method == "cert":
+    if kind == "passphrase" or not entry.needs_password:
         return "Passphrase of the key of"
     if kind == "otp" or entry.serves_once:
         return "One-time code of"

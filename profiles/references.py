@@ -78,7 +78,7 @@ def secrets_of(profile: Profile, files: Mapping[str, bytes]) -> tuple[Reference,
 
 
 def _needs_secret(entry: LocalRound, files: Mapping[str, bytes]) -> bool:
-    if entry.method == "cert":
+    if not entry.needs_password:
         # It takes its time to load, for which profiles with a password need not wait.
         from .containers import is_locked
 
@@ -94,6 +94,8 @@ def files_of(profile: Profile) -> tuple[Reference, ...]:
 def _files(profile: Profile) -> Iterator[Reference]:
     for n, text in enumerate(profile.trust.ca):
         yield parse(text, f"trust.ca[{n}]", FILE_SCHEMES)
+    for n, text in enumerate(profile.auth.remote.aaa_ca):
+        yield parse(text, f"auth.remote.aaa_ca[{n}]", FILE_SCHEMES)
     for n, entry in enumerate(profile.auth.local):
         if entry.cert is not None:
             yield parse(entry.cert, f"auth.local[{n}].cert", FILE_SCHEMES)

@@ -9,12 +9,21 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
-from client.config import NEVER, Material, SecretMissing, session_config, tunnel_config
+from client.config import AUTO, NEVER, Material, SecretMissing, session_config, tunnel_config
 from client.ike.errors import AuthenticationFailed
 from client.ike.events import Selector
 from client.ike.identity import Identity
 from client.ike.keys import OneTimeCode, Secret
-from client.ike.options import CertLogin, CertProof, EapLogin, PskLogin, PskProof, SessionConfig
+from client.ike.options import (
+    CertLogin,
+    CertProof,
+    EapLogin,
+    Inner,
+    PskLogin,
+    PskProof,
+    SessionConfig,
+    TlsOptions,
+)
 from client.ike.registry import AuthMethod, EapType, Kex, TransformType
 from client.ike.selectors import ANY_IPV4, ANY_IPV6
 from client.lab.pki import make_authority, pem
@@ -105,7 +114,7 @@ def test_eap_names_its_user_and_the_gateway_shows_a_certificate() -> None:
         ('"mschapv2"', False, (EapType.MSCHAPV2,)),
         ('"gtc"', True, (EapType.GTC,)),
         ('"gtc", "mschapv2"', False, (EapType.GTC, EapType.MSCHAPV2)),
-        ('"md5", "auto"', False, (EapType.MD5, EapType.MSCHAPV2, EapType.GTC, EapType.OTP)),
+        ('"md5", "auto"', False, (EapType.MD5, *AUTO)),
         ('"gtc"]\none_time = false #', False, (EapType.GTC,)),
         ('"mschapv2"]\none_time = true #', True, (EapType.MSCHAPV2,)),
     ],
@@ -132,6 +141,96 @@ def test_a_calculator_is_asked_when_the_challenge_is_there() -> None:
     assert isinstance(config.login, EapLogin)
     assert config.login.asks_in_course
     assert not config.lacks_code
+
+
+TLS = EAP.replace(
+    'secret = "ask:"\n',
+    'secret = "ask:"\ncert = "file:laptop.pem"\nkey = "file:laptop.key"\neap_methods = ["tls"]\n',
+)
+PEAP = EAP.replace('secret = "ask:"\n', 'secret = "ask:"\neap_methods = ["peap", "ttls"]\n')
+
+
+def tls_of(config: SessionConfig) -> TlsOptions:
+    assert isinstance(config.login, EapLogin)
+    assert config.login.tls is not None
+    return config.login.tls
+
+
+def test_eap_tls_shows_our_certificate_and_needs_no_password() -> None:
+    config = configure(TLS, secrets={})
+    assert isinstance(config.login, EapLogin)
+    assert config.login.methods == (EapType.TLS,)
+    identity = tls_of(config).identity
+    assert identity is not None
+    assert identity.chain == (CERTIFICATE.public_bytes(Encoding.DER),)
+
+
+def test_the_passphrase_of_the_key_is_asked_for_eap_tls_too() -> None:
+    encrypted = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"open sesame"))
+    files = {**FILES, "file:laptop.key": encrypted}
+    with pytest.raises(SecretMissing) as missing:
+        configure(TLS, files, {})
+    assert missing.value.kind == "passphrase"
+    assert tls_of(configure(TLS, files, {"ask:": Secret(b"open sesame")})).identity is not None
+    both = TLS.replace('["tls"]', '["tls", "mschapv2"]')
+    with pytest.raises(ProfileError, match="both a password and the passphrase"):
+        configure(both, files, {"ask:": Secret(b"open sesame")})
+
+
+def test_the_login_server_is_the_gateway_unless_told_otherwise() -> None:
+    config = configure(PEAP)
+    assert isinstance(config.proof, CertProof)
+    assert tls_of(config).trust == config.proof.trust
+    assert tls_of(config).identity is None
+    assert tls_of(config).inner == (Inner.MSCHAPV2,)
+
+
+def test_the_login_server_has_a_name_and_an_authority_of_its_own() -> None:
+    other = make_authority("Login CA")
+    text = PEAP + '[auth.remote]\naaa_name = "aaa.example.com"\naaa_ca = ["file:aaa.pem"]\n'
+    trust = tls_of(configure(text, {**FILES, "file:aaa.pem": pem(other.certificate).encode()})).trust
+    assert trust.expected == Identity.parse("aaa.example.com")
+    assert trust.anchors == (other.certificate,)
+
+
+def test_what_is_said_inside_and_outside_is_chosen() -> None:
+    text = PEAP.replace(
+        '["peap", "ttls"]', '["ttls"]\ninner = ["pap", "eap-gtc"]\nouter_identity = "@example.com"'
+    )
+    options = tls_of(configure(text))
+    assert options.inner == (Inner.PAP, Inner.EAP_GTC)
+    assert options.outer_identity == "@example.com"
+
+
+def test_auto_follows_the_credentials() -> None:
+    auto = TLS.replace('["tls"]', '["auto"]')
+    login = configure(auto, secrets={}).login
+    assert isinstance(login, EapLogin)
+    assert login.methods == (EapType.TLS,)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path"),
+    [
+        ('cert = "file:laptop.pem"\n', "", "auth.local[0].cert"),
+        ('["tls"]', '["mschapv2"]', "auth.local[0].cert"),
+        ('["tls"]', '["tls"]\ninner = ["pap"]', "auth.local[0].inner"),
+        ('["tls"]', '["tls", "peap"]\ninner = ["pap"]', "auth.local[0].inner"),
+        ('["tls"]', '["tls", "peap"]\ninner = []', "auth.local[0].inner"),
+        ('["tls"]', '["tls", "mschapv2"]\nouter_identity = "x"', "auth.local[0].outer_identity"),
+    ],
+)
+def test_keys_that_do_not_fit_the_methods_are_errors(old: str, new: str, path: str) -> None:
+    with pytest.raises(ProfileError) as raised:
+        configure(TLS.replace(old, new))
+    assert raised.value.path == path
+
+
+@pytest.mark.parametrize("name", ['aaa_name = "aaa.example.com"', 'aaa_ca = ["file:aaa.pem"]'])
+def test_a_login_server_without_tls_is_an_error(name: str) -> None:
+    with pytest.raises(ProfileError) as raised:
+        configure(f"{EAP}[auth.remote]\n{name}\n")
+    assert raised.value.path == f"auth.remote.{name.split()[0]}"
 
 
 def test_a_certificate_is_our_identity() -> None:

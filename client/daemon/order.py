@@ -107,7 +107,7 @@ class Order:
             return self._asked(missing.text, missing.kind, missing.why)
         except ProfileError:
             return None
-        rounds = [entry for entry in self.profile.auth.local if entry.method != "cert"]
+        rounds = [entry for entry in self.profile.auth.local if entry.needs_password]
         spent = [entry for entry in rounds if self.codes.get(entry.secret, OneTimeCode()).is_spent]
         for entry in [entry for entry in spent if entry.serves_once]:
             return self._asked(entry.secret, "otp")

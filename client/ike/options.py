@@ -80,6 +80,11 @@ class EapLogin:
     tls: TlsOptions | None = None
 
     @property
+    def name_outside(self) -> str:
+        """Who we say that we are before the login server is known."""
+        return (self.tls.outer_identity if self.tls is not None else "") or self.identity
+
+    @property
     def asks_in_course(self) -> bool:
         """Whether the user is to see the server's challenge before there is anything to answer."""
         return self.methods == (EapType.OTP,)

@@ -15,6 +15,7 @@ from ..registry import EapCode, EapType
 from .method import Ask, then
 from .packet import HEADER_SIZE, EapPacket
 from .peer import EapPeer
+from .tls_method import options_of
 
 METHODS: dict[Inner, EapType] = {
     Inner.MSCHAPV2: EapType.MSCHAPV2,
@@ -30,7 +31,8 @@ class InnerEap:
 
     def __init__(self, login: EapLogin, words: tuple[Inner, ...], rng: Rng, wall: datetime) -> None:
         self.methods = tuple(dict.fromkeys(METHODS[word] for word in words if word in METHODS))
-        self._peer = EapPeer(replace(login, methods=self.methods), rng, wall)
+        options = replace(options_of(login), outer_identity="")
+        self._peer = EapPeer(replace(login, methods=self.methods, tls=options), rng, wall)
 
     @property
     def is_done(self) -> bool:

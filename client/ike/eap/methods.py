@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -53,6 +53,13 @@ def _peap(login: EapLogin, rng: Rng, wall: datetime) -> Method:
     from .peap import Peap
 
     return Peap(login, rng, wall)
+
+
+def warm(methods: Iterable[EapType]) -> None:
+    """Load now what a login by these would wait for."""
+    if not {EapType.TLS, EapType.TTLS, EapType.PEAP}.isdisjoint(methods):
+        from . import peap as peap  # it needs all that the others do
+        from . import ttls as ttls
 
 
 METHODS: Mapping[EapType, Row] = {

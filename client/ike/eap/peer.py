@@ -122,7 +122,7 @@ class EapPeer:
                 self._notices = [*self._notices, notification_text(request.data)][-8:]
                 return EapType.NOTIFICATION, b""
             case EapType.IDENTITY if self._method is None:
-                return EapType.IDENTITY, identity_response(self._login.identity)
+                return EapType.IDENTITY, identity_response(self._login.name_outside)
             case _:
                 return self._answer_method(request)
 

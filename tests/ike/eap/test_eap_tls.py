@@ -30,6 +30,7 @@ from tests.ike.eap.tls_dialogue import (
     STRANGER,
     STRANGERS,
     TLS_METHODS,
+    USER,
     VERSIONS,
     WALL,
     Dialogue,
@@ -90,6 +91,14 @@ def test_the_first_of_ours_that_the_server_knows_is_taken() -> None:
     there = dialogue(login(EapType.PEAP, EapType.TTLS, EapType.TLS), SERVICE, EapType.MD5, EapType.TTLS).run()
     assert EapPacket.pull(there.responses[1]).data == bytes([EapType.PEAP, EapType.TTLS, EapType.TLS])
     assert EapPacket.pull(there.responses[-1]).type == EapType.TTLS
+
+
+@pytest.mark.parametrize("method", TLS_METHODS)
+def test_another_name_may_be_said_outside(method: EapType) -> None:
+    there = dialogue(login(method, options=replace(OPTIONS, outer_identity="@example.org"))).run()
+    assert there.peer.finished
+    assert EapPacket.pull(there.responses[0]).data == b"@example.org"
+    assert all(USER.encode() not in packet for packet in there.responses)
 
 
 # Trust
