@@ -82,6 +82,8 @@ def test_a_refusal_has_the_kernels_number_and_the_next_request_its_own_answer(ne
     with pytest.raises(ProcessLookupError) as refused:
         netlink.change(rtnl.RTM_DELROUTE, blackhole(2, 1001))
     assert refused.value.errno == errno.ESRCH
-    with pytest.raises(FileNotFoundError):
-        destinations(netlink, 4711)
     assert destinations(netlink, 1001) == ["10.77.1.0"]
+
+
+def test_a_table_that_does_not_exist_has_no_routes(netlink: Rtnetlink) -> None:
+    assert destinations(netlink, 4711) == []
