@@ -340,7 +340,7 @@ class Session:
         if core.state is SessionState.ESTABLISHED:
             request.extend(core.inbound_at)  # while ESP comes in the gateway is there, only its answer is not
         if self._is_over(request, now):
-            self._give_up(sa, request, now)
+            self._give_up(request, now)
         elif now < request.retransmit_at:
             core.timers.set(Timer.RETRANSMIT, request.deadline, sa.local_spi)
         elif not self._is_turn_of_another(request, now):
@@ -358,7 +358,7 @@ class Session:
             return False
         return opening.next_candidate(self._core, now)
 
-    def _give_up(self, sa: IkeSa, request: Request, now: float) -> None:
+    def _give_up(self, request: Request, now: float) -> None:
         core = self._core
         if core.state is SessionState.CONNECTING:
             earlier = core.opening.failure if core.opening is not None else None
@@ -366,8 +366,6 @@ class Session:
                 earlier = core.verdict.failure
             silence = _unanswered_auth(request, core.required_path)
             core.close(earlier or Failure(Kind.NET_NO_RESPONSE, silence))
-        elif sa is not core.current:
-            forget_replaced(core, sa)
         else:
             silence = f"no answer from the gateway for {now - core.inbound_at:.0f} s"
             core.close(core.farewell or Failure(Kind.NET_NO_RESPONSE, silence))
