@@ -33,7 +33,7 @@ from ..net.watch import Report, Watcher
 from ..system.reconcile import System
 from ..system.userspace import PumpPool, UserspaceDataPath
 from ..tunnel.events import Slept
-from ..tunnel.model import NetworkChange, Stance
+from ..tunnel.model import OWN_LINKS, NetworkChange, Stance
 from .applier import Applier
 from .clock import Epoch, boottime, wall
 from .handlers import DaemonHandlers
@@ -106,6 +106,7 @@ class Daemon:
         server = self._server = self._make_server(tunnels)
         tunnels.network_changed(NetworkChange(network, network))
         await self._restore(tunnels)
+        await self._system.expect(frozenset({f"{OWN_LINKS}0"}))
         listener = listen(self._places.socket, group_id())
         tasks = [
             group.create_task(self._applier.run(), name="applier"),

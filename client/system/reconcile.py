@@ -58,7 +58,7 @@ class Outcome:
 
 
 class System:
-    """Commands: `apply`, `repair`, `sweep`, `close`; they may overlap and are carried out one after the other.
+    """Commands: `apply`, `repair`, `sweep`, `expect`, `close`; they may overlap and are carried out in turn.
 
     A step that fails does not keep the following ones from being tried: what closes the guard comes first,
     and a half-made configuration is better than a leak.  Repeating `apply` is always right.
@@ -96,6 +96,10 @@ class System:
         self._desired = None if keep == _NOTHING else keep
         return await self._in_turn(lambda: self._sweep(keep))
 
+    async def expect(self, links: frozenset[str]) -> None:
+        """Note links that may be made some time from now, while nobody waits for the disk."""
+        await self._in_turn(lambda: self._expect(links))
+
     def close(self) -> None:
         """Finish what is under way; the machine stays as it is."""
         self._worker.shutdown()
@@ -125,6 +129,12 @@ class System:
             problems.append(Problem("the kernel's routing", error.strerror or str(error)))
         return Outcome(generation, tuple(steps), tuple(problems))
 
+    def _expect(self, links: frozenset[str]) -> None:
+        place = Place.here()
+        owned = self._manifest.load(place)
+        for problem in self._note(replace(owned, links=owned.links | links), place):
+            _log.warning("%s", problem)
+
     def _note(self, owned: Owned, place: Place) -> list[Problem]:
         """A note that cannot be written is a problem, but no reason to leave the guard open."""
         try:
@@ -141,7 +151,8 @@ class System:
             owned = self._manifest.load(place)
             with self._open() as machine:
                 for table in dict.fromkeys((owned.table, keep.table)):
-                    actual = machine.read(table, frozenset(owned.sysctls), owned.links)
+                    # Names that were noted are not enough: a person may have made such a link since.
+                    actual = machine.read(table, frozenset(owned.sysctls), frozenset())
                     ahead = plan_sweep(
                         actual,
                         owned.sysctls,
@@ -167,23 +178,18 @@ def _perform(machine: Machine, steps: list[Step], table: int) -> list[Problem]:
     return problems
 
 
-def _links(desired: SystemConfig) -> frozenset[str]:
-    """So that a tunnel's way up waits for the disk once only, those that are still to come are noted too."""
-    return desired.coming.union(link.name for link in desired.links)
-
-
 def _owned_while(owned: Owned, desired: SystemConfig, actual: Actual) -> Owned:
-    """What may be ours at any moment of the change."""
-    links = owned.links | _links(desired)
+    """What may be ours at any moment of the change, with the links that are still to come."""
+    links = owned.links | desired.coming.union(link.name for link in desired.links)
     originals = {key: actual.sysctls[key] for key, _ in desired.sysctls if key in actual.sysctls}
     return Owned(desired.table, links, {**originals, **owned.sysctls})
 
 
 def _owned_after(owned: Owned, desired: SystemConfig, actual: Actual) -> Owned:
+    """The names of links stay: to forget them would cost the next tunnel's way up a wait for the disk."""
     during = _owned_while(owned, desired, actual)
     kept = {key for key, _ in desired.sysctls}
     return replace(
         during,
-        links=_links(desired),
         sysctls={key: value for key, value in during.sysctls.items() if key in kept},
     )

@@ -143,21 +143,21 @@ def test_what_cannot_be_recognised_is_on_the_disk_before_it_is_changed(tmp_path:
     using(tmp_path, paper, body)
 
 
-def test_a_link_that_is_to_come_is_noted_with_the_guard_and_need_not_be_when_it_stands(
-    tmp_path: Path,
-) -> None:
+def test_a_link_is_noted_when_it_is_expected_and_not_again_when_it_comes(tmp_path: Path) -> None:
     paper = Paper(tmp_path)
     coming = frozenset({"roam0"})
     note = tmp_path / "manifest.json"
 
     async def body(system: System) -> None:
-        await system.apply(replace(GUARD, coming=coming), 1)
+        await system.expect(coming)
         assert Manifest(tmp_path).load(Place.here()).links == coming
         written = note.stat().st_ino
+        await system.apply(replace(GUARD, coming=coming), 1)
         await system.apply(replace(UP, coming=coming, sysctls=()), 2)
-        assert note.stat().st_ino == written
         await system.apply(GUARD, 3)
-        assert Manifest(tmp_path).load(Place.here()).links == frozenset()
+        assert note.stat().st_ino == written
+        await system.apply(replace(GUARD, coming=frozenset({"roam1"})), 4)
+        assert Manifest(tmp_path).load(Place.here()).links == {"roam0", "roam1"}
 
     using(tmp_path, paper, body)
 
