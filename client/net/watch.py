@@ -22,6 +22,9 @@ QUIET = 0.3
 LONGEST = 0.8
 """Seconds without a hint after which the network has settled, and after the first hint at the latest."""
 
+BUNCH = 0.005
+"""Seconds in which hints gather that are not urgent.  Where a link goes, the first hint is."""
+
 POLL = 2.0
 """Seconds between looks at the network where netlink notifications are not available."""
 
@@ -134,22 +137,24 @@ class Watcher:
         if hints:
             self._settle = self._settle.hinted(now)
             self._heard.update(hint.topic for hint in hints)
-            await self._hurry(hints)
+            if not await self._hurry(hints):
+                await asyncio.sleep(BUNCH)  # a burst is taken in bunches, not one by one
         due_at = self._settle.due_at()
         if due_at is not None and due_at <= now:
             await self.refresh()
 
-    async def _hurry(self, hints: frozenset[Hint]) -> None:
-        """What cannot wait until the network has settled."""
+    async def _hurry(self, hints: frozenset[Hint]) -> bool:
+        """What cannot wait until the network has settled; whether that needed a look."""
         if Hint(Topic.RULE, removed=True) in hints:
             self._report(RoutingTouched())
         in_use = self._links_in_use()
         if not any(_may_cost_a_path(hint, in_use) for hint in hints):
-            return
+            return False
         async with self._looking:
             state = await self._look()
             if state is not None and self._lost_in_use(state):
                 self._adopt(state)
+        return True
 
     def _links_in_use(self) -> frozenset[int]:
         entries = self._state.addresses
