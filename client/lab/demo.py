@@ -14,14 +14,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
 from . import demo_record, pki
 from .capture import Capture
 from .demo_record import Record
+from .demo_stage import Stage
 from .echo import EchoServer, Train
 from .isolation import LabUnavailable, enter
 from .laptop import PROGRAM, LabFailed, Laptop, daemon_account, program_environment, wait_for
@@ -85,11 +86,14 @@ class Demo:
         self._record = Record(interval_ms=INTERVAL * 1000)
         self._laptop = Laptop(lab.laptop, directory, daemon_account())
         self._plan = directory / "gateway.json"
+        self._stage = Stage()
 
     def run(self, *, tui: bool = False) -> list[str]:
         """All steps; returns what is wrong in the end."""
         self._write_files()
-        say("network   a laptop with Wi-Fi and LTE behind two NATs, a gateway, a server behind it")
+        self._stage.say(
+            "network   a laptop with Wi-Fi and LTE behind two NATs, a gateway, a server behind it"
+        )
         before = self._laptop.snapshot()
         uplinks = [(self._lab.laptop, uplink.plan.link) for uplink in (self._lab.wifi, self._lab.lte)]
         with Capture(uplinks, self._capture_file()) as capture, ExitStack() as stack:
@@ -97,15 +101,18 @@ class Demo:
             self._laptop.start()
             server = stack.enter_context(EchoServer(self._lab.server, SERVER))
             self._note_daemon()
-            self._connect()
             if tui:
-                stack.enter_context(self._terminal_interface())
+                shown = self._stage.terminal_interface([*PROGRAM, "tui"], self._laptop.environment())
+                stack.enter_context(shown)
+            self._connect()
             with Train(self._lab.laptop, SERVER, INTERVAL) as train:
-                self._roam(train)
+                self._roam(train, server)
                 gateway = self._restart_gateway(gateway, train)
                 while_up = self._laptop.snapshot()
-            self._note_probes(train, server)
+            self._tell(train, server, demo_record.describe_restart)
             self._laptop.roam("down")
+            self._stage.linger()
+            stack.close()
             self._laptop.stop()
             self._lab.gateway.stop(gateway)
         self._record.underlay = sorted(address for address in capture.sent_to() if is_global(address))
@@ -146,7 +153,7 @@ class Demo:
     def _note_daemon(self) -> None:
         uid, capabilities = self._laptop.capabilities()
         self._record.daemon = {"uid": uid, "capabilities": capabilities}
-        say(demo_record.describe_daemon(self._record))
+        self._stage.say(demo_record.describe_daemon(self._record))
 
     # Steps
 
@@ -155,15 +162,18 @@ class Demo:
         self._laptop.roam("up", "demo")
         self._mark("up")
         self._record.status = self._laptop.status("demo")
-        say(demo_record.describe_connect(self._record))
+        self._stage.say(demo_record.describe_connect(self._record))
 
-    def _roam(self, train: Train) -> None:
+    def _roam(self, train: Train, server: EchoServer) -> None:
         self._await_traffic(train)
         self._mark("traffic")
         self._await_traffic(train)
+        self._stage.linger()
         self._mark("wifi_down")
         self._lab.wifi.down()
         self._await_traffic(train)
+        self._tell(train, server, demo_record.describe_traffic, demo_record.describe_roam)
+        self._stage.linger()
         self._mark("wifi_up")
         self._lab.wifi.up()
         wait_for(
@@ -171,6 +181,8 @@ class Demo:
         )
         self._await_traffic(train)
         self._mark("returned")
+        self._tell(train, server, demo_record.describe_return)
+        self._stage.linger()
 
     def _restart_gateway(self, gateway: subprocess.Popen[bytes], train: Train) -> subprocess.Popen[bytes]:
         self._mark("gateway_killed")
@@ -194,17 +206,16 @@ class Demo:
         path = self._laptop.status("demo")["path"] or {}
         return str(path.get("interface", ""))
 
-    @contextmanager
-    def _terminal_interface(self) -> Iterator[None]:
-        """Show the terminal UI meanwhile; it stays until the user leaves it."""
-        with subprocess.Popen([*PROGRAM, "tui"], env=self._laptop.environment()) as interface:
-            yield
-            interface.terminate()
-
     # Records
 
     def _mark(self, moment: str) -> None:
         self._record.moments[moment] = time.monotonic_ns()
+
+    def _tell(self, train: Train, server: EchoServer, *describe: Callable[[Record], str]) -> None:
+        """Lines about what the train has seen up to now."""
+        self._note_probes(train, server)
+        for line in describe:
+            self._stage.say(line(self._record))
 
     def _note_probes(self, train: Train, server: EchoServer) -> None:
         step = int(INTERVAL * 1e9)
@@ -214,13 +225,6 @@ class Demo:
             probe["due_at"] = probe["sent_at"] or start + probe["sequence"] * step
             probe["sent_at"] = probe["due_at"] if probe["sent_at"] is None else probe["sent_at"]
         self._record.probes = probes
-        for describe in (
-            demo_record.describe_traffic,
-            demo_record.describe_roam,
-            demo_record.describe_return,
-            demo_record.describe_restart,
-        ):
-            say(describe(self._record))
 
     def _compare(self, before: Snapshot, while_up: Snapshot) -> None:
         after = self._laptop.snapshot()
@@ -234,8 +238,8 @@ class Demo:
         record.left_behind = list(difference(before, after))
 
     def _tell_end(self) -> None:
-        say(demo_record.describe_leaks(self._record))
-        say(demo_record.describe_difference(self._record))
+        self._stage.say(demo_record.describe_leaks(self._record))
+        self._stage.say(demo_record.describe_difference(self._record))
 
     def _capture_file(self) -> Path | None:
         return self._directory / "underlay.pcap" if self._keep else None
@@ -248,14 +252,9 @@ class Demo:
         if self._keep:
             for name in ("underlay.pcap", "roamd.log", "gateway.log"):
                 shutil.copy(self._directory / name, self._keep / name)
-        say(f"record    {target / 'demo.json'}")
+        self._stage.say(f"record    {target / 'demo.json'}")
 
 
 def is_global(address: str) -> bool:
     """Whether an address is neither link-local nor multicast: what neighbours say to each other is no leak."""
     return not address.startswith(("fe80:", "ff", "224.", "239.", "255."))
-
-
-def say(line: str) -> None:
-    """Print a line at once."""
-    print(line, flush=True)

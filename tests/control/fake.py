@@ -50,6 +50,7 @@ class FakeDaemon:
         self.publish: Callable[[EventData], None] = lambda _data: None
         self.gate: asyncio.Event | None = None
         self.renews = True
+        self.clock = NOW
         self.last_serial = 0
 
     def change(self, data: EventData) -> None:
@@ -117,7 +118,7 @@ class FakeDaemon:
         return ProfileList()
 
     def status(self) -> StatusReport:
-        return StatusReport(NOW, tunnels=tuple(self.tunnels.values()))
+        return StatusReport(self.clock, tunnels=tuple(self.tunnels.values()))
 
     def pending_secrets(self) -> tuple[SecretNeeded, ...]:
         return self.secrets

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from client.control.async_client import AsyncClient
-from client.control.messages import ControlError, StatusReport, Subscribe, TunnelStatus
+from client.control.messages import ControlError, SecretNeeded, StatusReport, Subscribe, TunnelStatus
 
 RETRY_TIME = 1.0
 """Seconds between two looks for a daemon that is away."""
@@ -17,10 +17,15 @@ RETRY_TIME = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The tunnels as last heard of; `problem`: why nothing newer comes."""
+    """The tunnels as last heard of; `problem`: why nothing newer comes; `questions`: asked just now."""
 
     tunnels: tuple[TunnelStatus, ...] = ()
     problem: ControlError | None = None
+    questions: tuple[SecretNeeded, ...] = ()
+
+    def find(self, status: TunnelStatus) -> TunnelStatus | None:
+        """What was last heard of the same tunnel."""
+        return next((entry for entry in self.tunnels if _key(entry) == _key(status)), None)
 
     def with_tunnel(self, status: TunnelStatus) -> Picture:
         """The picture after a change of one tunnel; one that is off leaves it."""
@@ -39,13 +44,15 @@ async def follow(path: str, pause: Callable[[float], Awaitable[object]]) -> Asyn
     while True:
         try:
             async with AsyncClient(path) as client:
-                snapshot = await client.subscribe(Subscribe(("tunnel",)))
+                snapshot = await client.subscribe(Subscribe(("tunnel", "secret")))
                 picture = _of(snapshot.report)
-                yield picture
+                yield replace(picture, questions=snapshot.secrets)
                 async for event in client.events():
                     if isinstance(event.data, TunnelStatus):
                         picture = picture.with_tunnel(event.data)
                         yield picture
+                    elif isinstance(event.data, SecretNeeded):
+                        yield replace(picture, questions=(event.data,))
                 raise ControlError("daemon.lost", "the daemon closed the connection")
         except ControlError as error:
             picture = replace(picture, problem=error)

@@ -25,9 +25,9 @@ class ConfirmScreen(ModalScreen[bool]):
         self._question = question
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="question"):
+        with Vertical(classes="box"):
             yield Label(Text(self._question))
-            yield Label("y: yes   n: no")
+            yield Label("y: yes   n: no", classes="keys")
 
     def action_answer(self, answer: bool) -> None:
         """Close with the answer."""

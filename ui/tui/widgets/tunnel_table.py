@@ -10,8 +10,10 @@ from textual.widgets import DataTable
 from client.control.messages import TunnelStatus
 
 from ... import render
+from ..colors import color, shade
+from ..rates import Rates
 
-COLUMNS = ("Tunnel", "State", "Since", "Path", "Inside address")
+COLUMNS = ("Tunnel", "State", "For", "Path", "In", "Out")
 
 
 class TunnelTable(DataTable[Text]):
@@ -21,12 +23,13 @@ class TunnelTable(DataTable[Text]):
         self.cursor_type = "row"
         self.add_columns(*COLUMNS)
 
-    def show(self, tunnels: Iterable[TunnelStatus], now: float) -> None:
+    def show(self, tunnels: Iterable[TunnelStatus], rates: Rates, now: float) -> None:
         """Draw the rows anew."""
         chosen = self.chosen
         self.clear()
         for entry in tunnels:
-            self.add_row(*_cells(entry, now), key=_key(entry))
+            style = color(self.app.theme_variables, shade(entry))
+            self.add_row(*_cells(entry, rates, now, style), key=_key(entry))
         if chosen is not None and chosen in self.rows:
             self.move_cursor(row=self.get_row_index(chosen))
 
@@ -46,9 +49,18 @@ def _key(entry: TunnelStatus) -> str:
     return f"{entry.owner}/{entry.name}"
 
 
-def _cells(entry: TunnelStatus, now: float) -> Iterable[Text]:
-    path = f"{entry.path.interface} → {entry.path.remote}" if entry.path else entry.detail
-    since = render.span(now - entry.since) if entry.since else ""
+def _cells(entry: TunnelStatus, rates: Rates, now: float, style: str) -> Iterable[Text]:
     # Text and not str: a name from outside must not be read as markup
-    for value in (entry.name, entry.state, since, path, render.some(entry.addresses)):
-        yield Text(render.printable(value))
+    yield Text(render.printable(entry.name), "bold")
+    yield Text(f"● {render.printable(entry.state)}", style)
+    yield Text(render.span(now - entry.since) if entry.since else "")
+    yield Text(_way(entry))
+    for rate in rates.of(entry) or (None, None):
+        yield Text("" if rate is None else f"{render.octets(round(rate))}/s", justify="right")
+
+
+def _way(entry: TunnelStatus) -> str:
+    """The path in use, or why there is none."""
+    if entry.path is None or entry.state in {"waiting", "blocked"}:
+        return render.printable(entry.detail, 28)
+    return f"{render.printable(entry.path.interface)} → {render.printable(entry.path.remote)}"
