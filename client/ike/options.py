@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from .eap.tls_framing import FRAGMENT
 from .events import Interface, Selector
 from .keys import OneTimeCode, Secret
 from .registry import EapType
@@ -64,6 +65,7 @@ class TlsOptions:
     identity: TlsIdentity | None = None
     inner: tuple[Inner, ...] = (Inner.MSCHAPV2,)
     outer_identity: str = ""
+    fragment: int = FRAGMENT  # octets of TLS in one EAP packet
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from ..registry import EapCode, EapType
 from .method import Ask, then
 from .packet import HEADER_SIZE, EapPacket
 from .peer import EapPeer
+from .tls_framing import INNER_FRAGMENT
 from .tls_method import options_of
 
 METHODS: dict[Inner, EapType] = {
@@ -31,7 +32,8 @@ class InnerEap:
 
     def __init__(self, login: EapLogin, words: tuple[Inner, ...], rng: Rng, wall: datetime) -> None:
         self.methods = tuple(dict.fromkeys(METHODS[word] for word in words if word in METHODS))
-        options = replace(options_of(login), outer_identity="")
+        # FreeRADIUS counts on one outer packet for each inner one.
+        options = replace(options_of(login), outer_identity="", fragment=INNER_FRAGMENT)
         self._peer = EapPeer(replace(login, methods=self.methods, tls=options), rng, wall)
 
     @property

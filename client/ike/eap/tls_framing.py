@@ -21,9 +21,10 @@ START = 0x20
 VERSION = 0x07  # TTLS and PEAP; reserved in EAP-TLS
 
 MAX_MESSAGE = 65536  # octets of one message of the server: a long chain of certificates has a tenth of that
-FRAGMENT = (
-    1004  # octets of records in a packet of ours: 1014 with all headers, of the 1020 that every peer takes
-)
+FRAGMENT = 1004
+"""Octets of records in a packet of ours: 1014 with all headers, of the 1020 that every EAP peer takes."""
+INNER_FRAGMENT = 884
+"""The same inside another method with TLS: such a packet fits into one of the outer method."""
 
 
 @dataclass(frozen=True, slots=True)

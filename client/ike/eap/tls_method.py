@@ -56,7 +56,7 @@ class TlsMethod:
         self._tls = TlsClient(
             self._options.trust, wall, self._options.identity if self.SHOWS_CERTIFICATE else None
         )
-        self._framing = Framing()
+        self._framing = Framing(self._options.fragment)
         self._started = False
         self._begun = False
         self._identifier = 0  # of the request under way
