@@ -8,9 +8,7 @@ are printed are computed from the record (`demo_record`).
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,47 +17,19 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-from . import demo_record, pki
+from . import demo_record
 from .capture import Capture
 from .demo_record import Record
+from .demo_scene import Scene
 from .demo_stage import Stage
 from .echo import EchoServer, Train
 from .isolation import LabUnavailable, enter
-from .laptop import PROGRAM, LabFailed, Laptop, daemon_account, program_environment, wait_for
-from .namespaces import Surroundings
-from .plan import GatewayPlan
+from .laptop import PROGRAM, LabFailed, wait_for
 from .snapshot import Snapshot, difference
 from .topology import GATEWAY, GATEWAY_V6, SERVER, Topology, topology
 
 INTERVAL = 0.02  # seconds between probes
 STEADY = 25  # answers that make traffic steady
-USER = "alice"
-NAME = "vpn.example.com"
-PROFILE = f"""\
-schema = 1
-id = "demo"
-name = "Roam demo"
-
-[gateway]
-addresses = ["{GATEWAY}"]
-
-[identity]
-local = {{ type = "email", value = "{USER}@example.com" }}
-remote = {{ type = "fqdn", value = "{NAME}" }}
-
-[[auth.local]]
-method = "eap"
-identity = "{USER}"
-secret = "file:password"
-
-[trust]
-ca = ["file:ca.pem"]
-system_store = false
-
-[routing]
-mode = "split"
-include = ["10.77.0.0/24", "fd77::/64"]
-"""
 
 
 def main(*, keep: str | None = None, tui: bool = False) -> int:
@@ -84,20 +54,20 @@ class Demo:
         self._directory = directory
         self._keep = keep
         self._record = Record(interval_ms=INTERVAL * 1000)
-        self._laptop = Laptop(lab.laptop, directory, daemon_account())
-        self._plan = directory / "gateway.json"
+        self._scene = Scene(lab, directory)
+        self._laptop = self._scene.laptop
         self._stage = Stage()
 
     def run(self, *, tui: bool = False) -> list[str]:
         """All steps; returns what is wrong in the end."""
-        self._write_files()
+        self._scene.prepare()
         self._stage.say(
             "network   a laptop with Wi-Fi and LTE behind two NATs, a gateway, a server behind it"
         )
         before = self._laptop.snapshot()
         uplinks = [(self._lab.laptop, uplink.plan.link) for uplink in (self._lab.wifi, self._lab.lte)]
         with Capture(uplinks, self._capture_file()) as capture, ExitStack() as stack:
-            gateway = self._start_gateway()
+            self._scene.start_gateway()
             self._laptop.start()
             server = stack.enter_context(EchoServer(self._lab.server, SERVER))
             self._note_daemon()
@@ -107,48 +77,19 @@ class Demo:
             self._connect()
             with Train(self._lab.laptop, SERVER, INTERVAL) as train:
                 self._roam(train, server)
-                gateway = self._restart_gateway(gateway, train)
+                self._restart_gateway(train)
                 while_up = self._laptop.snapshot()
             self._tell(train, server, demo_record.describe_restart)
             self._laptop.roam("down")
             self._stage.linger()
             stack.close()
             self._laptop.stop()
-            self._lab.gateway.stop(gateway)
+            self._scene.kill_gateway()
         self._record.underlay = sorted(address for address in capture.sent_to() if is_global(address))
         self._compare(before, while_up)
         self._tell_end()
         self._write_record()
         return demo_record.verdict(self._record, frozenset({str(GATEWAY), str(GATEWAY_V6)}))
-
-    # Preparation
-
-    def _write_files(self) -> None:
-        authority = pki.make_authority("CN=Roam demo")
-        issued = authority.issue(f"CN={NAME}", dns=[NAME], server=True)
-        password = os.urandom(12).hex()
-        GatewayPlan(
-            users={USER: password},
-            certificates=(pki.pem(issued.certificate),),
-            key=pki.pem(issued.key),
-            dns=(str(SERVER),),
-        ).write(self._plan)
-        files = {"ca.pem": pki.pem(authority.certificate), "password": password}
-        self._laptop.write_profile("demo", PROFILE, files)
-
-    def _start_gateway(self) -> subprocess.Popen[bytes]:
-        arguments = [sys.executable, "-m", "client.lab.gateway", str(self._plan)]
-        log = (self._directory / "gateway.log").open("ab")
-        process = self._lab.gateway.start(
-            arguments, Surroundings(environment=program_environment(), output=log)
-        )
-        log.close()
-        wait_for(
-            lambda: b"ready" in (self._directory / "gateway.log").read_bytes().splitlines()[-1:],
-            "the embedded gateway did not start",
-            self._directory / "gateway.log",
-        )
-        return process
 
     def _note_daemon(self) -> None:
         uid, capabilities = self._laptop.capabilities()
@@ -184,14 +125,12 @@ class Demo:
         self._tell(train, server, demo_record.describe_return)
         self._stage.linger()
 
-    def _restart_gateway(self, gateway: subprocess.Popen[bytes], train: Train) -> subprocess.Popen[bytes]:
+    def _restart_gateway(self, train: Train) -> None:
         self._mark("gateway_killed")
-        gateway.kill()
-        gateway.wait()
-        replacement = self._start_gateway()
+        self._scene.kill_gateway()
+        self._scene.start_gateway()
         self._await_traffic(train)
         self._mark("restarted")
-        return replacement
 
     def _await_traffic(self, train: Train) -> None:
         """Wait until probes sent from now on are answered steadily."""
