@@ -118,8 +118,7 @@ def _facts(entry: TunnelStatus, now: float) -> Iterator[tuple[str, str]]:
     link = f" on {printable(entry.link)}" if entry.link else ""
     yield "inside", f"{some(entry.addresses)}{link}" if entry.addresses else ""
     yield "routes", some(entry.routes)
-    domains = f" for {some(entry.domains)}" if entry.domains else ""
-    yield "dns", f"{some(entry.dns)}{domains}, offered by the gateway and not used" if entry.dns else ""
+    yield "dns", _names(entry) if entry.dns else ""
     yield "ike", _keys(entry.ike_suite, entry.ike_rekey_at, now)
     yield "esp", _keys(entry.esp_suite, entry.child_rekey_at, now)
     reason = f" ({printable(entry.data_path_reason)})" if entry.data_path_reason else ""
@@ -128,6 +127,14 @@ def _facts(entry: TunnelStatus, now: float) -> Iterator[tuple[str, str]]:
     yield "traffic", _traffic(entry.traffic) if entry.traffic and is_known else ""
     yield "moved", _handover(entry.handover, now) if entry.handover and is_known else ""
     yield "guard", _guard(entry)
+
+
+def _names(entry: TunnelStatus) -> str:
+    domains = f" for {some(entry.domains)}" if entry.domains else ""
+    if not entry.resolver:
+        return f"{some(entry.dns)}{domains}, not in use"
+    reason = f" ({printable(entry.resolver_reason)})" if entry.resolver_reason else ""
+    return f"{some(entry.dns)}{domains}, by {printable(entry.resolver)}{reason}"
 
 
 def _guard(entry: TunnelStatus) -> str:
@@ -142,9 +149,9 @@ def _path(path: OuterPath, *, is_known: bool) -> str:
     ends = f"{printable(path.interface)}, {printable(path.local)} → {printable(path.remote)}"
     if not is_known:
         return ends
-    nat = "behind a NAT" if path.nat_local else "no NAT"
-    # A gateway that wants ESP in UDP whatever lies between says the same.
-    claim = ", one at the gateway by its word" if path.nat_remote else ""
+    nat = "NAT here" if path.nat_local else "no NAT here" if path.nat_remote else "no NAT"
+    # It may say so only because it wants ESP in UDP, whatever lies between.
+    claim = ", the gateway claims one" if path.nat_remote else ""
     return f"{ends}, {nat}{claim}, {'ESP in UDP' if path.encapsulated else 'plain ESP'}"
 
 
@@ -181,6 +188,8 @@ def trouble(entry: TunnelStatus, now: float) -> Iterator[tuple[str, str]]:
         yield "problem", f"{printable(entry.failure.evidence)} [{printable(entry.failure.kind)}]"
         if entry.failure.hint:
             yield "next", printable(entry.failure.hint, 400)
+    for remark in entry.remarks[:LIST_LIMIT]:
+        yield "note", printable(remark)
     if entry.retry_at is not None:
         yield "retry", f"in {span(entry.retry_at - now)}; 'roam up {printable(entry.name)}' tries at once"
 

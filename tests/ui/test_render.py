@@ -31,6 +31,8 @@ UP = TunnelStatus(
     routes=("198.51.100.0/24",),
     dns=("10.77.0.1",),
     domains=("corp.example.com",),
+    resolver="systemd-resolved",
+    resolver_reason="/etc/resolv.conf leads to its stub",
     ike_suite="AES_GCM_16-256/PRF_HMAC_SHA2_384/X25519",
     esp_suite="AES_GCM_16-256",
     ike_rekey_at=NOW + 13200,
@@ -43,14 +45,21 @@ UP = TunnelStatus(
 )
 
 
+def test_names_that_nobody_could_be_told_of_are_not_in_use_and_the_reason_stands_above() -> None:
+    reason = "file: there is no /etc/resolv.conf; only root may, and roam-dns is not installed"
+    lines = render.tunnel(UP.replace(resolver="", resolver_reason="", remarks=(reason,)), NOW).splitlines()
+    assert lines[1] == f"  note      {reason}"
+    assert "  dns       10.77.0.1 for corp.example.com, not in use" in lines
+
+
 def test_a_tunnel_in_full() -> None:
     assert render.status(StatusReport(NOW, tunnels=(UP,))).splitlines() == [
         "office: up for 3 min 12 s  (Example Office)",
         "  gateway   vpn.example.com, proven as vpn.example.com",
-        "  path      wlan0, 192.0.2.7:51312 → 198.51.100.1:4500, behind a NAT, ESP in UDP",
+        "  path      wlan0, 192.0.2.7:51312 → 198.51.100.1:4500, NAT here, ESP in UDP",
         "  inside    10.77.0.5/32 on roam0",
         "  routes    198.51.100.0/24",
-        "  dns       10.77.0.1 for corp.example.com, offered by the gateway and not used",
+        "  dns       10.77.0.1 for corp.example.com, by systemd-resolved (/etc/resolv.conf leads to its stub)",
         "  ike       AES_GCM_16-256/PRF_HMAC_SHA2_384/X25519, new keys in 3 h 40 min",
         "  esp       AES_GCM_16-256",
         "  data path userspace (this kernel has no xfrm interfaces)",
@@ -86,7 +95,7 @@ def test_what_is_wrong_comes_before_what_is_known() -> None:
     failure = Fault("net.no_path", "no connected network has a route to 192.0.2.1")
     lines = render.tunnel(UP.replace(state="waiting", failure=failure), NOW).splitlines()
     assert lines[1].startswith("  problem   no connected network")
-    assert "  last path wlan0, 192.0.2.7:51312 → 198.51.100.1:4500, behind a NAT, ESP in UDP" in lines
+    assert "  last path wlan0, 192.0.2.7:51312 → 198.51.100.1:4500, NAT here, ESP in UDP" in lines
 
 
 def test_a_move_does_not_end_the_connection() -> None:
@@ -110,8 +119,8 @@ def test_before_the_gateway_has_answered_nothing_is_claimed_of_nats_and_traffic(
     ("local", "remote", "words"),
     [
         (False, False, "no NAT, ESP in UDP"),
-        (True, True, "behind a NAT, one at the gateway by its word, ESP in UDP"),
-        (False, True, "no NAT, one at the gateway by its word, ESP in UDP"),
+        (True, True, "NAT here, the gateway claims one, ESP in UDP"),
+        (False, True, "no NAT here, the gateway claims one, ESP in UDP"),
     ],
 )
 def test_a_nat_at_the_gateway_is_only_its_word(local: bool, remote: bool, words: str) -> None:

@@ -74,7 +74,7 @@ class RoamApp(App[None]):
         self._rates = Rates()
 
     def compose(self) -> ComposeResult:
-        yield Header()
+        yield Header(icon="")
         yield TunnelTable(id="tunnels")
         with VerticalScroll(id="pane"):
             yield TunnelDetail(id="detail")
