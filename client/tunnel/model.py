@@ -101,6 +101,9 @@ class TunnelConfig:
     guard: bool = True
     mtu: int | None = None
     forward: Forward = "tunnelled"
+    dns_servers: tuple[Address, ...] = ()  # in place of those that the gateway assigns
+    dns_search: tuple[str, ...] = ()
+    dns_route_only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +218,8 @@ class TunnelUp:
     link: str
     assigned: Assigned
     remote_selectors: tuple[Selector, ...] = field(default=())
+    resolvers: tuple[Address, ...] = ()
+    """The name servers that this machine asks through it: some of those assigned, or the user's own."""
 
 
 def _words(options: Mapping[str, object | None]) -> str:

@@ -5,7 +5,7 @@ Routes (`merge`) and packet filter (`guard`) are both made from this, so that th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from ipaddress import (
@@ -79,11 +79,12 @@ def owners_of(tunnels: Tunnels) -> Owners:
 
 
 def _selected(config: TunnelConfig, up: TunnelUp | None) -> tuple[Network, ...]:
+    asked = () if up is None else _asked(up)
     if not config.full:
-        return config.include if up is None else (*config.include, *_given_by_gateway(config, up))
+        return config.include if up is None else (*config.include, *_given_by_gateway(config, up), *asked)
     if up is None or config.block_other_families:
-        return EVERYTHING
-    return tuple(prefix for prefix in EVERYTHING if prefix.version in families(up))
+        return (*EVERYTHING, *asked)
+    return (*(prefix for prefix in EVERYTHING if prefix.version in families(up)), *asked)
 
 
 def carried(config: TunnelConfig, up: TunnelUp | None) -> tuple[Network, ...]:
@@ -93,9 +94,9 @@ def carried(config: TunnelConfig, up: TunnelUp | None) -> tuple[Network, ...]:
     if not config.full:
         wanted = _selected(config, up)
     elif config.use_ts_from_gateway and up.remote_selectors:
-        wanted = _prefixes(up.remote_selectors)
+        wanted = (*_prefixes(up.remote_selectors), *_asked(up))
     else:
-        wanted = EVERYTHING
+        wanted = (*EVERYTHING, *_asked(up))
     return tuple(prefix for prefix in wanted if prefix.version in families(up))
 
 
@@ -103,11 +104,29 @@ def _given_by_gateway(config: TunnelConfig, up: TunnelUp) -> tuple[Network, ...]
     """Selectors and subnets; the resolvers too, as far as the gateway lets traffic to them through."""
     if not config.use_ts_from_gateway:
         return ()
-    allowed = _prefixes(up.remote_selectors)
-    resolvers = (ip_network(server) for server in up.assigned.dns)
-    given = [prefix for prefix in (*allowed, *up.assigned.subnets) if prefix.prefixlen > 0]
-    given += [host for host in resolvers if not allowed or any(_within(host, prefix) for prefix in allowed)]
+    given = [
+        prefix for prefix in (*_prefixes(up.remote_selectors), *up.assigned.subnets) if prefix.prefixlen > 0
+    ]
+    given += _let_through(up, up.assigned.dns)
     return tuple(prefix for prefix in dict.fromkeys(given) if not _is_local(prefix.network_address))
+
+
+def _asked(up: TunnelUp) -> tuple[Network, ...]:
+    """The name servers in use, each by itself: a local network around one is no way to it, the tunnel is."""
+    return tuple(host for host in _let_through(up, up.resolvers) if host.version in families(up))
+
+
+def _let_through(up: TunnelUp, hosts: Iterable[Address]) -> Iterator[Network]:
+    """Those that the gateway's selectors have room for."""
+    allowed = _prefixes(up.remote_selectors)
+    for host in map(ip_network, hosts):
+        if not allowed or any(_within(host, prefix) for prefix in allowed):
+            yield host
+
+
+def reaches(up: TunnelUp, host: Address) -> bool:
+    """Whether packets to this address can go through the tunnel."""
+    return host.version in families(up) and any(_let_through(up, (host,)))
 
 
 def families(up: TunnelUp) -> frozenset[int]:

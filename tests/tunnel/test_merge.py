@@ -299,6 +299,32 @@ def test_profile_sets_the_mtu() -> None:
     assert config.links[0].mtu == 1300
 
 
+def lines_to(host: str, *tunnels: tuple[TunnelConfig, TunnelUp]) -> list[str]:
+    config = system_config({config.name: (config, up) for config, up in tunnels}, HOME)
+    return [str(route) for route in config.routes if route.destination == ip_network(host)]
+
+
+@pytest.mark.parametrize("config", [FULL, SPLIT], ids=lambda config: config.name)
+def test_a_name_server_is_asked_through_the_tunnel_though_the_local_network_lies_around_it(
+    config: TunnelConfig,
+) -> None:
+    asked = replace(up(), resolvers=(ip_address("192.168.1.53"),))
+    assert lines_to("192.168.1.53/32", (config, asked)) == [
+        "192.168.1.53/32 dev roam0 metric 100",
+        "blackhole 192.168.1.53/32 metric 2000",
+    ]
+
+
+def test_a_name_server_that_the_gateway_lets_nothing_through_to_gets_no_route() -> None:
+    asked = replace(up(selectors="10.77.0.0/24"), resolvers=(ip_address("192.168.1.53"),))
+    assert lines_to("192.168.1.53/32", (SPLIT, asked)) == []
+
+
+def test_a_name_server_of_a_family_that_the_tunnel_lacks_gets_no_route() -> None:
+    asked = replace(up(selectors="0.0.0.0/0 ::/0"), resolvers=(ip_address("2001:db8::53"),))
+    assert lines_to("2001:db8::53/128", (SPLIT, asked)) == []
+
+
 def test_gateway_with_countless_ranges_gets_a_bounded_number_of_routes() -> None:
     odd = [
         Selector(ip_address((10 << 24) + (n << 8) + 1), ip_address((10 << 24) + (n << 8) + 254))
