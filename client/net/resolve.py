@@ -8,9 +8,10 @@ kept for the time when nothing answers.
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import socket
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -33,11 +34,15 @@ _WILDCARDS: dict[int, Address] = {4: IPv4Address(0), 6: IPv6Address(0)}
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where names and servers stand; `upstream` is what systemd-resolved itself asks."""
+    """Where names and servers stand; `upstream` is what systemd-resolved itself asks.
+
+    `kept` is the `resolv_conf` from before we replaced it, where there is one.
+    """
 
     hosts: Path = Path("/etc/hosts")
     resolv_conf: Path = Path("/etc/resolv.conf")
     upstream: Path = Path("/run/systemd/resolve/resolv.conf")
+    kept: Path | None = None
 
 
 class ResolveError(OSError):
@@ -49,11 +54,21 @@ class _Failure(Exception):
 
 
 class Resolver:
-    """Remembers the last good addresses of each name."""
+    """Remembers the last good addresses of each name, and the servers that were there before our own.
 
-    def __init__(self, sources: Sources | None = None, port: int = DNS_PORT) -> None:
+    `ours` are servers behind our tunnels: wherever they are listed, they are not the underlay's.
+    """
+
+    def __init__(
+        self,
+        sources: Sources | None = None,
+        port: int = DNS_PORT,
+        ours: Callable[[], Collection[Address]] = tuple,
+    ) -> None:
         self._sources = sources if sources is not None else Sources()
         self._port = port
+        self._ours = ours
+        self._last_servers: tuple[Address, ...] = ()
         self._last_good: dict[str, tuple[Address, ...]] = {}
 
     async def resolve(self, names: Sequence[str]) -> tuple[Address, ...]:
@@ -89,7 +104,7 @@ class Resolver:
 
     async def _ask_for_both(self, name: str) -> tuple[Address, ...]:
         """IPv6 and IPv4 at once; IPv6 first in the result."""
-        servers = await asyncio.to_thread(_servers, self._sources)
+        servers = await self._servers()
         if not servers:
             raise ResolveError(f"no name server is configured to ask for {name}")
         tasks = [
@@ -104,6 +119,15 @@ class Resolver:
         if not addresses:
             raise ResolveError(_explain(name, tasks, servers))
         return tuple(addresses)
+
+    async def _servers(self) -> tuple[Address, ...]:
+        """The underlay's; where a resolver lists ours alone, those that it had before."""
+        listed = await asyncio.to_thread(_servers, self._sources)
+        ours = self._ours()
+        theirs = tuple(server for server in listed if server not in ours)
+        if theirs or not listed:
+            self._last_servers = theirs
+        return (theirs or self._last_servers or listed)[:_MOST_SERVERS]
 
     async def _ask_servers(self, name: str, kind: RecordType, servers: Sequence[Address]) -> Answer:
         """The first usable answer; each server is asked twice, the next one before the last has given up."""
@@ -246,10 +270,12 @@ def _in_hosts(hosts: Path, name: str) -> Iterator[Address]:
 
 def _servers(sources: Sources) -> tuple[Address, ...]:
     """The name servers that answer from the underlay: not a resolver on this machine, but whom it asks."""
-    servers = tuple(_configured(sources.resolv_conf))
+    kept = sources.kept
+    original = kept if kept is not None and os.path.lexists(kept) else sources.resolv_conf
+    servers = tuple(_configured(original))
     if servers and all(server.is_loopback for server in servers):
         servers = tuple(_configured(sources.upstream)) or servers
-    return servers[:_MOST_SERVERS]
+    return servers
 
 
 def _configured(resolv_conf: Path) -> Iterator[Address]:

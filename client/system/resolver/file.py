@@ -19,7 +19,8 @@ from .choice import HEADER
 from .model import DnsConfig
 from .resolv_conf import render
 
-_KEPT = "resolv.conf.before-roam"
+KEPT = "resolv.conf.before-roam"
+"""The name of what stood there before us; as long as it is there, it is the underlay's."""
 _FRESH = "resolv.conf.roam-new"
 _MODE = 0o644
 _LARGEST = 64 * 1024  # octets; nobody's resolv.conf is longer
@@ -31,7 +32,7 @@ class File:
 
     def __init__(self, directory: Path = Path("/etc")) -> None:
         self._path = directory / "resolv.conf"
-        self._kept = directory / _KEPT
+        self._kept = directory / KEPT
         self._fresh = directory / _FRESH
 
     def apply(self, configs: Sequence[DnsConfig]) -> None:
@@ -118,12 +119,6 @@ class File:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def original(directory: Path = Path("/etc")) -> Path:
-    """The resolv.conf of the underlay: what was kept where ours stands, else the one that stands."""
-    kept = directory / _KEPT
-    return kept if os.path.lexists(kept) else directory / "resolv.conf"
 
 
 def _read(path: Path) -> str:

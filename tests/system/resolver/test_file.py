@@ -21,7 +21,7 @@ from client.lab.syscalls import (
 )
 from client.system.resolver.choice import Way
 from client.system.resolver.detect import Places
-from client.system.resolver.file import File, original
+from client.system.resolver.file import KEPT, File
 from client.system.resolver.resolver import Fights, Resolver
 from tests.system.resolver.private_etc import HOME, in_private_etc
 from tests.system.resolver.scene import FULL, SPLIT, Scene, asked_by_a_program, eventually, scene
@@ -94,9 +94,9 @@ def test_applying_twice_writes_once(etc: Path) -> None:
 
 def test_the_underlays_file_is_known_while_ours_stands(etc: Path) -> None:
     plain(etc)
-    assert original(etc).read_text() == HOME
+    assert not (etc / KEPT).exists()
     File(etc).apply([FULL])
-    assert original(etc).read_text() == HOME
+    assert (etc / KEPT).read_text() == HOME
 
 
 def test_what_somebody_wrote_over_ours_is_what_comes_back(etc: Path) -> None:
