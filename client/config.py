@@ -61,6 +61,9 @@ def tunnel_config(profile: Profile) -> TunnelConfig:
         block_other_families=routing.block_other_families,
         guard=routing.guard,
         mtu=routing.mtu,
+        dns_servers=profile.dns.servers,
+        dns_search=profile.dns.search,
+        dns_route_only=profile.dns.route_only,
     )
 
 

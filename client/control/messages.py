@@ -149,8 +149,11 @@ class TunnelStatus(Message):
     link: str = ""
     addresses: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
-    dns: tuple[str, ...] = ()
-    domains: tuple[str, ...] = ()
+    dns: tuple[str, ...] = ()  # the name servers to be asked through the tunnel
+    domains: tuple[str, ...] = ()  # for names in these alone; none: for all
+    resolver: str = ""  # who was told of them: "systemd-resolved", "NetworkManager", "resolvconf" or "file"
+    resolver_reason: str = ""
+    remarks: tuple[str, ...] = ()  # what could not be done, and does not keep the tunnel from being used
     ike_suite: str = ""
     esp_suite: str = ""
     ike_rekey_at: float | None = None

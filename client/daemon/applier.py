@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ..ike.events import Address, Failure, Kind
 from ..system.reconcile import Outcome
+from ..system.resolver.model import Wanted
 from ..tunnel.events import Applied, ApplyFailed
 from ..tunnel.merge import FullTunnelConflict, refuse_second_full_tunnel, system_config
 from ..tunnel.model import NetworkState, Stance, SystemConfig, TunnelConfig, TunnelUp, Underlay
+from .names import Names, Naming, wanted_by
 
 Answer = Callable[[Applied | ApplyFailed], None]
 
@@ -47,16 +49,23 @@ class Applier:
     """Commands: `share`, `withdraw`, `take`, `adapt`, `repair`, `sweep`; `run` is its one task."""
 
     def __init__(
-        self, system: SystemPort, use: Callable[[Iterable[Address]], None], stance: Stance = _NO_STANCE
+        self,
+        system: SystemPort,
+        use: Callable[[Iterable[Address]], None],
+        names: Names,
+        stance: Stance = _NO_STANCE,
     ) -> None:
         """`use` hears of the outer addresses whose loss must be reported at once."""
         self.stance = stance
         """How the machine stands apart from its tunnels; `take` changes it."""
         self._system = system
+        self._names = names
         self._use = use
         self._shares: dict[str, Share] = {}
         self._network = NetworkState()
+        self._wanted: dict[str, Wanted] = {}
         self._waiting: list[Answer] = []
+        self._answering: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._repair = False
         self._generation = 0
@@ -71,6 +80,13 @@ class Applier:
         except FullTunnelConflict as conflict:
             return conflict.failure
         return None
+
+    def naming(self, name: str) -> Naming:
+        """How names are resolved through this tunnel."""
+        share, found = self._shares.get(name), self._wanted.get(name)
+        if share is None or share.up is None or found is None:
+            return Naming()
+        return self._names.naming(share.up, found)
 
     def share(self, name: str, share: Share, answer: Answer | None = None) -> None:
         """From now the tunnel contributes this."""
@@ -90,6 +106,7 @@ class Applier:
     def adapt(self, network: NetworkState) -> None:
         """The network is another one: the ways to the local networks may differ."""
         self._network = network
+        self._names.repair()
         if self._shares or self.stance.lockdown is not None:
             self._ask(None)
 
@@ -100,10 +117,11 @@ class Applier:
 
     async def sweep(self) -> tuple[str, ...]:
         """Leave nothing of ours but lockdown; one line for each thing that was removed or put there."""
+        names = await self._names.restore()
         outcome = await self._system.sweep(system_config({}, self._network, (), self.stance))
         for problem in outcome.problems:
             log.warning("not removed: %s", problem)
-        return tuple(str(step) for step in outcome.steps)
+        return (*names.steps, *(str(step) for step in outcome.steps))
 
     async def run(self) -> None:
         """Apply until cancelled."""
@@ -113,7 +131,7 @@ class Applier:
             waiting, self._waiting = self._waiting, []
             repair, self._repair = self._repair, False
             if waiting or not repair:
-                self._tell(waiting, await self._apply())
+                await self._apply(waiting)
             else:
                 self._log(await self._system.repair())
 
@@ -121,21 +139,46 @@ class Applier:
         self._waiting.append(answer or _nobody)
         self._changed.set()
 
-    async def _apply(self) -> Failure | None:
+    async def _apply(self, waiting: list[Answer]) -> None:
+        """Names come last and go first: a resolver must not be told of a link that is not there."""
+        shares = dict(self._shares)
+        self._wanted = {
+            name: wanted_by(share.config, share.up) for name, share in shares.items() if share.up is not None
+        }
+        configs = [found.config for found in self._wanted.values() if found.config is not None]
+        await self._names.leave(configs)
+        failure = await self._apply_system(shares)
+        if failure is not None:
+            self._tell(waiting, ApplyFailed(failure))
+        elif self._names.want(configs) and configs:
+            task = asyncio.create_task(self._tell_when_resolved(waiting))
+            self._answering.add(task)
+            task.add_done_callback(self._answering.discard)
+        else:
+            self._tell(waiting, Applied())
+
+    async def _tell_when_resolved(self, waiting: list[Answer]) -> None:
+        """Whoever is told that his tunnel stands will use names at once."""
+        await self._names.settle()
+        self._tell(waiting, Applied())
+
+    async def _apply_system(self, shares: Mapping[str, Share]) -> Failure | None:
         self._generation += 1
-        shares = self._shares.items()
-        underlays = frozenset(path for _, share in shares for path in share.underlays)
+        underlays = frozenset(path for share in shares.values() for path in share.underlays)
         self._use({path.local for path in underlays})
         try:
             config = system_config(
-                {name: (share.config, share.up) for name, share in shares},
+                {
+                    name: (share.config, self._with_resolvers(name, share.up))
+                    for name, share in shares.items()
+                },
                 self._network,
                 underlays,
                 self.stance,
             )
         except FullTunnelConflict as conflict:
             return conflict.failure
-        config = replace(config, coming=frozenset(share.link for _, share in shares if share.link))
+        config = replace(config, coming=frozenset(share.link for share in shares.values() if share.link))
         outcome = await self._system.apply(config, self._generation)
         self.config = config
         self._log(outcome)
@@ -143,12 +186,17 @@ class Applier:
             return None
         return Failure(Kind.LOCAL_FAULT, "; ".join(str(problem) for problem in outcome.problems[:3]))
 
+    def _with_resolvers(self, name: str, up: TunnelUp | None) -> TunnelUp | None:
+        found = self._wanted.get(name)
+        if up is None or found is None or found.config is None:
+            return up
+        return replace(up, resolvers=found.config.servers)
+
     def _log(self, outcome: Outcome) -> None:
         for problem in outcome.problems:
             log.warning("not changed: %s", problem)
 
-    def _tell(self, waiting: list[Answer], failure: Failure | None) -> None:
-        event = Applied() if failure is None else ApplyFailed(failure)
+    def _tell(self, waiting: list[Answer], event: Applied | ApplyFailed) -> None:
         for answer in waiting:
             answer(event)
 

@@ -34,7 +34,18 @@ from ..tunnel.model import NetworkState, TunnelConfig
 from ..tunnel.states import Blocked, Off, State, Tunnel, Waiting, live_legs, next_deadline
 from .applier import Applier
 from .effects import Effects
-from .inbox import AnswerGiven, Datagram, Inbox, Item, PathEvent, RekeyAsked, Stop, SystemAnswer, UserAsked
+from .inbox import (
+    AnswerGiven,
+    Datagram,
+    Inbox,
+    Item,
+    NamesChanged,
+    PathEvent,
+    RekeyAsked,
+    Stop,
+    SystemAnswer,
+    UserAsked,
+)
 from .leg import Leg
 from .ports import AskerPort, World
 from .status import Facts, Seen, Wished, describe
@@ -113,6 +124,7 @@ class Driver:
                 self._effects.link,
                 self._seen(),
                 self._applier.config,
+                self._applier.naming(self._effects.name),
                 self._effects.carrier.totals,
                 self._effects.passage,
                 self._since,
@@ -199,6 +211,8 @@ class Driver:
                 self._effects.answer(item)
             case RekeyAsked(ike):
                 self._rekey(now, ike=ike)
+            case NamesChanged():
+                pass
             case Stop():
                 raise AssertionError("the loop ends before")
             case _:

@@ -67,11 +67,18 @@ class SystemAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class NamesChanged:
+    """Names are resolved in another way than before: no more than the status has to tell of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """The daemon ends: the driver returns."""
 
 
-Item = Datagram | PathEvent | UserAsked | AnswerGiven | RekeyAsked | SystemAnswer | Stop | Event
+Item = (
+    Datagram | PathEvent | UserAsked | AnswerGiven | RekeyAsked | SystemAnswer | NamesChanged | Stop | Event
+)
 
 
 class Inbox:

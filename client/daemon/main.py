@@ -15,6 +15,7 @@ from profiles.store import SYSTEM_DIRECTORY
 
 from ..control.messages import DEFAULT_SOCKET, ControlError, exit_code
 from ..system.reconcile import System
+from ..system.resolver.resolver import Resolver
 from .hardening import harden
 from .intent import Intents
 from .lock import only_one
@@ -85,15 +86,16 @@ async def _sweep(places: Places) -> None:
     if _is_answered(places.socket):
         raise ControlError("daemon.running", f"a daemon answers at {places.socket}")
     Intents(places.state).forget_all()
+    names = await Resolver(places.state).restore()
     system = System(places.state)
     try:
         outcome = await system.sweep()
     finally:
         system.close()
-    sys.stdout.write("\n".join(str(step) for step in outcome.steps) or "nothing was left")
+    sys.stdout.write("\n".join(map(str, (*names.steps, *outcome.steps))) or "nothing was left")
     sys.stdout.write("\n")
-    if outcome.problems:
-        raise ControlError("local.fault", "; ".join(str(problem) for problem in outcome.problems))
+    if problems := (*names.problems, *outcome.problems):
+        raise ControlError("local.fault", "; ".join(map(str, problems)))
 
 
 def _is_answered(path: Path) -> bool:

@@ -27,17 +27,22 @@ from ..ike.options import SessionConfig
 from ..ike.session import Session
 from ..ike.trace import TraceEvent
 from ..net.power import watch_sleep
-from ..net.resolve import Resolver
+from ..net.resolve import Resolver, Sources
 from ..net.udp import open_path
 from ..net.watch import Report, Watcher
 from ..system.reconcile import System
+from ..system.resolver.detect import Places as ResolverPlaces
+from ..system.resolver.file import KEPT
+from ..system.resolver.resolver import Resolver as NameService
 from ..system.userspace import PumpPool, UserspaceDataPath
 from ..tunnel.events import Slept
 from ..tunnel.model import OWN_LINKS, NetworkChange, Stance
 from .applier import Applier
 from .clock import Epoch, boottime, wall
 from .handlers import DaemonHandlers
+from .inbox import NamesChanged
 from .intent import Intent, Intents
+from .names import Names
 from .notify import notify
 from .order import Order, system_order, user_order
 from .ports import World
@@ -79,10 +84,13 @@ class Daemon:
         self._system = System(places.state)
         self._pool = PumpPool()
         self._watcher = Watcher(self._network_reported)
-        self._applier = Applier(self._system, self._watcher.use, Stance(uid=os.getuid()))
+        where = ResolverPlaces()
+        self._name_service = NameService(places.state, where, changed=self._names_changed)
+        self._names = Names(self._name_service)
+        self._applier = Applier(self._system, self._watcher.use, self._names, Stance(uid=os.getuid()))
         self._intents = Intents(places.state)
         self._store = Store(places.profiles / "nobody's", places.profiles)
-        self._resolver = Resolver()
+        self._resolver = Resolver(Sources(kept=where.etc / KEPT), ours=lambda: self._names.servers)
         self._tunnels: Tunnels | None = None
         self._server: ControlServer | None = None
 
@@ -112,6 +120,7 @@ class Daemon:
             group.create_task(self._applier.run(), name="applier"),
             group.create_task(self._watcher.run(), name="watcher"),
             group.create_task(watch_sleep(self._slept), name="power"),
+            group.create_task(self._watch_names(), name="names"),
             group.create_task(server.serve(listener), name="control"),
         ]
         notify("READY=1")
@@ -121,6 +130,7 @@ class Daemon:
         log.info("ends; what is wanted stays wanted, and guarded")
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_WITHIN):
+                await self._names.close()
                 await tunnels.stop()
         for task in tasks:
             task.cancel()
@@ -193,8 +203,20 @@ class Daemon:
             self._tunnels.network_changed(report)
 
     def _slept(self, seconds: float) -> None:
+        self._names.repair()
         if self._tunnels is not None:
             self._tunnels.tell_all(Slept(seconds))
+
+    def _names_changed(self) -> None:
+        if self._tunnels is not None:
+            self._tunnels.tell_all(NamesChanged())
+
+    async def _watch_names(self) -> None:
+        """Without it names are still resolved, until somebody else changes how."""
+        try:
+            await self._name_service.watch()
+        except Exception:
+            log.exception("name resolution is not watched any more")
 
 
 def _rehearse() -> None:

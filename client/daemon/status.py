@@ -22,6 +22,7 @@ from ..tunnel.states import (
     Up,
     Waiting,
 )
+from .names import Naming
 
 DATA_PATH_REASON = "the only data path of this version"
 
@@ -79,6 +80,7 @@ class Facts:
     link: str
     seen: Seen | None = None
     system: SystemConfig = field(default_factory=SystemConfig)
+    naming: Naming = field(default_factory=Naming)
     traffic: Counters | None = None
     passage: Passage | None = None
     since: float = 0.0
@@ -116,8 +118,11 @@ def _with_system(status: TunnelStatus, facts: Facts) -> TunnelStatus:
     return status.replace(
         addresses=tuple(str(entry) for entry in up.assigned.addresses),
         routes=routes,
-        dns=tuple(str(server) for server in up.assigned.dns),
-        domains=up.assigned.domains,
+        dns=tuple(str(server) for server in facts.naming.servers),
+        domains=facts.naming.domains,
+        resolver=facts.naming.by,
+        resolver_reason=facts.naming.reason,
+        remarks=facts.naming.remarks,
     )
 
 

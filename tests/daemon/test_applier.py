@@ -9,19 +9,20 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 from client.daemon.applier import Applier, Share
+from client.daemon.names import Names
 from client.ike.events import Kind
 from client.system.reconcile import Problem
 from client.tunnel.events import Applied, ApplyFailed
 from client.tunnel.model import SystemConfig, Underlay
 from tests.daemon.virtual_loop import run
-from tests.daemon.world import CONFIG, LTE, WIFI, FakeSystem, network
+from tests.daemon.world import CONFIG, LTE, WIFI, FakeResolver, FakeSystem, network
 
 SPLIT = replace(CONFIG, name="lab", full=False, include=(ip_network("198.51.100.0/24"),))
 
 
 @asynccontextmanager
 async def running(system: FakeSystem) -> AsyncIterator[Applier]:
-    applier = Applier(system, lambda addresses: None)
+    applier = Applier(system, lambda addresses: None, Names(FakeResolver()))
     task = asyncio.create_task(applier.run())
     yield applier
     task.cancel()
@@ -117,7 +118,9 @@ def test_a_new_network_is_merged_only_where_something_is_wanted() -> None:
 def test_the_addresses_in_use_are_told_to_the_watcher() -> None:
     async def body() -> None:
         told: list[object] = []
-        applier = Applier(FakeSystem(), lambda addresses: told.append(frozenset(addresses)))
+        applier = Applier(
+            FakeSystem(), lambda addresses: told.append(frozenset(addresses)), Names(FakeResolver())
+        )
         task = asyncio.create_task(applier.run())
         local = ip_address(WIFI)
         underlay = Underlay("wifi0", local, ip_address("192.0.2.1"))

@@ -15,6 +15,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 from client.control.messages import TunnelStatus
 from client.daemon.applier import Applier
 from client.daemon.driver import Driver, Wish
+from client.daemon.names import Names
 from client.daemon.ports import Receive, World
 from client.daemon.status import Wished
 from client.ike.events import Address, AnswerNeeded, Channel, ChildSa, Endpoint, Failure, Path, Transmit
@@ -23,6 +24,9 @@ from client.ike.session import Session
 from client.lab.responder import GatewayConfig, Responder
 from client.system.datapath import Activity, Counters, DataPathEvent, DataPathFailed
 from client.system.reconcile import Outcome, Problem
+from client.system.resolver.choice import Choice, Kind, Way
+from client.system.resolver.model import DnsConfig
+from client.system.resolver.outcome import Outcome as ResolverOutcome
 from client.system.userspace import IkeDatagram
 from client.tunnel.model import (
     Link,
@@ -239,12 +243,39 @@ class FakeSystem:
 
 
 @dataclass
+class FakeResolver:
+    """Remembers what name resolution should be; `events` has it in one list with what else was done."""
+
+    events: list[object] = field(default_factory=list)
+    choice: Choice | None = None
+    problems: tuple[str, ...] = ()
+    refusal: str = ""
+    delay: float = 0.001
+    repairs: int = 0
+
+    async def apply(self, configs: Sequence[DnsConfig]) -> ResolverOutcome:
+        await asyncio.sleep(self.delay)
+        self.events.append(tuple(map(str, configs)))
+        self.problems = (self.refusal,) if self.refusal else ()
+        self.choice = Choice(Kind.FILE, Way.NOBODY if self.refusal else Way.DIRECT, "as a test has it")
+        return ResolverOutcome(self.choice, self.problems)
+
+    async def repair(self) -> ResolverOutcome:
+        self.repairs += 1
+        return ResolverOutcome(self.choice, self.problems)
+
+    async def restore(self) -> ResolverOutcome:
+        return await self.apply(())
+
+
+@dataclass
 class Machine:
     """One laptop: its network, its daemon's parts, and what they did."""
 
     internet: Internet
     network: NetworkState = field(default_factory=lambda: network(WIFI, LTE))
     system: FakeSystem = field(default_factory=FakeSystem)
+    resolver: FakeResolver = field(default_factory=FakeResolver)
     data_paths: list[FakeDataPath] = field(default_factory=list)
     statuses: list[TunnelStatus] = field(default_factory=list)
     asked: list[Failure] = field(default_factory=list)
@@ -254,7 +285,7 @@ class Machine:
     sessions: int = 0
 
     def __post_init__(self) -> None:
-        self.applier = Applier(self.system, self._use)
+        self.applier = Applier(self.system, self._use, Names(self.resolver))
         self.world = World(
             clock=now,
             wall=lambda: WALL,

@@ -72,9 +72,10 @@ class Direct:
         """Leave nothing of ours, whoever made it, with or without a note."""
         record = self._note.load(Place.here())
         outcome = await self._take_back(record, frozenset(Kind))
-        if not (outcome.problems or outcome.refused):
-            self._note.forget()
-        return outcome
+        if outcome.problems or outcome.refused:
+            return outcome
+        self._note.forget()
+        return replace(outcome, steps=(f"name resolution by {record.kind}",) if record.kind else ())
 
     async def holds(self, configs: Sequence[DnsConfig]) -> bool:
         """Whether it is so, as far as can be seen; nothing is changed."""

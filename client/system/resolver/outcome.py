@@ -11,12 +11,14 @@ from .choice import Choice, Kind
 class Outcome:
     """The back-end that was used, if any was needed, and a sentence for each thing that could not be done.
 
-    `refused` are back-ends in which something of ours is left that only root may take back.
+    `refused` are back-ends in which something of ours is left that only root may take back; `steps` says what was
+    taken back.
     """
 
     choice: Choice | None = None
     problems: tuple[str, ...] = ()
     refused: frozenset[Kind] = frozenset()
+    steps: tuple[str, ...] = ()
 
 
 class Unable(Exception):

@@ -62,7 +62,10 @@ class Resolver:
         places: Places | None = None,
         asked_for: Kind | None = None,
         open_bus: Callable[[str | None], Bus] = Bus,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
+        """`changed` is told when another back-end is in use, or something else cannot be done than before."""
+        self._changed = changed
         self._places = places if places is not None else Places()
         self._direct = Direct(state_dir, self._places, asked_for, open_bus)
         self._open_bus = open_bus
@@ -108,7 +111,10 @@ class Resolver:
         for problem in outcome.problems:
             if problem not in self.problems:
                 _log.warning("%s", problem)
+        before = (self.choice, self.problems)
         self.choice, self.problems = outcome.choice, outcome.problems
+        if before != (self.choice, self.problems):
+            self._changed()
         return outcome
 
     async def _applied(self, configs: tuple[DnsConfig, ...]) -> Outcome:
