@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from . import references
 from .errors import ProfileError
-from .model import Dns, LocalRound, Profile
+from .model import LocalRound, Profile
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -128,13 +128,6 @@ UNAVAILABLE: tuple[tuple[str, str, Callable[[Profile], object]], ...] = (
     ("data_path", "the kernel's data path", lambda profile: profile.data_path == "xfrm"),
 )
 """Keys of schema 1 that this version refuses: (key, what it asks for, whether a profile asks for it)."""
-
-
-def remarks(profile: Profile) -> tuple[str, ...]:
-    """What a person should know of a profile that can be used."""
-    if profile.dns != Dns():
-        return ("dns: without effect in this version, names are resolved as before",)
-    return ()
 
 
 _RULES: tuple[Callable[[Profile], None], ...] = (

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from client.control.messages import ControlError, Up
-from profiles.check import remarks
 from profiles.errors import ProfileError, ProfileNotFound
 from profiles.model import Profile
 from profiles.prompts import prompt_for
@@ -19,11 +18,10 @@ from .unlocking import unlock
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request, the secrets in it that may be kept later, and what a person should know."""
+    """A request, and the secrets in it that may be kept later."""
 
     request: Up
     secrets: Secrets
-    remarks: tuple[str, ...] = ()
 
 
 def choose(store: Store, name: str | None) -> ProfileFile:
@@ -65,7 +63,7 @@ def _of_system(file: ProfileFile, prompter: Prompter, *, ask: bool) -> Prepared:
         secrets = collect(wanted, file.path.parent, prompter, owner=_prompts(profile), ask=ask)
     except ProfileError as error:
         raise as_control_error(error) from None
-    return Prepared(Up(name=file.path.stem, secrets=secrets.values), secrets, remarks(profile))
+    return Prepared(Up(name=file.path.stem, secrets=secrets.values), secrets)
 
 
 def _with_contents(
@@ -76,7 +74,7 @@ def _with_contents(
     files, passphrases = unlock(profile, read, directory, prompter, ask=ask)
     secrets = collect(secrets_of(profile, files), directory, prompter, owner=_prompts(profile), ask=ask)
     request = Up(profile=text, files=files, secrets=secrets.values)
-    return Prepared(request, secrets.joined(passphrases), remarks(profile))
+    return Prepared(request, secrets.joined(passphrases))
 
 
 def _prompts(profile: Profile) -> Callable[[Reference], str]:

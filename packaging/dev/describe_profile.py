@@ -44,7 +44,7 @@ Certificates and keys are `file:` or `credential:` references to PEM (a CA also 
 TAIL = """\
 ## Not in this version
 
-`[dns]` and revocation are read and without effect. These are refused:
+Revocation is read and without effect. These are refused:
 
 | key | that asks for |
 |---|---|"""

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from profiles.check import remarks
 from profiles.errors import ProfileError, ProfileNotFound
 from profiles.model import Name
 from profiles.store import ProfileFile, Store, load_text, user_directory
@@ -133,12 +132,6 @@ def test_a_mistake_is_named_by_its_key_with_the_way_out(text: str, path: str, wo
     error = refusal(text)
     assert error.path == path
     assert words in f"{error.reason} {error.hint}"
-
-
-def test_what_has_no_effect_is_remarked() -> None:
-    assert remarks(load_text(SMALL)) == ()
-    (remark,) = remarks(load_text(with_lines("[dns]", 'search = ["corp.example.com"]')))
-    assert "without effect" in remark
 
 
 def test_a_secret_in_the_place_of_a_reference_is_not_quoted() -> None:

@@ -56,8 +56,6 @@ def _connect(
     ask: bool = options.ask
     for tries_left in reversed(range(MOST_TRIES)):
         prepared = prepare(file, prompter, ask=ask)
-        for remark in () if ask else prepared.remarks:
-            output.note(f"note: {remark}")
         try:
             return prepared, Attempt(client, prompter, options.timeout).run(prepared, wait=options.wait)
         except ControlError as error:
@@ -79,6 +77,8 @@ def _tell(status: TunnelStatus, options: argparse.Namespace) -> None:
         output.say(output.envelope("up", status))
     elif options.wait:
         output.say(render.connected(status))
+        for remark in status.remarks:
+            output.note(f"note: {render.printable(remark)}")
     else:
         output.say(f"{status.name}: wanted; 'roam status {status.name}' shows how it goes")
 
