@@ -106,6 +106,14 @@ Login = PskLogin | CertLogin | EapLogin
 
 
 @dataclass(frozen=True, slots=True)
+class Round:
+    """A further round in which we prove who we are (RFC 4739)."""
+
+    identity: Identity
+    login: Login
+
+
+@dataclass(frozen=True, slots=True)
 class PskProof:
     """The gateway proves itself with the pre-shared key."""
 
@@ -119,7 +127,15 @@ class CertProof:
     trust: Trust
 
 
-Proof = PskProof | CertProof
+@dataclass(frozen=True, slots=True)
+class EapProof:
+    """The gateway proves itself inside EAP alone (RFC 5998); a certificate that it shows all the same must suit
+    `trust`, where there is any."""
+
+    trust: Trust | None = None
+
+
+Proof = PskProof | CertProof | EapProof
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +181,7 @@ class SessionConfig:
     remote_selectors: tuple[Selector, ...] = ()
     mobike: bool = True
     force_encapsulation: bool = False
+    further: tuple[Round, ...] = ()  # rounds after the one by `login`
     initial_contact: bool = True
     fragment_size: int = 1232  # of an IKE message in octets: fits an IPv6 packet of 1280
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
@@ -173,4 +190,5 @@ class SessionConfig:
     @property
     def lacks_code(self) -> bool:
         """Whether the user must be asked for a code before a login makes sense."""
-        return isinstance(self.login, EapLogin) and self.login.lacks_code
+        logins = (self.login, *(entry.login for entry in self.further))
+        return any(isinstance(login, EapLogin) and login.lacks_code for login in logins)

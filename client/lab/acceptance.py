@@ -71,6 +71,7 @@ class Acceptance:
         self._sa = opened.sa
         self._first: Message | None = None
         self._id_body = b""
+        self._rounds = [config.clients, *config.further]
         self._eap: EapServer | None = None
         self._identity_payload = IdResponder(*config.identity.payload_fields())
         self._client = ""
@@ -107,6 +108,8 @@ class Acceptance:
         try:
             if self._first is None:
                 return self._begin(message, path, now, wall)
+            if message.first(IdInitiator) is not None:
+                return self._begin_round(message, path, now, wall)
             if self._eap is None or message.first(Eap) is None:
                 return self._finish_eap(message, path, now)
             return self._continue_eap(message)
@@ -122,24 +125,37 @@ class Acceptance:
         return encode_protected(response, self._sa.sealer, fragment_size=size)
 
     def _begin(self, message: Message, path: Path, now: float, wall: datetime) -> tuple[Payload, ...]:
+        self._first = message
+        return (*self._proof(message), *self._begin_round(message, path, now, wall))
+
+    def _begin_round(self, message: Message, path: Path, now: float, wall: datetime) -> tuple[Payload, ...]:
+        """A round of authentication: the first one, or one more (RFC 4739)."""
         identity = message.first(IdInitiator)
-        if identity is None:
-            raise InvalidSyntax("IKE_AUTH without IDi")
-        self._first, self._id_body = message, identity.body
+        if identity is None or not self._rounds:
+            raise InvalidSyntax("no round begins so")
+        self._id_body, self._eap = identity.body, None
         self._client = str(Identity.of(identity))
-        if self._config.clients == "eap":
+        kind = self._rounds.pop(0)
+        if kind == "eap":
             if message.first(Authentication) is not None:
                 raise AuthenticationFailed("this gateway asks by EAP")
             self._eap = EapServer(self._config.accounts, self._rng, self._config.eap_methods)
-            return (*self._proof(), Eap(self._eap.start()))
-        self._verify_client(message, Identity.of(identity), wall)
-        return (*self._proof(), *self._establish(message, path, now))
+            return (Eap(self._eap.start()),)
+        self._verify_client(kind, message, Identity.of(identity), wall)
+        return self._end_round(message, path, now)
 
-    def _verify_client(self, message: Message, claimed: Identity, wall: datetime) -> None:
+    def _end_round(self, message: Message, path: Path, now: float) -> tuple[Payload, ...]:
+        if self._first is None or (message.notify(NotifyType.ANOTHER_AUTH_FOLLOWS) is None) is bool(
+            self._rounds
+        ):
+            raise AuthenticationFailed("another number of rounds is due")
+        return () if self._rounds else self._establish(self._first, path, now)
+
+    def _verify_client(self, kind: str, message: Message, claimed: Identity, wall: datetime) -> None:
         auth = message.first(Authentication)
         if auth is None:
             raise AuthenticationFailed("no AUTH, and EAP is not asked for here")
-        if self._config.clients == "psk":
+        if kind == "psk":
             check_shared_key(auth, self._sa.suite.prf, self._config.psk, self._octets_i())
             return
         chain = [c.data for c in message.all(Certificate) if c.encoding == CertEncoding.X509_SIGNATURE]
@@ -154,7 +170,11 @@ class Acceptance:
         o, body = self.opened, self._identity_payload.body
         return signed_octets(o.response, o.nonce_i, self._sa.suite.prf, self._sa.keys.pr, body)
 
-    def _proof(self) -> tuple[Payload, ...]:
+    def _proof(self, request: Message) -> tuple[Payload, ...]:
+        if self._config.proof == "eap":  # by EAP alone (RFC 5998), if the client is willing
+            if request.notify(NotifyType.EAP_ONLY_AUTHENTICATION) is None:
+                raise AuthenticationFailed("the client wants another proof")
+            return (self._identity_payload,)
         if self._config.proof == "psk" or self._config.signer is None:
             mac = shared_key_auth(self._sa.suite.prf, self._config.psk, self._octets_r())
             return (self._identity_payload, Authentication(AuthMethod.SHARED_KEY_MIC, mac))
@@ -179,10 +199,7 @@ class Acceptance:
         check_shared_key(auth, self._sa.suite.prf, self._eap.msk or keys.pi, self._octets_i())
         self._client = self._eap.identity or self._client
         mac = shared_key_auth(self._sa.suite.prf, self._eap.msk or keys.pr, self._octets_r())
-        return (
-            Authentication(AuthMethod.SHARED_KEY_MIC, mac),
-            *self._establish(self._first, path, now),
-        )
+        return (Authentication(AuthMethod.SHARED_KEY_MIC, mac), *self._end_round(message, path, now))
 
     def _establish(self, request: Message, path: Path, now: float) -> tuple[Payload, ...]:
         self.finished = True

@@ -39,6 +39,9 @@ REQUESTS_KEPT = 256  # answered IKE_SA_INIT requests remembered for their repeti
 HALF_OPEN_KEPT = 256  # clients before the end of IKE_AUTH, and refused ones that may ask again for the answer
 
 
+Means = Literal["psk", "cert", "eap"]
+
+
 @dataclass(frozen=True, slots=True)
 class Personality:
     """What this gateway does differently from a plain one."""
@@ -55,8 +58,8 @@ class Personality:
 class GatewayConfig:
     """Everything the embedded gateway needs to know.
 
-    `clients` says how clients prove themselves; `proof` how the gateway does: with the pre-shared key, or with
-    its certificate chain (DER) and signer.
+    `clients` says how clients prove themselves, `further` how they do in rounds after that; `proof` how the
+    gateway does: with the pre-shared key, with its certificate chain (DER) and signer, or by EAP alone.
     """
 
     identity: Identity
@@ -64,8 +67,9 @@ class GatewayConfig:
     esp_offer: Offer
     selectors: tuple[Selector, ...]  # what clients may reach
     pools: tuple[Network, ...]
-    clients: Literal["psk", "cert", "eap"] = "psk"
-    proof: Literal["psk", "cert"] = "psk"
+    clients: Means = "psk"
+    further: tuple[Means, ...] = ()
+    proof: Means = "psk"
     psk: Secret = field(default_factory=lambda: Secret(b""))
     chain: tuple[bytes, ...] = ()
     signer: Signer | None = None
@@ -253,10 +257,12 @@ class Responder:
             if self.config.personality.fragmentation
             else ()
         )
+        rounds = (Notify(NotifyType.MULTIPLE_AUTH_SUPPORTED),) if self.config.further else ()
         hashes = b"".join(number.to_bytes(2) for number in OUR_HASHES)
         return (
             *detection_notifies(request.spi_i, spi_r, local, remote, disguise=disguise),
             *fragmentation,
+            *rounds,
             Notify(NotifyType.SIGNATURE_HASH_ALGORITHMS, hashes),
         )
 

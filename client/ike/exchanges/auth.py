@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..authentication import shared_key_auth
 from ..configuration import build_request
 from ..core import Core
 from ..errors import AuthenticationFailed
 from ..events import Kind
 from ..message import Message
-from ..options import CertLogin, EapLogin, PskLogin, PskProof
+from ..options import EapProof, PskProof
 from ..payloads import (
-    Authentication,
-    Certificate,
     CertificateRequest,
     Configuration,
-    Eap,
     IdInitiator,
     IdResponder,
     Notify,
@@ -26,11 +22,11 @@ from ..payloads import (
     TsResponder,
 )
 from ..refusal import Refusal
-from ..registry import AuthMethod, CertEncoding, ExchangeType, NotifyType
+from ..registry import CertEncoding, ExchangeType, NotifyType
 from ..sa import IkeSa
 from ..sa_payload import Proposal
-from .eap_auth import EapRound
-from .login import Login, complete, refuse_errors, verify_proof
+from .eap_auth import take_answer
+from .login import Login, own_auth, own_certificates, refuse_errors, verify_proof
 from .sa_init import Handshake
 
 
@@ -42,51 +38,55 @@ class FirstAuth:
     def __init__(self, core: Core, handshakes: list[Handshake]) -> None:
         identity = IdInitiator(*core.config.local_id.payload_fields())
         self.identity = identity
-        self.handshakes = handshakes  # grows while responses come that differ and lead to the same keys
         self.login = Login(
-            handshakes[0],
+            handshakes,  # grows while responses come that differ and lead to the same keys
             core.new_esp_spi(),
             identity.body,
             core.config.local_selectors,
             core.config.remote_selectors,
+            core.config.login,
+            core.config.further,
         )
 
     def build(self, core: Core, sa: IkeSa, now: float) -> tuple[Payload, ...]:
         """# --> IKE_AUTH { IDi, [CERT+,] [N+,] [CERTREQ,] [IDr,] [AUTH,] [CP,] SA, TSi, TSr, [N(MOBIKE)] }."""
         config = core.config
+        if config.further and not self.login.handshake.several_rounds:
+            raise Refusal(Kind.AUTH_METHOD, "the gateway does not know several rounds of authentication")
         contact = (Notify(NotifyType.INITIAL_CONTACT),) if config.initial_contact else ()
         mobike = (Notify(NotifyType.MOBIKE_SUPPORTED),) if config.mobike else ()
         expected = config.remote_id if config.send_idr else None
         return (
             self.identity,
-            *self._certificates(core),
+            *own_certificates(self.login),
             *contact,
             *self._certificate_request(core),
             *((IdResponder(*expected.payload_fields()),) if expected else ()),
-            *self._auth(core, sa),
+            *own_auth(self.login, sa),
             *self._configuration(core),
             SecurityAssociation(self._proposals(core)),
             TsInitiator(self.login.local_selectors),
             TsResponder(self.login.remote_selectors),
             *mobike,
+            *self._willing(core),
         )
+
+    def _willing(self, core: Core) -> tuple[Notify, ...]:
+        """What the gateway may do because we can: rounds (RFC 4739), and EAP without a proof before (RFC 5998)."""
+        rounds = (NotifyType.MULTIPLE_AUTH_SUPPORTED,) if core.config.further else ()
+        eap_only = (NotifyType.EAP_ONLY_AUTHENTICATION,) if isinstance(core.config.proof, EapProof) else ()
+        return tuple(Notify(kind) for kind in (*rounds, *eap_only))
 
     def process(self, core: Core, sa: IkeSa, response: Message, now: float) -> None:
         """# <-- IKE_AUTH { IDr, [CERT+,] AUTH, … SA, TSi, TSr } or { IDr, CERT, AUTH, EAP }."""
         refuse_errors(response)
         self._prove(core, sa, response)
-        if not isinstance(core.config.login, EapLogin):
-            complete(core, sa, self.login, response, now)
-            return
-        request = response.first(Eap)
-        if request is None:
-            raise Refusal(Kind.AUTH_METHOD, "the gateway does not ask for a login by EAP")
-        EapRound(core, self.login).take(core, sa, request, now)
+        take_answer(core, sa, self.login, response, now)
 
     def _prove(self, core: Core, sa: IkeSa, response: Message) -> None:
         """AUTH says which of the responses to IKE_SA_INIT the gateway really sent."""
         failures = []
-        for handshake in tuple(self.handshakes):
+        for handshake in tuple(self.login.handshakes):
             self.login.handshake = handshake
             try:
                 verify_proof(core, sa, self.login, response)
@@ -96,26 +96,12 @@ class FirstAuth:
                 return
         raise failures[0]
 
-    def _certificates(self, core: Core) -> tuple[Certificate, ...]:
-        login = core.config.login
-        chain = login.chain if isinstance(login, CertLogin) else ()
-        return tuple(Certificate(CertEncoding.X509_SIGNATURE, der) for der in chain)
-
     def _certificate_request(self, core: Core) -> tuple[CertificateRequest, ...]:
         proof = core.config.proof
-        if isinstance(proof, PskProof):
+        trust = None if isinstance(proof, PskProof) else proof.trust
+        if trust is None:
             return ()
-        return (CertificateRequest(CertEncoding.X509_SIGNATURE, proof.trust.authority_hashes()),)
-
-    def _auth(self, core: Core, sa: IkeSa) -> tuple[Authentication, ...]:
-        match core.config.login:
-            case PskLogin(secret):
-                mac = shared_key_auth(sa.suite.prf, secret, self.login.octets(sa))
-                return (Authentication(AuthMethod.SHARED_KEY_MIC, mac),)
-            case CertLogin(_, signer):
-                return (signer.sign(self.login.octets(sa), self.login.handshake.peer_hashes),)
-            case EapLogin():
-                return ()  # its absence asks for EAP (A2)
+        return (CertificateRequest(CertEncoding.X509_SIGNATURE, trust.authority_hashes()),)
 
     def _configuration(self, core: Core) -> tuple[Configuration, ...]:
         config = core.config

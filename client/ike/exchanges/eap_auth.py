@@ -1,6 +1,6 @@
-"""The EAP rounds of IKE_AUTH and the AUTH that binds them (RFC 7296 section 2.16).
+"""What follows the first answer in IKE_AUTH: EAP, the AUTH that binds it (RFC 7296 section 2.16), further rounds.
 
-By the time that this module runs, the gateway has been authenticated.
+By the time that this module runs, the gateway has been authenticated, unless it is to prove itself by EAP alone.
 """
 
 from __future__ import annotations
@@ -18,12 +18,21 @@ from ..errors import AuthenticationFailed
 from ..events import Kind
 from ..keys import Secret
 from ..message import Message
-from ..options import CertProof, EapLogin, Proof
-from ..payloads import Authentication, Eap, Payload
+from ..options import CertProof, EapLogin, EapProof, Proof, PskProof
+from ..payloads import Authentication, Eap, IdInitiator, Payload
 from ..refusal import Refusal
 from ..registry import AuthMethod, ExchangeType
 from ..sa import IkeSa
-from .login import Login, complete, refuse_errors
+from .login import (
+    Login,
+    another_follows,
+    complete,
+    own_auth,
+    own_certificates,
+    refuse_errors,
+    settle,
+)
+from .sa_init import Handshake
 
 MAX_ROUNDS = 50  # a dialogue that goes on longer leads nowhere
 
@@ -34,10 +43,10 @@ class EapRound:
     TYPE: ClassVar[ExchangeType] = ExchangeType.IKE_AUTH
 
     def __init__(self, core: Core, login: Login) -> None:
-        if not isinstance(core.config.login, EapLogin):
+        if not isinstance(login.by, EapLogin):
             raise AssertionError("EAP without an EAP login")
         self.login = login
-        self.peer = EapPeer(_fitting(core.config.login, core.config.proof), core.rng, core.wall)
+        self.peer = EapPeer(_fitting(login.by, core.config.proof), core.rng, core.wall)
         self.response = b""
         self.rounds = 0
 
@@ -85,10 +94,18 @@ class EapRound:
 
 
 def _fitting(login: EapLogin, proof: Proof) -> EapLogin:
-    """The login without methods that hand the password to whom only a shared key has proven."""
-    if isinstance(proof, CertProof):
-        return login
-    methods = tuple(method for method in login.methods if METHODS[method].keyed)
+    """The login without methods that the gateway's own proof is too weak for.
+
+    Behind a shared key, which its other owners know too, no password goes out in a form that needs no breaking;
+    without any proof only a method will do that proves the server itself (RFC 5998 section 4).
+    """
+    match proof:
+        case CertProof():
+            return login
+        case PskProof():
+            methods = tuple(method for method in login.methods if METHODS[method].keyed)
+        case EapProof():
+            methods = tuple(method for method in login.methods if METHODS[method].mutual)
     if not methods:
         raise Refusal(Kind.AUTH_METHOD, "this EAP method needs a gateway that shows a certificate")
     return replace(login, methods=methods)
@@ -104,22 +121,71 @@ class FinalAuth:
         self.shared_key = shared_key
 
     def build(self, core: Core, sa: IkeSa, now: float) -> tuple[Payload, ...]:
-        """# --> IKE_AUTH { AUTH }."""
+        """# --> IKE_AUTH { AUTH, [N(ANOTHER_AUTH_FOLLOWS)] }."""
+        if self.shared_key is None and core.opening is not None:
+            raise Refusal(Kind.TRUST_NO_PROOF, "the gateway has proven itself neither before EAP nor by it")
         mac = shared_key_auth(sa.suite.prf, self.shared_key or sa.keys.pi, self.login.octets(sa))
-        return (Authentication(AuthMethod.SHARED_KEY_MIC, mac),)
+        return (Authentication(AuthMethod.SHARED_KEY_MIC, mac), *another_follows(self.login))
 
     def process(self, core: Core, sa: IkeSa, response: Message, now: float) -> None:
-        """# <-- IKE_AUTH { AUTH, [CP,] SA, TSi, TSr }."""
+        """# <-- IKE_AUTH { AUTH, [CP,] SA, TSi, TSr }, the last three only after the last round."""
         refuse_errors(response)
         auth = response.first(Authentication)
         if auth is None:
             raise Refusal(Kind.TRUST_NO_PROOF, "the gateway's last answer lacks AUTH")
+        if not any(self._fits(sa, auth, handshake) for handshake in tuple(self.login.handshakes)):
+            raise Refusal(Kind.TRUST_NO_PROOF, "the gateway's AUTH is not bound to the EAP dialogue")
+        if core.opening is not None:  # this is the proof that it owed us (RFC 5998)
+            settle(core, self.login)
+        go_on(core, sa, self.login, response, now)
+
+    def _fits(self, sa: IkeSa, auth: Authentication, handshake: Handshake) -> bool:
+        """Whether the gateway sent the response of this handshake: AUTH covers it."""
+        self.login.handshake = handshake
         try:
             check_shared_key(
                 auth, sa.suite.prf, self.shared_key or sa.keys.pr, self.login.responder_octets(sa)
             )
         except AuthenticationFailed:
-            raise Refusal(
-                Kind.TRUST_NO_PROOF, "the gateway's AUTH is not bound to the EAP dialogue"
-            ) from None
-        complete(core, sa, self.login, response, now)
+            return False
+        return True
+
+
+class NextRound:
+    """A further round (RFC 4739): our identity again, or another one, and what proves it."""
+
+    TYPE: ClassVar[ExchangeType] = ExchangeType.IKE_AUTH
+
+    def __init__(self, login: Login) -> None:
+        first, login.further = login.further[0], login.further[1:]
+        self.identity = IdInitiator(*first.identity.payload_fields())
+        login.by, login.id_body = first.login, self.identity.body
+        self.login = login
+
+    def build(self, core: Core, sa: IkeSa, now: float) -> tuple[Payload, ...]:
+        """# --> IKE_AUTH { IDi, [CERT+,] [AUTH,] [N(ANOTHER_AUTH_FOLLOWS)] }."""
+        return (self.identity, *own_certificates(self.login), *own_auth(self.login, sa))
+
+    def process(self, core: Core, sa: IkeSa, response: Message, now: float) -> None:
+        """# <-- IKE_AUTH { EAP } or { [CP,] SA, TSi, TSr }."""
+        refuse_errors(response)
+        take_answer(core, sa, self.login, response, now)
+
+
+def take_answer(core: Core, sa: IkeSa, login: Login, response: Message, now: float) -> None:
+    """Begin EAP where this round is by EAP; otherwise the round is over."""
+    if not isinstance(login.by, EapLogin):
+        go_on(core, sa, login, response, now)
+        return
+    request = response.first(Eap)
+    if request is None:
+        raise Refusal(Kind.AUTH_METHOD, "the gateway does not ask for a login by EAP")
+    EapRound(core, login).take(core, sa, request, now)
+
+
+def go_on(core: Core, sa: IkeSa, login: Login, response: Message, now: float) -> None:
+    """After one round the next one, after the last one the tunnel."""
+    if login.further:
+        core.begin(NextRound(login), sa, first=True)
+    else:
+        complete(core, sa, login, response, now)

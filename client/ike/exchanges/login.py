@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..authentication import check_shared_key, signed_octets, verify_signature
+from ..authentication import check_shared_key, shared_key_auth, signed_octets, verify_signature
 from ..children import accepted_selectors, build_child, install
 from ..configuration import parse_reply
 from ..core import Core
@@ -18,14 +18,15 @@ from ..identity import Identity
 from ..keys import Secret
 from ..message import Message
 from ..natd import NatVerdict
-from ..options import CertProof, PskProof
+from ..options import CertLogin, CertProof, EapLogin, EapProof, PskLogin, PskProof, Round
+from ..options import Login as Means
 from ..payloads import Authentication, Certificate, Configuration, IdResponder, Notify, SecurityAssociation
 from ..proposals import accept_esp
 from ..refusal import Refusal
-from ..registry import CertEncoding, NotifyType
+from ..registry import AuthMethod, CertEncoding, NotifyType
 from ..sa import IkeSa
 from ..states import SessionState
-from ..trust import verify_gateway
+from ..trust import Trust, verify_gateway
 from .delete import say_farewell
 from .mobike import peer_addresses
 from .sa_init import Handshake, notify_name
@@ -42,14 +43,25 @@ ERROR_KINDS: dict[int, Kind] = {
 
 @dataclass(slots=True)
 class Login:
-    """What the rounds of one IKE_AUTH have in common."""
+    """What the rounds of one IKE_AUTH have in common, and the one under way."""
 
-    handshake: Handshake
+    handshakes: list[Handshake]  # of responses that differ and lead to the same keys
     spi_in: int
-    id_body: bytes  # of our IDi: what our AUTH covers in every round (A8)
+    id_body: bytes  # of the round's IDi: what our AUTH covers, whatever name EAP uses (A8)
     local_selectors: tuple[Selector, ...]
     remote_selectors: tuple[Selector, ...]
+    by: Means  # how we prove ourselves in this round
+    further: tuple[Round, ...] = ()
     responder_id_body: bytes = field(default=b"")
+    handshake: Handshake = field(init=False)  # the one that the gateway has vouched for, else the first
+
+    def __post_init__(self) -> None:
+        self.handshake = self.handshakes[0]
+
+    @property
+    def responder_id(self) -> tuple[int, bytes]:
+        """Type and data of the gateway's IDr, once it is known."""
+        return self.responder_id_body[0], self.responder_id_body[4:]
 
     def octets(self, sa: IkeSa) -> bytes:
         """InitiatorSignedOctets (RFC 7296 section 2.15)."""
@@ -60,6 +72,30 @@ class Login:
         """ResponderSignedOctets, once the gateway's IDr is known."""
         shake = self.handshake
         return signed_octets(shake.response, shake.nonce_i, sa.suite.prf, sa.keys.pr, self.responder_id_body)
+
+
+def own_certificates(login: Login) -> tuple[Certificate, ...]:
+    """The round's CERT payloads, the one of our key first."""
+    chain = login.by.chain if isinstance(login.by, CertLogin) else ()
+    return tuple(Certificate(CertEncoding.X509_SIGNATURE, der) for der in chain)
+
+
+def own_auth(login: Login, sa: IkeSa) -> tuple[Authentication | Notify, ...]:
+    """The round's AUTH, and the word that another one comes; nothing asks for EAP (A2)."""
+    match login.by:
+        case PskLogin(secret):
+            mac = shared_key_auth(sa.suite.prf, secret, login.octets(sa))
+            auth = Authentication(AuthMethod.SHARED_KEY_MIC, mac)
+        case CertLogin(_, signer):
+            auth = signer.sign(login.octets(sa), login.handshake.peer_hashes)
+        case EapLogin():
+            return ()
+    return (auth, *another_follows(login))
+
+
+def another_follows(login: Login) -> tuple[Notify, ...]:
+    """What stands beside AUTH while rounds are left (RFC 4739 section 3.2)."""
+    return (Notify(NotifyType.ANOTHER_AUTH_FOLLOWS),) if login.further else ()
 
 
 def refuse_errors(response: Message) -> None:
@@ -78,23 +114,37 @@ def describe_error(error: Notify) -> str:
 
 
 def verify_proof(core: Core, sa: IkeSa, login: Login, response: Message) -> None:
-    """Make sure that the gateway is the one that we expect, or raise (A5, A7)."""
+    """Make sure that the gateway is the one that we expect, or raise (A5, A7).
+
+    Where it is to prove itself inside EAP, it may owe us the proof here: `settle` hears when it has come.
+    """
     identity, auth = response.first(IdResponder), response.first(Authentication)
-    if identity is None or auth is None:
+    proof = core.config.proof
+    if identity is None or (auth is None and not isinstance(proof, EapProof)):
         raise Refusal(Kind.TRUST_NO_PROOF, "the gateway did not prove who it is")
+    if response.notify(NotifyType.ANOTHER_AUTH_FOLLOWS) is not None:
+        raise Refusal(Kind.AUTH_METHOD, "the gateway wants to prove itself in several rounds")
     login.responder_id_body = identity.body
     received = Identity.of(identity)
-    match core.config.proof:
-        case PskProof(secret):
+    match proof:
+        case PskProof(secret) if auth is not None:
             _check_strict_identity(core, received)
             _check_psk(sa, login, auth, secret)
-        case CertProof(trust):
+        case CertProof(trust) | EapProof(Trust() as trust) if auth is not None:
             chain = [c.data for c in response.all(Certificate) if c.encoding == CertEncoding.X509_SIGNATURE]
             key = verify_gateway(trust, received, chain, core.wall)
             verify_signature(auth, key, login.responder_octets(sa), allow_sha1=trust.allow_sha1)
-    core.peer_identity = str(received)
+        case _:
+            _check_strict_identity(core, received)
+            return
+    settle(core, login)
+
+
+def settle(core: Core, login: Login) -> None:
+    """The gateway has proven who it is: whatever else answers IKE_SA_INIT is somebody else."""
+    core.peer_identity = str(Identity(*login.responder_id))
     core.channel = auth_channel(core.required_path, login.handshake.nat)
-    core.opening = None  # whatever else answers IKE_SA_INIT is somebody else
+    core.opening = None
 
 
 def auth_channel(path: Path, nat: NatVerdict) -> Channel:

@@ -41,6 +41,7 @@ class Handshake:
     peer_hashes: frozenset[int]
     authorities: tuple[bytes, ...]  # key hashes of the CAs that the gateway trusts
     nat: NatVerdict
+    several_rounds: bool = False  # the gateway knows RFC 4739
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +195,7 @@ class SaInit:
             parse_hashes(hashes.data) if hashes else frozenset(),
             tuple(name for request in message.all(CertificateRequest) for name in request.authorities),
             judge_nat(message.all(Notify), self.spi_i, message.spi_r, local, remote),
+            message.notify(NotifyType.MULTIPLE_AUTH_SUPPORTED) is not None,
         )
 
 
