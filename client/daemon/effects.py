@@ -9,8 +9,10 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from ipaddress import ip_address
 
 from ..ike.events import (
     AnswerNeeded,
@@ -126,7 +128,11 @@ class Effects:
                 pass  # it has closed itself meanwhile
 
     def _resolve(self, names: tuple[str, ...]) -> None:
+        """Addresses need nobody to be asked: the session starts in this very turn."""
         self._stop_lookup()
+        with suppress(ValueError):
+            self.events.append(Resolved(tuple(dict.fromkeys(map(ip_address, names)))))
+            return
         self._lookup = asyncio.create_task(self._look_up(names))
 
     async def _look_up(self, names: tuple[str, ...]) -> None:

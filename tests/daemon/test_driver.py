@@ -18,7 +18,7 @@ from client.system.reconcile import Problem
 from client.tunnel.events import Slept
 from client.tunnel.model import SystemConfig
 from tests.daemon.virtual_loop import now, run
-from tests.daemon.world import LTE, WIFI, Internet, Machine, driven, wish
+from tests.daemon.world import CONFIG, LTE, WIFI, Internet, Machine, driven, wish
 from tests.pair import client_config, eap_client, gateway_config, with_personality
 
 Scene = Callable[[Machine, Driver], Awaitable[None]]
@@ -362,6 +362,16 @@ def test_an_unknown_authority_blocks_at_once() -> None:
         assert machine.system.config == SystemConfig()
 
     play(scene, eap_gateway())
+
+
+def test_addresses_of_the_gateway_need_nobody_to_be_asked() -> None:
+    async def scene(machine: Machine, driver: Driver) -> None:
+        machine.names = {}
+        await driver.want(wish(config=replace(CONFIG, gateways=("192.0.2.1", "192.0.2.1"))))
+        assert driver.status.detail.startswith("waiting for an answer from 192.0.2.1")
+        await machine.until_state("up", 5)
+
+    play(scene)
 
 
 def test_a_name_that_does_not_exist_is_tried_again() -> None:
