@@ -22,14 +22,18 @@ from ..options import TlsIdentity
 from ..refusal import Refusal
 from ..trust import Trust, TrustError, verify_login_server
 
+OP_LEGACY_SERVER_CONNECT = 0x4
+"""Speak TLS 1.2 with servers that do not know RFC 5746 (strongSwan): we do not renegotiate, whatever they do."""
+
 CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:DHE+AES:!aNULL:@SECLEVEL=2"
 """TLS 1.2: forward secrecy, 112 bits at least.  TLS 1.3 has no others."""
 
-OPTIONS = SSL.OP_NO_TICKET | SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION
+OPTIONS = SSL.OP_NO_TICKET | SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | OP_LEGACY_SERVER_CONNECT
 DEPTH = 6  # authorities above the server's certificate
 TLS_1_3 = "TLSv1.3"
 _RECORD = 16384
 
+CLOSED = "close notify"  # OpenSSL has no words for it where it comes as a fatal alert, as from strongSwan
 _ALERT = re.compile(r"alert (.+)")
 
 
@@ -40,9 +44,9 @@ class TlsFailed(Exception):
     """
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason)
+        super().__init__(reason or CLOSED)
         found = _ALERT.search(reason)
-        self.alert = found[1] if found else None
+        self.alert = found[1] if found else None if reason else CLOSED
 
 
 class TlsEnd:

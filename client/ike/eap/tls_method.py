@@ -22,7 +22,7 @@ from ..options import EapLogin, TlsOptions
 from ..registry import EapType
 from .method import Ask, EapFailed, then
 from .packet import EapPacket, name_of
-from .tls import TlsClient, TlsEnd, TlsFailed
+from .tls import CLOSED, TlsClient, TlsEnd, TlsFailed
 from .tls_framing import ACKNOWLEDGEMENT, Framing, TlsPacket
 
 MSK_SIZE = 64
@@ -43,6 +43,8 @@ _REFUSALS = (
     "decrypt error",
 )
 """Alerts by which a server judges the certificate that we showed (RFC 8446 section 6.2)."""
+_ENDS = (CLOSED, "access denied")
+"""How a server ends TLS when it does not like what we said inside."""
 
 
 class TlsMethod:
@@ -132,7 +134,7 @@ class TlsMethod:
         if plaintext:
             self._tls.send(plaintext)
         elif self._tls.closed:
-            raise self._disorder("the end of TLS")
+            raise EapFailed(*self._judged(TlsFailed("")), last_words=ACKNOWLEDGEMENT)
         return self._framing.send(self._tls.take())
 
     def _material(self) -> Secret:
@@ -150,6 +152,8 @@ class TlsMethod:
             return Kind.PEER_PROTOCOL, f"TLS inside {name_of(self.TYPE)}: {failure}"
         if self.SHOWS_CERTIFICATE and failure.alert in _REFUSALS:
             return Kind.AUTH_REJECTED, f"the login server refuses our certificate: {failure.alert}"
+        if self._begun and failure.alert in _ENDS:
+            return Kind.AUTH_REJECTED, f"the login server refuses the login inside {name_of(self.TYPE)}"
         return Kind.CRYPTO_NO_PROPOSAL, f"the login server ends TLS: {failure.alert}"
 
 

@@ -263,6 +263,12 @@ def test_octets_of_no_meaning_end_tls() -> None:
         assert not here.proven
 
 
+def test_a_fatal_end_without_words_of_openssl_has_a_name() -> None:
+    assert TlsFailed("").alert == "close notify"
+    assert TlsFailed("no shared cipher").alert is None
+    assert TlsFailed("tlsv1 alert unknown ca").alert == "unknown ca"
+
+
 def test_the_end_of_tls_is_noticed() -> None:
     connection = accepting(server_context())
     here, there = client(), TlsEnd(connection)

@@ -17,6 +17,7 @@ from client.ike.events import Kind
 from client.ike.keys import OneTimeCode, Secret
 from client.ike.options import Inner
 from client.ike.registry import EapCode, EapType
+from client.lab.eap_methods import Outcome as Ending
 from tests.ike.eap.dialogue import SUCCESS, seeded
 from tests.ike.eap.tls_dialogue import (
     CODE,
@@ -234,6 +235,23 @@ def test_failure_of_eap_inside_is_a_refusal() -> None:
     with pytest.raises(EapFailed) as raised:
         scripted(login(EapType.TTLS, inner=(Inner.EAP_GTC,)), eap(EapPacket(EapCode.FAILURE, 1)))
     assert kind_of(raised.value) is Kind.AUTH_REJECTED
+
+
+@pytest.mark.parametrize("inner", [Inner.PAP, Inner.MSCHAPV2, Inner.EAP_GTC])
+def test_a_server_that_closes_tls_refuses_the_login(inner: Inner) -> None:
+    class Closing(Scripted):
+        def _reply(self, plaintext: bytes) -> bytes | Ending:
+            self._tls._connection.shutdown()
+            return b""
+
+    with pytest.raises(EapFailed, match="refuses the login inside EAP-TTLS") as raised:
+        drive(
+            EapPeer(login(EapType.TTLS, inner=(inner,)), seeded("peer"), WALL),
+            EapType.TTLS,
+            Closing(EapType.TTLS, ()),
+        )
+    assert kind_of(raised.value) is Kind.AUTH_REJECTED
+    assert raised.value.last_words is not None
 
 
 def test_success_outside_is_not_believed_before_the_proof() -> None:

@@ -27,7 +27,7 @@ from .vici import Section, Value, Vici, ViciError
 PLUGINS = (
     "random nonce openssl x509 revocation constraints pubkey pkcs1 pkcs8 pem curve25519 gcm aes sha1 sha2 md5 hmac "
     "kdf chapoly drbg kernel-libipsec kernel-netlink socket-default vici updown eap-identity eap-mschapv2 eap-tls "
-    "eap-md5 eap-gtc xauth-generic attr counters"
+    "eap-ttls eap-radius eap-md5 eap-gtc xauth-generic attr counters"
 )
 _START_PATIENCE = 15.0  # seconds
 _LOG = "charon.log"
@@ -72,9 +72,14 @@ class IkeSa:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The daemon's own settings, as in strongswan.conf: `options` are `name = value` lines of its main section."""
+    """The daemon's own settings, as in strongswan.conf: `options` are `name = value` lines of its main section.
+
+    `plugin_options` are those of plugins, by plugin; `tls` is about TLS inside EAP.
+    """
 
     options: Mapping[str, str] = field(default_factory=dict)
+    plugin_options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    tls: Mapping[str, str] = field(default_factory=dict)
     plugins: str = PLUGINS
     log_level: int = 1
 
@@ -245,6 +250,10 @@ class StrongSwan:
 
     def _settings_text(self) -> str:
         options = "\n".join(f"  {name} = {value}" for name, value in self.settings.options.items())
+        plugins = "\n".join(
+            f"    {name} {{\n{_lines(values)}\n    }}"
+            for name, values in self.settings.plugin_options.items()
+        )
         return f"""charon-systemd {{
   load = {self.settings.plugins}
 {options}
@@ -255,6 +264,7 @@ class StrongSwan:
     vici {{
       socket = unix:///run/peer/{_SOCKET}
     }}
+{plugins}
   }}
   filelog {{
     file {{
@@ -268,6 +278,9 @@ class StrongSwan:
 }}
 swanctl {{
   load = random openssl
+}}
+libtls {{
+{_lines(self.settings.tls)}
 }}
 """
 
@@ -289,6 +302,10 @@ swanctl {{
             self.namespace.stop(self._process)
             self._process = None
         (self.directory / _SOCKET).unlink(missing_ok=True)
+
+
+def _lines(values: Mapping[str, str]) -> str:
+    return "\n".join(f"      {name} = {value}" for name, value in values.items())
 
 
 def _named(**names: str | None) -> dict[str, Value]:
