@@ -185,13 +185,14 @@ class XfrmTunnel:
             self._tables.migrate_sa(old, new)
         except XfrmRefused as error:
             self.migrates = error.errno not in (errno.ENOPROTOOPT, errno.EOPNOTSUPP)
-            _log.info("SA %08x is moved by hand: %s", old.spi, error.strerror)
+            _log.info("the kernel does not migrate SA %08x: %s", old.spi, error.strerror)
             return False
         if before is not None:
             self._tables.set_usage(new, before.usage)
         return True
 
     def _carry_by_hand(self, old: Sa, new: Sa) -> bool:
+        _log.debug("SA %08x is carried by hand", old.spi)
         try:
             last = self._tables.take_sa(old.id)
         except XfrmRefused as error:

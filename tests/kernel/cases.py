@@ -6,30 +6,29 @@ A case returns a line of evidence for the report.  The test on the outside has t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from functools import wraps
+from collections.abc import Callable, Coroutine
+from functools import partial
 from importlib import import_module
+from typing import Any, TypeVar
 
 Case = Callable[[], str]
-AsyncCase = Callable[[], Awaitable[str]]
+Body = TypeVar("Body", bound=Callable[[], str] | Callable[[], Coroutine[Any, Any, str]])
 
-MODULES = ("tables_cases", "path_cases", "move_cases", "limit_cases")
+MODULES = ("interop_cases", "tables_cases", "path_cases", "move_cases", "limit_cases")
+"""The longest come first: the others run beside them."""
 
 CASES: dict[str, Case] = {}
 
 
-def case(function: AsyncCase) -> AsyncCase:
-    """Make a coroutine function one of the cases, by its name."""
+def case(body: Body) -> Body:
+    """Make a function or a coroutine function one of the cases, by its name."""
+    CASES[body.__name__] = partial(_run, body)
+    return body
 
-    @wraps(function)
-    def run() -> str:
-        async def body() -> str:
-            return await function()
 
-        return asyncio.run(body())
-
-    CASES[function.__name__] = run
-    return function
+def _run(body: Callable[[], str] | Callable[[], Coroutine[Any, Any, str]]) -> str:
+    outcome = body()
+    return outcome if isinstance(outcome, str) else asyncio.run(outcome)
 
 
 def load() -> dict[str, Case]:

@@ -17,7 +17,7 @@ from .machine import SHARED
 
 VERDICTS = "verdicts"
 WANTED = "wanted"  # names of cases, one a line; all where it is empty
-_PATIENCE = 60.0  # seconds for one case
+_PATIENCE = 110.0  # seconds for one case
 _AT_A_TIME = 2  # as many as the machine has processors
 
 

@@ -64,8 +64,9 @@ for module in /modules/*; do $b insmod "$module"; done
 options=trans=virtio,version=9p2000.L,msize=512000
 $b mount -t 9p -o $options,cache=loose,ro root /root
 for name in dev proc sys; do $b mount --bind /$name /root/$name; done
-for name in run tmp; do $b mount -t tmpfs none /root/$name; done
-$b mkdir /root{SHARED}
+$b mount -t tmpfs none /root/run
+$b mkdir /root{SHARED} /root/run/tmp
+export TMPDIR=/run/tmp
 $b mount -t 9p -o $options shared /root{SHARED}
 $b chroot /root /bin/sh -c 'cd "$ROAM_ROOT" && exec "$ROAM_PYTHON" -B -m "$ROAM_PROGRAM"'
 $b sync
@@ -160,7 +161,7 @@ def start(booted: Kernel, program: str, shared: Path) -> Iterator[Machine]:
 
 def _command(booted: Kernel, program: str, shared: Path, console: Path) -> list[str]:
     root = release(_HYPERVISOR, ("qemu-system-x86",), "qemu").root
-    environment = f"ROAM_ROOT={ROOT} ROAM_PYTHON={sys.executable} ROAM_PROGRAM={program}"
+    environment = f"ROAM_ROOT={ROOT} ROAM_PYTHON={sys.executable} ROAM_PROGRAM={program} ROAM_CACHE={cache()}"
     settings = f"console=ttyS0 panic=-1 quiet mitigations=off {environment}"
     return [
         *_foreign_program(root, "usr/bin/qemu-system-x86_64"),
