@@ -24,6 +24,8 @@ log = logging.getLogger("roam.names")
 
 PATIENCE = 2.0
 """Seconds that anybody waits for a resolver."""
+LAST_PATIENCE = 1.0
+"""The same at the daemon's end, when the gateways have still to be told."""
 
 _MOST_REPAIRS = 2  # at a time: one that is under way may have looked too early
 
@@ -58,6 +60,7 @@ class Names:
         self._configs: tuple[DnsConfig, ...] | None = None
         self._making: set[asyncio.Task[None]] = set()
         self._repairing: set[asyncio.Task[None]] = set()
+        self._restoring: set[asyncio.Task[Outcome]] = set()
         self._is_closed = False
 
     # Getters
@@ -108,10 +111,10 @@ class Names:
         ):
             await self.settle()
 
-    async def settle(self) -> None:
-        """Wait until it is as wanted last, or patience ends."""
+    async def settle(self, patience: float = PATIENCE) -> None:
+        """Wait until it is as wanted last, or `patience` (seconds) ends."""
         if self._making:
-            await asyncio.wait(tuple(self._making), timeout=PATIENCE)
+            await asyncio.wait(tuple(self._making), timeout=patience)
 
     def repair(self) -> None:
         """Something happened over which a resolver may have lost what it was told."""
@@ -121,15 +124,19 @@ class Names:
     async def restore(self) -> Outcome:
         """Leave nothing of ours, whoever made it."""
         self._configs = ()
-        outcome = await self._resolver.restore()
+        task = asyncio.create_task(self._restore())
+        self._restoring.add(task)
+        task.add_done_callback(self._restoring.discard)
+        await asyncio.wait((task,), timeout=PATIENCE)
+        outcome = task.result() if task.done() else Outcome(problems=("no resolver has answered yet",))
         for problem in outcome.problems:
-            log.warning("not restored: %s", problem)
+            log.warning("name resolution is not restored: %s", problem)
         return outcome
 
     async def close(self) -> None:
         """The daemon ends, and with it all links: names are resolved as before."""
         if self.want(()):
-            await self.settle()
+            await self.settle(LAST_PATIENCE)
         self._is_closed = True
 
     async def _make(self, configs: tuple[DnsConfig, ...]) -> None:
@@ -137,6 +144,13 @@ class Names:
             await self._resolver.apply(configs)
         except Exception:
             log.exception("name resolution was not changed")
+
+    async def _restore(self) -> Outcome:
+        try:
+            return await self._resolver.restore()
+        except Exception as error:
+            log.exception("name resolution was not restored")
+            return Outcome(problems=(str(error),))
 
     async def _mend(self) -> None:
         try:

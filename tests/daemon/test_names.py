@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, ip_address, ip_interface, ip_network
 
 from client.daemon.applier import Applier, Share
-from client.daemon.names import PATIENCE, Names
+from client.daemon.names import LAST_PATIENCE, PATIENCE, Names
 from client.ike.events import Assigned, Selector
 from client.system.reconcile import Outcome, Problem
 from client.tunnel.events import Applied
@@ -113,6 +113,19 @@ def test_a_resolver_that_hangs_delays_neither_way_for_long() -> None:
         assert PATIENCE <= up < PATIENCE + 0.1
         down = await it.hear(lambda answer: it.applier.withdraw("office", answer))
         assert PATIENCE <= down < PATIENCE + 0.1
+
+    play(body)
+
+
+def test_a_resolver_that_hangs_keeps_no_daemon_from_starting_or_ending() -> None:
+    async def body(it: Scene) -> None:
+        await it.hear(lambda answer: it.applier.share("office", Share(CONFIG, UP), answer))
+        it.resolver.delay = 60.0
+        began = now()
+        await it.names.close()
+        assert now() - began <= LAST_PATIENCE
+        await it.applier.sweep()
+        assert now() - began < LAST_PATIENCE + PATIENCE + 0.1
 
     play(body)
 
