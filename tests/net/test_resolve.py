@@ -7,13 +7,14 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
 
 import pytest
 from pyroute2 import IPRoute
 
+from client.ike.events import Address
 from client.lab.links import add_addresses, connect, set_link
 from client.lab.namespaces import Namespace
 from client.net import resolve
@@ -295,6 +296,42 @@ def test_behind_a_resolver_on_this_machine_its_own_servers_are_asked(tmp_path: P
         await scene.serve(honest, configured="upstream")
         scene.sources.resolv_conf.write_text("nameserver 127.0.0.53\n")
         assert await scene.addresses("v4.example.com") == ["192.0.2.4"]
+
+    playing(tmp_path, body)
+
+
+def test_while_ours_stands_the_file_from_before_us_is_read(tmp_path: Path) -> None:
+    async def body(scene: Scene) -> None:
+        await scene.serve(silent, configured="resolv.conf")
+        before = replace(scene.sources, kept=tmp_path / "before")
+        with pytest.raises(ResolveError):
+            await scene.addresses("v4.example.com", resolver=Resolver(before))
+        async with serving(NameServer(ANSWERS, honest), ip_address("127.0.0.9")):
+            (tmp_path / "before").write_text("nameserver 127.0.0.9\n")
+            assert await scene.addresses("v4.example.com", resolver=Resolver(before)) == ["192.0.2.4"]
+
+    playing(tmp_path, body)
+
+
+def test_servers_behind_our_tunnels_are_not_asked(tmp_path: Path) -> None:
+    async def body(scene: Scene) -> None:
+        await scene.serve(silent, honest)
+        resolver = Resolver(scene.sources, ours=lambda: [ip_address("127.0.0.1")])
+        assert await scene.addresses("v4.example.com", resolver=resolver) == ["192.0.2.4"]
+        assert scene.servers[0].asked == []
+
+    playing(tmp_path, body)
+
+
+def test_where_ours_alone_are_listed_those_from_before_are_asked(tmp_path: Path) -> None:
+    async def body(scene: Scene) -> None:
+        await scene.serve(honest)
+        ours: list[Address] = []
+        resolver = Resolver(scene.sources, ours=lambda: ours)
+        assert await scene.addresses("v4.example.com", resolver=resolver) == ["192.0.2.4"]
+        scene.sources.resolv_conf.write_text("nameserver 127.0.0.9\n")
+        ours.append(ip_address("127.0.0.9"))
+        assert await scene.addresses("gw.example.com", resolver=resolver) == ["2001:db8::1", "192.0.2.1"]
 
     playing(tmp_path, body)
 
