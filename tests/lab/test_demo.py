@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -56,6 +57,19 @@ def test_it_shows_the_main_job_and_finds_nothing_wrong(demo: tuple[str, dict[str
         assert f"\n{word} " in f"\n{text}"
     assert "gap " in text
     assert "before and after: empty" in text
+
+
+def test_the_readme_shows_what_it_prints(demo: tuple[str, dict[str, Any], Path]) -> None:
+    text, _, _ = demo
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    shown = next(block for block in readme.split("```") if "longest silence" in block).strip().splitlines()
+    for line in shown:
+        if not line.startswith("daemon"):  # an ordinary user's runs as he does
+            assert without_figures(line.partition("…")[0]) in without_figures(text)
+
+
+def without_figures(text: str) -> str:
+    return re.sub(r"[0-9]+", "0", text)
 
 
 def test_its_lines_are_computed_from_its_record(demo: tuple[str, dict[str, Any], Path]) -> None:
