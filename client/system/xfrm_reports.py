@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from ..ike.events import Address, Network
@@ -33,8 +34,8 @@ def decode(kind: int, body: bytes) -> Report | None:
             attributes = attributes_of(body, layout.SA_ID.size)
             return SaDeleted(_sa_report(attributes[Attribute.SA], attributes))
         case Kind.EXPIRE:
-            hard = body[layout.USER_SA.size]
-            return SaExpired(_sa_report(body, attributes_of(body, layout.USER_SA.size + 8)), bool(hard))
+            sa = _sa_report(body, attributes_of(body, layout.USER_SA.size + 8))
+            return SaExpired(replace(sa, larval=False), bool(body[layout.USER_SA.size]))
         case Kind.NEWPOLICY | Kind.UPDPOLICY:
             return _policy_report(body, attributes_of(body, layout.USER_POLICY.size))
         case Kind.MAPPING:
@@ -99,9 +100,10 @@ def _flow_report(body: bytes) -> Flow:
 
 
 def _network(packed: bytes, length: int, family: int) -> Network:
+    """Other programs' policies may have host bits set."""
     if family == socket.AF_INET6:
-        return IPv6Network((packed, length))
-    return IPv4Network((packed[:4], length))
+        return IPv6Network((packed, length), strict=False)
+    return IPv4Network((packed[:4], length), strict=False)
 
 
 def _mapping(body: bytes) -> MappingChanged:
