@@ -13,7 +13,6 @@ import re
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 from OpenSSL import SSL, crypto
 
 from ..events import Kind
@@ -158,8 +157,11 @@ class _Judge:
         return True
 
     def _verify(self, connection: SSL.Connection, error: int) -> None:
-        sent = connection.get_peer_cert_chain(as_cryptography=True) or []
-        verify_login_server(self._trust, [_der(certificate) for certificate in sent], self._wall)
+        # As octets: OpenSSL reads certificates that `cryptography` does not.
+        sent = [
+            crypto.dump_certificate(crypto.FILETYPE_ASN1, it) for it in connection.get_peer_cert_chain() or []
+        ]
+        verify_login_server(self._trust, sent, self._wall)
         if error:
             reason = f"the login server's certificate is refused by OpenSSL: {_name_of(error)}"
             raise TrustError(Kind.TRUST_NO_PROOF, reason)
@@ -199,10 +201,6 @@ def show(context: SSL.Context, identity: TlsIdentity) -> None:
     for certificate in others:
         context.add_extra_chain_cert(certificate)
     context.use_privatekey(identity.key)
-
-
-def _der(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.DER)
 
 
 def _name_of(error: int) -> str:

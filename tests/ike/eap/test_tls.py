@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha384
+from random import Random
 
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -252,6 +253,27 @@ def test_a_server_without_a_certificate_is_not_spoken_to() -> None:
     with pytest.raises(TlsFailed):
         there.receive(here.take())
     assert not here.proven
+
+
+@pytest.mark.parametrize(
+    "issued", [SERVER, leaf(key="rsa"), leaf(key="ed25519")], ids=["ECDSA", "RSA", "Ed25519"]
+)
+def test_a_certificate_with_changed_octets_is_refused_and_nothing_else_raised(issued: Issued) -> None:
+    """In TLS 1.2 it comes in clear and before the signature: what follows it is the same for every ClientHello."""
+    here, there = client(), TlsEnd(accepting(server_context(issued, SSL.TLS1_2_VERSION)))
+    here.receive(b"")
+    there.receive(here.take())
+    flight, der = there.take(), issued.chain[0]
+    start, chance = flight.index(der), Random(1)
+    for _ in range(400):
+        changed = bytearray(flight)
+        for _ in range(chance.randrange(1, 4)):
+            changed[start + chance.randrange(len(der))] = chance.randrange(256)
+        here = client()
+        here.receive(b"")
+        with pytest.raises(TlsFailed):
+            here.receive(bytes(changed))
+        assert not here.proven
 
 
 def test_octets_of_no_meaning_end_tls() -> None:
