@@ -79,10 +79,16 @@ def test_installed_roam_runs_and_uninstall_leaves_nothing(private_root: PrivateR
     as_daemon = ["/usr/sbin/runuser", "-u", "roam", "--"]
     for command in (
         ["/usr/bin/roam", "--version"],
-        ["/usr/lib/roam/bin/python", "-c", "import client.esp.pump"],
+        ["/usr/bin/roamd", "--version"],
+        ["/usr/bin/roamd", "--help"],
+        [*exec_start(private_root), "--help"],  # the unit's own options are ones that it has
+        ["/usr/lib/roam/bin/python", "-c", "import client.esp.pump, ui.tui.app"],
     ):
         answer = private_root.run([*as_daemon, *command], ENVIRONMENT)
         assert answer.returncode == 0, answer.stdout
+    compiled = {path.name for path in private_root.changed() if path.suffix == ".pyc"}
+    for module in ("cli", "status", "driver", "store"):
+        assert any(name.startswith(f"{module}.") for name in compiled)
 
     make(private_root, python, "uninstall")
     assert named_roam(private_root) == []
@@ -136,6 +142,13 @@ def test_daemon_has_one_capability_and_never_root() -> None:
     assert "AmbientCapabilities=CAP_NET_ADMIN" in unit
     assert "CapabilityBoundingSet=CAP_NET_ADMIN" in unit
     assert "NoNewPrivileges=yes" in unit
+
+
+def exec_start(root: PrivateRoot) -> list[str]:
+    """The command of the installed unit."""
+    unit = (root.root / "usr/lib/systemd/system/roamd.service").read_text()
+    (line,) = (line for line in unit.splitlines() if line.startswith("ExecStart="))
+    return line.removeprefix("ExecStart=").split()
 
 
 def uid_of_roam(root: PrivateRoot) -> int:
