@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from itertools import product
 from random import Random
 
 import pytest
@@ -18,7 +19,7 @@ from client.ike.errors import ProtocolError
 from client.ike.events import Kind
 from client.ike.identity import Identity
 from client.ike.options import EapLogin, Inner
-from client.ike.registry import EapType
+from client.ike.registry import EapCode, EapType
 from client.ike.trust import Trust
 from client.lab.eap_tls import TlsService
 from tests.ike.eap.dialogue import FAILURE, SUCCESS, request, seeded
@@ -289,6 +290,29 @@ def test_no_other_method_once_tls_has_begun(method: EapType, kind: int) -> None:
     for count in range(2, length_of(method, "1.3")):
         with pytest.raises(EapFailed, match="in the middle of"):
             after(count, method).handle(request(kind, bytes(20), 250))
+
+
+TYPES = (0, 1, 3, 4, 5, 6, 13, 18, 21, 23, 25, 26, 33, 43, 254, 255)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("method", TLS_METHODS)
+def test_every_code_and_type_at_every_point(method: EapType, version: str) -> None:
+    """Of 64 packets at each point none is answered but what continues the method."""
+    cells = 0
+    for count in range(2, length_of(method, version) + 1):
+        peer = after(count, method, version)
+        for code, kind in product(range(1, 5), TYPES):
+            if code in (EapCode.SUCCESS, EapCode.FAILURE):
+                packet = bytes([code, 99, 0, 5, kind])
+            else:
+                packet = bytes([code, 99, 0, 6, kind, START])
+            with pytest.raises(ProtocolError):
+                peer.handle(packet)
+            cells += 1
+        assert not peer.finished
+        assert peer.msk is None
+    assert cells >= 64 * 4
 
 
 @pytest.mark.parametrize("method", TLS_METHODS)
