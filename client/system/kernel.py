@@ -27,7 +27,7 @@ from .xfrm_layout import Group
 from .xfrm_link import drop_link, make_link
 from .xfrm_model import Limits, MappingChanged, Report, SaExpired
 from .xfrm_plan import Outer
-from .xfrm_tunnel import IF_IDS, Reading, XfrmTunnel
+from .xfrm_tunnel import IF_IDS, Reading, XfrmTunnel, sweep
 from .xfrm_watch import Watch
 
 _Result = TypeVar("_Result")
@@ -261,13 +261,30 @@ class KernelDataPath:
         natt.opened.close()
 
 
+def sweep_kernel() -> tuple[str, ...]:
+    """Remove all SAs and policies of ours from this namespace, whoever made them; what they were, in words.
+
+    It opens no way out: a packet for an xfrm interface that finds no policy is dropped.  The links themselves are
+    swept with the routes.  Blocks; `OSError` where the kernel refuses.
+    """
+    try:
+        tables = Xfrm()
+    except OSError:
+        return ()  # a kernel without XFRM has none of them
+    with tables:
+        return sweep(tables)
+
+
 def _open(link: str, mtu: int, limits: Limits, migrate: bool) -> XfrmTunnel:
+    """What a killed daemon has left under the interface's number is no part of the tunnel."""
     tables = Xfrm()
     try:
-        return XfrmTunnel(tables, make_link(link, mtu, IF_IDS), limits, migrates=migrate)
+        if_id = make_link(link, mtu, IF_IDS)
+        sweep(tables, (if_id,))
     except OSError:
         tables.close()
         raise
+    return XfrmTunnel(tables, if_id, limits, migrates=migrate)
 
 
 def _clear(tunnel: XfrmTunnel, link: str) -> None:

@@ -10,6 +10,7 @@ from client.daemon.driver import Wish
 from client.daemon.effects import Effects
 from client.daemon.leg import Leg
 from client.daemon.order import Order
+from client.daemon.ports import CarrierPort
 from client.daemon.service import Daemon
 from client.ike.events import Output, PathMoved
 from client.system.kernel import KernelDataPath
@@ -19,7 +20,7 @@ _wish = Order.wish
 _perform = Effects._perform
 
 
-async def _open_data_path(_: Daemon, link: str, mtu: int) -> KernelDataPath:
+async def _open_data_path(_: Daemon, link: str, mtu: int) -> CarrierPort:
     return await KernelDataPath.start(link, mtu)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path as FilePath
 from client.ike.events import Endpoint, Path
 from client.lab.syscalls import CLONE_NEWNET, PR_SET_KEEPCAPS, prctl, set_capabilities, setns
 from client.system.choice import DataPathKind, choose_data_path
-from client.system.kernel import KernelDataPath
+from client.system.kernel import KernelDataPath, sweep_kernel
 from client.system.xfrm import Xfrm
 from client.system.xfrm_model import SaId
 from client.system.xfrm_tunnel import IF_IDS, sweep
@@ -173,8 +173,8 @@ async def what_a_killed_process_leaves_is_swept() -> str:
         await asyncio.to_thread(_in_child, lambda: asyncio.run(_be_killed(one, other)))
         between = tables(one)
         assert between.count("if_id") >= 8, between
-        with one.entered(), Xfrm() as xfrm:
-            swept = sweep(xfrm)
+        with one.entered():
+            swept = sweep_kernel()
         after = tables(one).replace(f"\n{LINK}", "")
         assert after == before, after
         with one.entered():
@@ -204,6 +204,18 @@ async def _end(namespace: Namespace, number: int) -> End:
     with namespace.entered():
         data_path = await KernelDataPath.start(LINK, MTU)
     return End(namespace, number, data_path, *natt_socket(namespace, OUTER[4][number]), encapsulate=True)
+
+
+@case
+async def a_new_tunnel_does_not_keep_what_a_killed_one_has_left() -> str:
+    with two_namespaces() as (one, other):
+        await asyncio.to_thread(_in_child, lambda: asyncio.run(_be_killed(one, other)))
+        with one.entered():
+            data_path = await KernelDataPath.start(LINK, MTU)
+        left = tables(one)
+        assert left.split() == ["lo", LINK, "spare", "wire"], left
+        await data_path.close()
+        return "the number of the interface is the same, its tables are empty"
 
 
 @case

@@ -1,0 +1,208 @@
+"""The event loop's side of the kernel data path, with tables in memory: sockets, events, failures, the end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from ipaddress import IPv4Address
+
+import pytest
+
+from client.ike.events import Endpoint, Path
+from client.lab.links import set_link
+from client.lab.namespaces import Namespace
+from client.system.choice import what_kernel_lacks
+from client.system.datapath import Activity, DataPathFailed, FirstInbound, PeerAddressSeen, SoftLimit
+from client.system.kernel import KernelDataPath, sweep_kernel
+from client.system.userspace import IkeDatagram
+from client.system.xfrm import Monitor, Xfrm
+from client.system.xfrm_model import Limits, MappingChanged, SaExpired
+from client.system.xfrm_tunnel import IF_IDS, XfrmTunnel
+from tests.esp.children import child_pair
+
+from .faketables import FakeTables
+
+pytestmark = pytest.mark.netns
+
+LOOPBACK = IPv4Address("127.0.0.1")
+PEER = Endpoint(LOOPBACK, 4500)
+CHILD = child_pair(spis=(0xA1, 0xA2))[0]
+
+Body = Callable[[KernelDataPath, FakeTables], Awaitable[None]]
+
+
+def run(body: Body, tables: FakeTables | None = None, *, migrates: bool = True) -> None:
+    """With a data path over the namespace's own loopback link."""
+    faked = tables if tables is not None else FakeTables()
+
+    async def inside() -> None:
+        with ThreadPoolExecutor(max_workers=1) as worker:
+            tunnel = XfrmTunnel(faked, IF_IDS[0], Limits(), migrates=migrates)
+            data_path = KernelDataPath("lo", worker, tunnel, Monitor(()))
+            try:
+                await body(data_path, faked)
+            finally:
+                await data_path.close()
+
+    namespace = Namespace.create("kernel")
+    try:
+        namespace.run(lambda: set_link("lo", up=True))
+        with namespace.entered():
+            asyncio.run(inside())
+    finally:
+        namespace.close()
+
+
+def natt() -> tuple[socket.socket, Path]:
+    """A bound socket and the path that it makes."""
+    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    opened.bind((str(LOOPBACK), 0))
+    return opened, Path("lo", Endpoint(LOOPBACK, opened.getsockname()[1]), PEER)
+
+
+async def bound(data_path: KernelDataPath) -> None:
+    """Bind a path, with the Child SA on it."""
+    opened, path = natt()
+    with closing(opened):
+        await data_path.rebind(path, opened.fileno(), encapsulate=False)
+        await data_path.install(CHILD, path)
+
+
+async def next_event(data_path: KernelDataPath) -> object:
+    async with asyncio.timeout(5):
+        return await data_path.events().get()
+
+
+def test_first_packets_and_activity_come_from_the_counters() -> None:
+    async def body(data_path: KernelDataPath, tables: FakeTables) -> None:
+        await bound(data_path)
+        tables.use(CHILD.spi_in, 3)
+        tables.use(CHILD.spi_out, 5)
+        assert await next_event(data_path) == FirstInbound(CHILD.spi_in)
+        active = await next_event(data_path)
+        assert isinstance(active, Activity)
+        assert active.inbound_at > 0
+        (row,) = await data_path.counters()
+        assert (row.packets_in, row.packets_out) == (3, 5)
+
+    run(body)
+
+
+def test_a_move_that_loses_sequence_numbers_asks_for_a_rekey_and_lives_on() -> None:
+    async def body(data_path: KernelDataPath, tables: FakeTables) -> None:
+        await bound(data_path)
+        opened, path = natt()
+        moved = Path("lo", Endpoint(IPv4Address("198.51.100.1"), path.local_natt.port), PEER)
+        with closing(opened):
+            await data_path.rebind(moved, opened.fileno(), encapsulate=False)
+        assert await next_event(data_path) == SoftLimit(CHILD.spi_in, sequence=True)
+        await data_path.counters()
+        assert data_path.events().empty()
+
+    run(body, FakeTables(tells_last_state=False), migrates=False)
+
+
+def test_an_sa_that_is_gone_ends_the_data_path() -> None:
+    async def body(data_path: KernelDataPath, tables: FakeTables) -> None:
+        await bound(data_path)
+        tables.kernel.clear()
+        failed = await next_event(data_path)
+        assert isinstance(failed, DataPathFailed)
+        assert "another program has removed SA 000000a1" in failed.reason
+        with pytest.raises(ConnectionError):
+            await data_path.counters()
+
+    run(body)
+
+
+def test_what_the_kernel_tells_becomes_events_once() -> None:
+    async def body(data_path: KernelDataPath, tables: FakeTables) -> None:
+        await bound(data_path)
+        (sa, _) = tables.sas()
+        for report in (MappingChanged(sa.spi, LOOPBACK, 9), SaExpired(sa, hard=False)) * 2:
+            data_path._take(report)
+        assert await next_event(data_path) == PeerAddressSeen(Endpoint(LOOPBACK, 9))
+        assert await next_event(data_path) == SoftLimit(CHILD.spi_in, sequence=False)
+        assert data_path.events().empty()
+        data_path._take(SaExpired(sa, hard=True))
+        assert await next_event(data_path) == SoftLimit(CHILD.spi_in, sequence=False)
+        tables.kernel.clear()  # it has ended, and that is known
+        await data_path.counters()
+        data_path._take(MappingChanged(0xDEAD, LOOPBACK, 9))
+        assert data_path.events().empty()
+
+    run(body)
+
+
+def test_a_refusal_is_an_error_of_the_command() -> None:
+    async def body(data_path: KernelDataPath, tables: FakeTables) -> None:
+        opened, path = natt()
+        with closing(opened), pytest.raises(OSError, match="no path"):
+            await data_path.install(CHILD, path)
+        await bound(data_path)
+        with pytest.raises(OSError, match="unknown"):
+            await data_path.use_outbound(1)
+        await data_path.remove(CHILD.spi_in)
+        assert (tables.kernel, tables.rules) == ({}, {})
+        assert await data_path.counters() == ()
+
+    run(body)
+
+
+def test_closing_twice_leaves_nothing_and_says_nothing() -> None:
+    tables = FakeTables()
+
+    async def body(data_path: KernelDataPath, tables: FakeTables) -> None:
+        await bound(data_path)
+        await data_path.close()
+        await data_path.close()
+        assert data_path.events().empty()
+
+    run(body, tables)
+    assert (tables.kernel, tables.rules) == ({}, {})
+    assert tables.log[-1] == "closed"
+
+
+def test_ike_is_read_from_the_socket_in_use_and_the_one_before() -> None:
+    async def body(data_path: KernelDataPath, tables: FakeTables) -> None:
+        (first, one), (second, other) = natt(), natt()
+        with (
+            closing(first),
+            closing(second),
+            closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as peer,
+        ):
+            for opened, path in ((first, one), (second, other)):
+                await data_path.rebind(path, opened.fileno(), encapsulate=False)
+            peer.bind(("127.0.0.1", 0))
+            remote = Endpoint(LOOPBACK, peer.getsockname()[1])
+            for path in (one, other):
+                for datagram in (b"\xff", b"ESP", bytes(4) + b"IKE"):
+                    peer.sendto(datagram, ("127.0.0.1", path.local_natt.port))
+                assert await next_event(data_path) == IkeDatagram(b"IKE", remote, path.local_natt)
+            assert data_path.events().empty()
+
+    run(body)
+
+
+def test_where_the_kernel_has_no_xfrm_interfaces_none_is_made_and_nothing_stays() -> None:
+    async def inside() -> None:
+        try:
+            data_path = await KernelDataPath.start("roam0", 1400)
+        except OSError:
+            assert await asyncio.to_thread(what_kernel_lacks, ()) is not None
+        else:
+            await data_path.close()
+        assert [name for _, name in socket.if_nameindex() if name.startswith("roam")] == []
+
+    namespace = Namespace.create("kernel")
+    try:
+        with namespace.entered():
+            asyncio.run(inside())
+            assert sweep_kernel() == ()
+            with Xfrm() as xfrm:
+                assert (xfrm.sas(), xfrm.policies()) == ((), ())
+    finally:
+        namespace.close()
