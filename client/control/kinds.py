@@ -72,8 +72,7 @@ KINDS: dict[str, tuple[int, str, str]] = {
     "trust.name_mismatch": (
         NOT_TRUSTED,
         "the gateway's certificate bears another name",
-        "Set [identity] remote to a name the certificate bears, if that is the gateway you mean; for a login server "
-        "inside EAP it is [auth.remote] aaa_name.",
+        "Set [identity] remote (a login server's: aaa_name) to a name it bears, if that is whom you mean.",
     ),
     "trust.no_proof": (
         NOT_TRUSTED,
@@ -83,8 +82,7 @@ KINDS: dict[str, tuple[int, str, str]] = {
     "trust.unknown_ca": (
         NOT_TRUSTED,
         "nobody we trust vouches for the gateway",
-        "Get the CA certificate from the gateway's administrator and name it in [trust] ca; that of a login server "
-        "inside EAP in [auth.remote] aaa_ca.",
+        "Get the CA certificate from the administrator; name it in [trust] ca (a login server's in aaa_ca).",
     ),
     "trust.weak": (
         NOT_TRUSTED,
