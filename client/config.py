@@ -20,6 +20,7 @@ from .ike.options import (
     CertLogin,
     CertProof,
     EapLogin,
+    EapProof,
     Inner,
     Lifetimes,
     Login,
@@ -27,6 +28,7 @@ from .ike.options import (
     Proof,
     PskLogin,
     PskProof,
+    Round,
     SessionConfig,
     TlsIdentity,
     TlsOptions,
@@ -72,17 +74,17 @@ def session_config(profile: Profile, material: Material) -> SessionConfig:
     if profile.address.none:
         reason = "a tunnel without an inside address is not available in this version"
         raise ProfileError("address.none", reason, "Remove the key, or set static addresses.")
-    entry = profile.auth.local[0]
-    login, subject = _login(profile, entry, material)
+    first, *further = (_round(profile, n, material) for n in range(len(profile.auth.local)))
     expected = _expected(profile)
     families = profile.address.families
     return SessionConfig(
-        local_id=_local_id(profile, entry, subject),
+        local_id=first.identity,
         remote_id=expected,
         send_idr=profile.identity.send_idr == "always"
         or (profile.identity.send_idr == "auto" and profile.identity.remote is not None),
         strict_idr=profile.identity.match == "strict",
-        login=login,
+        login=first.login,
+        further=tuple(further),
         proof=_proof(profile, expected, material),
         ike_offer=_ike_offer(profile),
         esp_offer=_esp_offer(profile),
@@ -112,22 +114,32 @@ def _expected(profile: Profile) -> Identity:
     return at("gateway.addresses[0]", lambda: Identity.parse(address))
 
 
-def _local_id(profile: Profile, entry: LocalRound, subject: Identity | None) -> Identity:
-    """Who we are: said explicitly, else our certificate's subject or the EAP user."""
-    if profile.identity.local is not None:
-        return _identity(profile.identity.local, "identity.local")
+def _round(profile: Profile, number: int, material: Material) -> Round:
+    """One round: who we are in it, and how we prove that."""
+    entry, path = profile.auth.local[number], f"auth.local[{number}]"
+    login, subject = _login(profile, entry, material, path)
+    if number == 0 and profile.identity.local is not None:
+        return Round(_identity(profile.identity.local, "identity.local"), login)
+    return Round(_own_name(profile, entry, subject, path), login)
+
+
+def _own_name(profile: Profile, entry: LocalRound, subject: Identity | None, path: str) -> Identity:
+    """Who we are: our certificate's subject, the round's user, or what the profile says of all rounds."""
     if subject is not None:
         return subject
     name = entry.identity
     if name is not None:
-        return at("auth.local[0].identity", lambda: Identity.parse(name))
+        return at(f"{path}.identity", lambda: Identity.parse(name))
+    if profile.identity.local is not None:
+        return _identity(profile.identity.local, "identity.local")
     hint = 'Write local = "you@example.com" under [identity], as the gateway knows you.'
     raise ProfileError("identity.local", "is missing, and nothing else says who we are", hint)
 
 
-def _login(profile: Profile, entry: LocalRound, material: Material) -> tuple[Login, Identity | None]:
+def _login(
+    profile: Profile, entry: LocalRound, material: Material, path: str
+) -> tuple[Login, Identity | None]:
     """How we prove ourselves, and the subject of our certificate where that is how."""
-    path = "auth.local[0]"
     match entry.method:
         case "psk":
             return PskLogin(material.secret(entry.secret, f"{path}.secret")), None
@@ -182,12 +194,14 @@ def _tls_identity(entry: LocalRound, material: Material, path: str) -> TlsIdenti
 
 def _proof(profile: Profile, expected: Identity, material: Material) -> Proof:
     """What the gateway must prove itself with."""
-    if profile.auth.proof == "psk":
-        entry = next(entry for entry in profile.auth.local if entry.method == "psk")
-        return PskProof(material.secret(entry.secret, "auth.local[0].secret"))
+    if (reference := profile.auth.shared_key) is not None:
+        return PskProof(material.secret(reference, "auth.remote.secret"))
     strict = profile.identity.match == "strict"
     trusted = _anchors(profile, material)
-    return CertProof(Trust(trusted, expected, strict, allow_sha1=profile.crypto.allow_legacy))
+    trust = Trust(trusted, expected, strict, allow_sha1=profile.crypto.allow_legacy)
+    if profile.auth.proof == "eap":
+        return EapProof(trust if trusted else None)
+    return CertProof(trust)
 
 
 def _anchors(profile: Profile, material: Material) -> Anchors:

@@ -41,8 +41,29 @@ def _rounds(profile: Profile) -> None:
             hint = 'Write secret = "ask:" with method = "eap", or leave one_time out.'
             raise ProfileError(f"{path}.one_time", "a code that serves once is asked for each time", hint)
         if entry.method == "eap" and profile.auth.proof != "cert":
-            hint = "An EAP password must not go to a gateway that has not proven itself by a certificate."
-            raise ProfileError("auth.remote.method", 'must be "cert" with EAP', hint)
+            _weak_proof(profile, entry, path)
+    asked = [
+        entry.secret for entry in profile.auth.local if entry.needs_password and entry.secret[:4] == "ask:"
+    ]
+    if len(asked) != len(set(asked)):
+        hint = 'Write what a person shall be asked, for example secret = "ask:Code of the token".'
+        raise ProfileError("auth.local", "asks for several secrets in the same words", hint)
+
+
+PROVING = {"tls", "ttls", "peap"}
+"""EAP methods that prove the server, so that they may stand for the gateway's certificate (RFC 5998)."""
+
+
+def _weak_proof(profile: Profile, entry: LocalRound, path: str) -> None:
+    """What must not go to a gateway that shows no certificate."""
+    words = set(entry.eap_methods)
+    if profile.auth.proof == "eap" and not words <= PROVING:
+        known = ", ".join(sorted(PROVING))
+        hint = f"Only {known} prove the server; without a certificate nothing else is safe."
+        raise ProfileError(f"{path}.eap_methods", 'do not suit method = "eap" under [auth.remote]', hint)
+    if not words.isdisjoint({"auto", "md5", "gtc", "otp"}):
+        hint = "Whoever knows the gateway's pre-shared key could ask for the password."
+        raise ProfileError(f"{path}.eap_methods", "need a gateway that shows a certificate", hint)
 
 
 def _certificate(entry: LocalRound, path: str) -> None:
@@ -81,8 +102,12 @@ def _proof(profile: Profile) -> None:
         if value and not uses_tls:
             hint = 'It is about "tls", "ttls" and "peap" in eap_methods.'
             raise ProfileError(f"auth.remote.{name}", "means nothing with these methods", hint)
-    if profile.auth.proof == "psk" and all(entry.method != "psk" for entry in profile.auth.local):
-        raise ProfileError("auth.remote.method", '"psk" needs a round with method = "psk"')
+    if profile.auth.proof == "psk" and profile.auth.shared_key is None:
+        raise ProfileError("auth.remote.secret", 'is missing, and there is no round with method = "psk"')
+    if profile.auth.proof != "psk" and profile.auth.remote.secret is not None:
+        raise ProfileError("auth.remote.secret", 'means nothing without method = "psk" there')
+    if profile.auth.proof == "eap" and all(entry.method != "eap" for entry in profile.auth.local):
+        raise ProfileError("auth.remote.method", '"eap" needs a round with method = "eap"')
 
 
 def _addresses(profile: Profile) -> None:
@@ -105,8 +130,8 @@ def _routing(profile: Profile) -> None:
 
 def _references(profile: Profile) -> None:
     references.files_of(profile)
-    for n, entry in enumerate(profile.auth.local):
-        references.parse(entry.secret, f"auth.local[{n}].secret")
+    for text, path in profile.auth.secrets:
+        references.parse(text, path)
 
 
 def _available(profile: Profile) -> None:
@@ -118,7 +143,6 @@ def _available(profile: Profile) -> None:
 
 UNAVAILABLE: tuple[tuple[str, str, Callable[[Profile], object]], ...] = (
     ("gateway.transport", "a TCP transport alone", lambda profile: "udp" not in profile.gateway.transport),
-    ("auth.local", "more than one round of authentication", lambda profile: len(profile.auth.local) > 1),
     ("trust.pin", "a pinned key", lambda profile: profile.trust.pin),
     ("trust.revocation", "strict revocation checking", lambda profile: profile.trust.revocation == "strict"),
     ("crypto.ppk", "a post-quantum pre-shared key", lambda profile: profile.crypto.ppk),

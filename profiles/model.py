@@ -154,8 +154,14 @@ class LocalRound:
 class RemoteAuth:
     """[auth.remote]"""
 
-    method: Literal["cert", "psk"] | None = option(
-        'how the gateway proves itself; without it "psk" for psk, else "cert"', None
+    method: Literal["cert", "psk", "eap"] | None = option(
+        'how the gateway proves itself; without it "psk" for psk, else "cert"; "eap": inside EAP alone, by methods '
+        "that prove the server too (tls, ttls, peap)",
+        None,
+    )
+    secret: str | None = option(
+        "reference to the pre-shared key that the gateway proves itself with, where no round of ours is by psk",
+        None,
     )
     aaa_name: str | None = option(
         "name that the login server's certificate must bear inside tls, ttls and peap; without it the gateway's",
@@ -174,9 +180,22 @@ class Auth:
     remote: RemoteAuth = option("how the gateway proves itself", RemoteAuth())
 
     @property
-    def proof(self) -> Literal["cert", "psk"]:
+    def proof(self) -> Literal["cert", "psk", "eap"]:
         """How the gateway proves itself, the default worked out."""
         return self.remote.method or ("psk" if self.local[0].method == "psk" else "cert")
+
+    @property
+    def shared_key(self) -> str | None:
+        """Reference to the pre-shared key that the gateway proves itself with; None where it does so otherwise."""
+        if self.proof != "psk":
+            return None
+        return self.remote.secret or next((e.secret for e in self.local if e.method == "psk"), None)
+
+    @property
+    def secrets(self) -> tuple[tuple[str, str], ...]:
+        """All references to secrets, each with its key in the profile."""
+        rounds = tuple((entry.secret, f"auth.local[{n}].secret") for n, entry in enumerate(self.local))
+        return rounds if self.remote.secret is None else (*rounds, (self.remote.secret, "auth.remote.secret"))
 
 
 @dataclass(frozen=True, slots=True)

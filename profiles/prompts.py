@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from .model import LocalRound, Profile
-from .references import SECRET_SCHEMES, parse
+from .references import parse
 
 
-def prompt_for(profile: Profile, entry: LocalRound, kind: str = "") -> str:
-    """The question for a round's secret: the profile's own words, else what it is, whose, and for which gateway."""
-    reference = parse(entry.secret, "auth.local", SECRET_SCHEMES)
+def prompt_for(profile: Profile, secret: str, kind: str = "") -> str:
+    """The question for a secret by its reference: the profile's own words, else what it is, whose, and where."""
+    reference = parse(secret, "auth")
     if reference.scheme == "ask" and reference.target.strip():
         return reference.target.strip()
+    gateway = profile.gateway.addresses[0]
+    entry = next((entry for entry in profile.auth.local if entry.secret == secret), None)
+    if entry is None:
+        return f"Pre-shared key of {gateway}"
     local = profile.identity.local.value if profile.identity.local else ""
-    whose = entry.identity or local or profile.title
-    return f"{_word(entry, kind)} {whose} ({profile.gateway.addresses[0]})"
+    return f"{_word(entry, kind)} {entry.identity or local or profile.title} ({gateway})"
 
 
 def _word(entry: LocalRound, kind: str) -> str:

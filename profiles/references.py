@@ -70,10 +70,13 @@ def secrets_of(profile: Profile, files: Mapping[str, bytes]) -> tuple[Reference,
     `files` are the octets of `files_of(profile)` by reference: a passphrase is needed only where
     the key is encrypted.
     """
+    remote = profile.auth.remote.secret
+    own = [(entry, f"auth.local[{n}].secret") for n, entry in enumerate(profile.auth.local)]
     return _unique(
-        parse(entry.secret, f"auth.local[{n}].secret")
-        for n, entry in enumerate(profile.auth.local)
-        if _needs_secret(entry, files)
+        [
+            *(parse(entry.secret, path) for entry, path in own if _needs_secret(entry, files)),
+            *([] if remote is None else [parse(remote, "auth.remote.secret")]),
+        ]
     )
 
 

@@ -18,6 +18,7 @@ from client.ike.options import (
     CertLogin,
     CertProof,
     EapLogin,
+    EapProof,
     Inner,
     PskLogin,
     PskProof,
@@ -231,6 +232,48 @@ def test_a_login_server_without_tls_is_an_error(name: str) -> None:
     with pytest.raises(ProfileError) as raised:
         configure(f"{EAP}[auth.remote]\n{name}\n")
     assert raised.value.path == f"auth.remote.{name.split()[0]}"
+
+
+ROUNDS = CERT.replace(
+    "[trust]",
+    """[[auth.local]]
+method = "eap"
+identity = "alice@example.com"
+secret = "ask:Code"
+eap_methods = ["gtc"]
+[trust]""",
+)
+
+
+def test_rounds_follow_one_another_each_as_somebody() -> None:
+    profile = load_text(ROUNDS)
+    config = session_config(profile, Material(FILES, {}, codes={"ask:Code": OneTimeCode(Secret(b"1"))}))
+    assert isinstance(config.login, CertLogin)
+    assert config.local_id == Identity.subject_of(CERTIFICATE)
+    (second,) = config.further
+    assert isinstance(second.login, EapLogin)
+    assert second.identity == Identity.parse("alice@example.com")
+    assert not config.lacks_code
+    with pytest.raises(SecretMissing) as missing:
+        session_config(profile, Material(FILES, {}))
+    assert (missing.value.path, missing.value.kind) == ("auth.local[1].secret", "otp")
+
+
+def test_the_gateway_may_prove_itself_by_a_key_that_we_do_not_use() -> None:
+    text = EAP + '[auth.remote]\nmethod = "psk"\nsecret = "keyring:site"\n'
+    config = configure(text)
+    assert isinstance(config.login, EapLogin)
+    assert config.proof == PskProof(Secret(b"a key"))
+
+
+@pytest.mark.parametrize("authorities", [True, False])
+def test_the_gateway_may_prove_itself_inside_eap(authorities: bool) -> None:
+    text = EAP.replace('secret = "ask:"\n', 'secret = "ask:"\neap_methods = ["ttls"]\n').replace(
+        "[trust]", '[auth.remote]\nmethod = "eap"\naaa_ca = ["file:ca.pem"]\n[trust]'
+    )
+    config = configure(text if authorities else text.replace('\nca = ["file:ca.pem"]\n', "\n"))
+    assert isinstance(config.proof, EapProof)
+    assert (config.proof.trust is not None) is authorities
 
 
 def test_a_certificate_is_our_identity() -> None:

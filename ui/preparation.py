@@ -78,9 +78,8 @@ def _with_contents(
 
 
 def _prompts(profile: Profile) -> Callable[[Reference], str]:
-    """What to ask a person for a secret: in the words of the round that it belongs to."""
-    rounds = {entry.secret: entry for entry in profile.auth.local}
-    return lambda reference: prompt_for(profile, rounds[reference.text])
+    """What to ask a person for a secret."""
+    return lambda reference: prompt_for(profile, reference.text)
 
 
 def as_control_error(error: ProfileError) -> ControlError:

@@ -50,7 +50,7 @@ def _open(
     if not containers.is_locked(octets):
         return containers.opened(octets, None), Secrets()
     reference = parse(entry.secret, f"{path.rpartition('.')[0]}.secret")
-    prompt = prompt_for(profile, entry, "passphrase")
+    prompt = prompt_for(profile, entry.secret, "passphrase")
     for tries_left in reversed(range(MOST_TRIES)):
         secrets = collect([reference], directory, prompter, owner=_saying(prompt), ask=ask)
         try:
@@ -58,7 +58,7 @@ def _open(
         except containers.Locked as locked:
             if not secrets.typed or not tries_left:
                 raise ControlError("secret.wrong", f"{path}: {locked}") from None
-            ask, prompt = True, f"{prompt_for(profile, entry, 'passphrase')} ({locked})"
+            ask, prompt = True, f"{prompt_for(profile, entry.secret, 'passphrase')} ({locked})"
     raise AssertionError("the last try ends in one way or the other")
 
 

@@ -116,10 +116,10 @@ class Order:
         return None
 
     def _asked(self, reference: str, kind: str, why: str = "") -> Asked | None:
-        entry = next((entry for entry in self.profile.auth.local if entry.secret == reference), None)
-        if entry is None or kind == "key":
+        if kind == "key":
             return None
-        return Asked(reference, kind, prompt_for(self.profile, entry, kind) + (f" ({why})" if why else ""))
+        prompt = prompt_for(self.profile, reference, kind)
+        return Asked(reference, kind, f"{prompt} ({why})" if why else prompt)
 
 
 def user_order(owner: int, text: str, files: Mapping[str, bytes], secrets: Mapping[str, Secret]) -> Order:

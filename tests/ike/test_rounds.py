@@ -11,7 +11,16 @@ from client.ike.events import AnswerNeeded, Established, Kind
 from client.ike.identity import Identity
 from client.ike.keys import Secret
 from client.ike.message import Decoded, Message, decode
-from client.ike.options import CertLogin, CertProof, EapLogin, Login, PskLogin, Round, SessionConfig
+from client.ike.options import (
+    CertLogin,
+    CertProof,
+    EapLogin,
+    EapProof,
+    Login,
+    PskLogin,
+    Round,
+    SessionConfig,
+)
 from client.ike.payloads import (
     Authentication,
     Certificate,
@@ -27,12 +36,14 @@ from client.ike.states import SessionState
 from client.ike.trust import Trust
 from client.lab.eap_methods import Accounts
 from client.lab.responder import GatewayConfig, Means
+from tests.ike.eap.tls_dialogue import NAME, OPTIONS, PASSWORD, SERVICE, STRANGERS, USER, identity_of
 from tests.ike.phases import Letter, scene
 from tests.pair import (
     AUTHORITY,
     CLIENT_CERT,
     GATEWAY_ID,
     PSK,
+    VALID,
     WALL,
     Pair,
     client_config,
@@ -46,6 +57,7 @@ BY_CERT = CertLogin(CLIENT_CERT.chain, KeySigner(CLIENT_CERT.key))
 BY_EAP = EapLogin("alice", Secret(b"wonderland"))
 BY_GTC = EapLogin("alice", Secret(b"wonderland"), (EapType.GTC,))
 BY_PSK = PskLogin(PSK)
+STRANGE_SERVER = STRANGERS.issue(f"CN={NAME}", dns=[NAME], **VALID)
 LOGINS: dict[Means, Login] = {"cert": BY_CERT, "eap": BY_EAP, "psk": BY_PSK}
 
 
@@ -175,6 +187,78 @@ def test_without_further_rounds_nothing_speaks_of_them() -> None:
     assert pair.connect()
     for _, message in exchanged(pair):
         assert not {"MULTIPLE_AUTH_SUPPORTED", "ANOTHER_AUTH_FOLLOWS"} & set(words(message))
+
+
+@pytest.mark.parametrize("login", [BY_CERT, BY_PSK])
+def test_no_login_is_complete_before_the_gateway_has_proven_itself(login: Login) -> None:
+    """A configuration that no profile leads to: the proof is to come inside EAP, and there is none."""
+    kind: Means = "cert" if isinstance(login, CertLogin) else "psk"
+    config = replace(client_config(login, EapProof()), initial_contact=True)
+    pair = Pair(config, replace(gateway(kind), proof="eap"))
+    assert not pair.connect()
+    assert pair.closed is not None
+    assert pair.closed.failure.kind is Kind.TRUST_NO_PROOF
+    assert not pair.events(Established)
+
+
+@pytest.mark.parametrize("method", [EapType.MSCHAPV2, EapType.GTC, EapType.MD5])
+def test_no_method_that_leaves_the_server_unproven_stands_for_a_certificate(method: EapType) -> None:
+    login = EapLogin("alice", Secret(b"wonderland"), (method,))
+    pair = Pair(client_config(login, EapProof()), replace(gateway("eap"), proof="eap", eap_methods=(method,)))
+    assert not pair.connect()
+    assert pair.closed is not None
+    assert pair.closed.failure.kind is Kind.AUTH_METHOD
+    said = [flight for flight in pair.sent if flight.to_gateway and flight.data[18] == ExchangeType.IKE_AUTH]
+    assert len(said) == 1  # without a name, and without any answer to EAP
+
+
+@pytest.mark.parametrize("method", [EapType.TLS, EapType.TTLS, EapType.PEAP])
+def test_a_gateway_proves_itself_by_eap_alone(method: EapType) -> None:
+    login = EapLogin(USER, PASSWORD, (method,), OPTIONS)
+    accounts = Accounts({USER: PASSWORD}, tls=SERVICE)
+    config = replace(gateway("eap"), proof="eap", eap_methods=(method,), accounts=accounts)
+    pair = Pair(client_config(login, EapProof()), config)
+    assert pair.connect()
+    assert pair.established.peer_identity == str(GATEWAY_ID)
+    # --> IDi … N(EAP_ONLY_AUTHENTICATION), <-- IDr, EAP and neither CERT nor AUTH
+    said = exchanged(pair)
+    assert said[0][1].notify(NotifyType.EAP_ONLY_AUTHENTICATION) is not None
+    assert words(said[1][1]) == ["IdResponder", "Eap"]
+
+
+def test_a_login_server_that_is_not_trusted_ends_a_login_by_eap_alone() -> None:
+    login = EapLogin(USER, PASSWORD, (EapType.TTLS,), OPTIONS)
+    accounts = Accounts({USER: PASSWORD}, tls=replace(SERVICE, identity=identity_of(STRANGE_SERVER)))
+    config = replace(gateway("eap"), proof="eap", eap_methods=(EapType.TTLS,), accounts=accounts)
+    pair = Pair(client_config(login, EapProof()), config)
+    assert not pair.connect()
+    assert pair.closed is not None
+    assert pair.closed.failure.kind is Kind.TRUST_UNKNOWN_CA
+
+
+def test_a_proof_that_is_shown_all_the_same_must_be_right() -> None:
+    login = EapLogin(USER, PASSWORD, (EapType.TTLS,), OPTIONS)
+    accounts = Accounts({USER: PASSWORD}, tls=SERVICE)
+    config = replace(gateway("eap"), eap_methods=(EapType.TTLS,), accounts=accounts)
+    assert Pair(client_config(login, EapProof(TRUST)), config).connect()
+    wrong = replace(config, signer=KeySigner(CLIENT_CERT.key))
+    pair = Pair(client_config(login, EapProof(TRUST)), wrong)
+    assert not pair.connect()
+    assert pair.closed is not None
+    assert pair.closed.failure.kind is Kind.TRUST_NO_PROOF
+
+
+def test_a_strict_profile_wants_the_gateways_name_also_by_eap_alone() -> None:
+    login = EapLogin(USER, PASSWORD, (EapType.TTLS,), OPTIONS)
+    accounts = Accounts({USER: PASSWORD}, tls=SERVICE)
+    other = Identity.parse("other.example.com")
+    config = replace(
+        gateway("eap"), proof="eap", identity=other, eap_methods=(EapType.TTLS,), accounts=accounts
+    )
+    pair = Pair(client_config(login, EapProof()), config)
+    assert not pair.connect()
+    assert pair.closed is not None
+    assert pair.closed.failure.kind is Kind.TRUST_NAME
 
 
 def test_a_gateway_that_would_prove_itself_again_is_refused() -> None:

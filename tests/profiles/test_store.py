@@ -118,8 +118,32 @@ def test_static_addresses_replace_the_request() -> None:
         ),
         (
             SMALL.replace('"psk"', '"eap"') + '[auth.remote]\nmethod = "psk"',
-            "auth.remote.method",
+            "auth.remote.secret",
+            'no round with method = "psk"',
+        ),
+        (
+            SMALL.replace('"psk"', '"eap"\neap_methods = ["gtc"]')
+            + '[auth.remote]\nmethod = "psk"\nsecret = "keyring:group"',
+            "auth.local[0].eap_methods",
             "certificate",
+        ),
+        (
+            SMALL.replace('"psk"', '"eap"') + '[auth.remote]\nmethod = "eap"',
+            "auth.local[0].eap_methods",
+            'do not suit method = "eap"',
+        ),
+        (SMALL + '[auth.remote]\nmethod = "eap"', "auth.remote.method", 'with method = "eap"'),
+        (SMALL + '[auth.remote]\nsecret = "keyring:x"\nmethod = "cert"', "trust", "vouch"),
+        (
+            SMALL + '[auth.remote]\nsecret = "keyring:x"\nmethod = "cert"\n[trust]\nca = ["file:x"]',
+            "auth.remote.secret",
+            "means nothing",
+        ),
+        (
+            SMALL.replace("keyring:home", "ask:")
+            + '[[auth.local]]\nmethod = "psk"\nidentity = "me"\nsecret = "ask:"',
+            "auth.local",
+            "in the same words",
         ),
         (SMALL.replace("keyring:home", "keyrin:home"), "auth.local[0].secret", 'Did you mean "keyring"?'),
         (SMALL.replace("keyring:home", "keyring:"), "auth.local[0].secret", "nothing follows"),

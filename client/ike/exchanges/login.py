@@ -169,6 +169,8 @@ def _check_psk(sa: IkeSa, login: Login, auth: Authentication, secret: Secret) ->
 
 def complete(core: Core, sa: IkeSa, login: Login, response: Message, now: float) -> None:
     """Both ends are proven: the IKE SA stands, with or without its first Child SA (A10)."""
+    if core.opening is not None:
+        raise Refusal(Kind.TRUST_NO_PROOF, "the gateway ended the login without a proof of who it is")
     config = core.config
     core.mobike = config.mobike and response.notify(NotifyType.MOBIKE_SUPPORTED) is not None
     core.nat = login.handshake.nat
