@@ -36,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(reason, file=sys.stderr)
         return 1
     compile_programs()
+    print(
+        f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}: the less there is, the more the figures mean"
+    )
     started = time.monotonic()
     for suite in [options.peer] if options.peer else PEERS:
         try:

@@ -8,19 +8,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from client.control.client import Client
-from client.control.messages import Subscribe, TunnelStatus
+from client.control.messages import ControlError, Subscribe, TunnelStatus
 from client.lab.laptop import LabFailed, Laptop, daemon_account, last_lines, wait_for
 from client.lab.topology import Topology, topology
 from profiles.store import Store
 from tests.netns.peers.releases import Release
 from tests.netns.peers.roadwarrior import CONNECTION, Road, dial, serve
 from tests.netns.peers.strongswan import StrongSwan
+from tests.netns.peers.vici import ViciError
 from tests.netns.profiles import NAME, profile
 from ui.credentials import Terminal
 from ui.preparation import prepare
@@ -187,8 +188,17 @@ def connected(client: Contestant) -> Iterator[None]:
     try:
         yield
     finally:
+        end(client)
+
+
+def end(client: Contestant) -> None:
+    """Disconnect; where that does not get through any more, both ends begin anew."""
+    with suppress(ViciError, ControlError):
         client.disconnect()
         wait_for(lambda: not client.gateway.ike_sas(), "the gateway still has the tunnel")
+        return
+    client.gateway.restart(silently=True)
+    client.restart()
 
 
 def timed_command(command: list[str], environment: dict[str, str] | None = None) -> float:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from itertools import pairwise
 
-from client.control.messages import ControlError
 from client.lab.echo import EchoServer, Train
 from client.lab.laptop import wait_for
 from client.lab.topology import SERVER
-from tests.netns.peers.vici import ViciError
 
-from .clients import IDLE, Contestant, Pair
+from .clients import IDLE, Contestant, Pair, end
 from .figures import Row, milliseconds
 
 PATIENCE = 4.0  # seconds in which traffic must go on
@@ -46,7 +43,7 @@ def _gap(client: Contestant, interval: float) -> float | None:
             return _longest_silence(train, started - _LOOK_BACK, len(train.sent))
     finally:
         lab.wifi.up()
-        _end(client)
+        end(client)
 
 
 def _longest_silence(train: Train, since: int, first: int) -> float | None:
@@ -58,12 +55,3 @@ def _longest_silence(train: Train, since: int, first: int) -> float | None:
         time.sleep(0.001)
     times = sorted(at for at in list(train.answers.values()) if at > since)
     return max(later - earlier for earlier, later in pairwise(times)) / 1e9
-
-
-def _end(client: Contestant) -> None:
-    """Disconnect; where that does not get through any more, both ends begin anew."""
-    with suppress(ViciError, ControlError):
-        client.disconnect()
-        return
-    client.gateway.restart(silently=True)
-    client.restart()
