@@ -11,7 +11,7 @@ import re
 import sys
 from importlib import import_module
 
-from client.control.messages import ControlError, exit_code
+from client.control.messages import LONGEST_PORTAL, ControlError, exit_code
 
 from . import output
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 UP_TIME = 90.0
 """Seconds that `up` waits; the time in which a person answers a prompt does not count."""
+
+PORTAL_TIME = 120.0
+"""Seconds for which a network's login is open."""
 
 LONGEST_TIME = 7 * 86400.0
 _WIDTH = 80
@@ -142,6 +145,13 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _portal_seconds(text: str) -> float:
+    value = _seconds(text)
+    if value > LONGEST_PORTAL:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than {LONGEST_PORTAL:g} seconds")
+    return value
+
+
 def _up(parser: argparse.ArgumentParser) -> None:
     _named(parser)
     parser.add_argument("--ask", action="store_true", help="ask for secrets even where they are stored")
@@ -170,8 +180,23 @@ def _rekey(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ike", action="store_true", help="the IKE SA, instead of the Child SA")
 
 
-def _cleanup(parser: argparse.ArgumentParser) -> None:
+def _state_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--state-dir", metavar="DIR", help="without a daemon: where it kept its state")
+
+
+def _lockdown(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("wish", choices=("on", "off", "status"), help="on: nothing leaves outside a tunnel")
+    parser.add_argument(
+        "--no-lan", dest="allow_lan", action="store_false", help="nor to the local network (with on)"
+    )
+    _state_dir(parser)
+
+
+def _portal(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--close", action="store_true", help="end it now")
+    parser.add_argument(
+        "--seconds", type=_portal_seconds, default=PORTAL_TIME, metavar="S", help="at most 300 (%(default)g)"
+    )
 
 
 def _demo(parser: argparse.ArgumentParser) -> None:
@@ -186,7 +211,9 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
     "watch": ("follow what happens, one JSON object a line", ".commands.status", _plain),
     "answer": ("answer what the daemon asks", ".commands.answers", _answer),
     "rekey": ("replace the keys of a tunnel", ".commands.tunnels", _rekey),
-    "cleanup": ("end all tunnels and remove what is left of them", ".commands.tunnels", _cleanup),
+    "cleanup": ("end all tunnels and remove what is left of them", ".commands.tunnels", _state_dir),
+    "lockdown": ("let nothing leave outside a tunnel, ever", ".commands.lockdown", _lockdown),
+    "portal": ("let your browser out for a time, to log in to a network", ".commands.lockdown", _portal),
     "profiles": ("list the profiles", ".commands.listing", _plain),
     "tui": ("open the terminal UI", ".commands.terminal", _plain),
     "demo": ("show a roaming tunnel in namespaces of this machine", ".demo", _demo),

@@ -9,7 +9,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from client.control.messages import ControlError, Handover, OuterPath, StatusReport, Traffic, TunnelStatus
+    from client.control.messages import (
+        ControlError,
+        Handover,
+        LockdownStatus,
+        OuterPath,
+        StatusReport,
+        Traffic,
+        TunnelStatus,
+    )
 
 LIST_LIMIT = 6
 """Entries of a list (routes, addresses) that a status shows; the JSON form has them all."""
@@ -68,12 +76,32 @@ def fold(text: str, width: int | None, indent: int) -> str:
 
 
 def status(report: StatusReport, width: int | None = None) -> str:
-    """All tunnels: one in full, several as a line each (with what is wrong below it)."""
+    """All tunnels: one in full, several as a line each, with what is wrong below it; and the machine itself."""
+    lines = [_tunnels(report, width)]
+    if report.lockdown is not None:
+        guarded = report.lockdown.on or any(entry.guard for entry in report.tunnels)
+        lines += machine(report.lockdown, guarded=guarded)
+    return "\n".join(lines)
+
+
+def _tunnels(report: StatusReport, width: int | None) -> str:
     if not report.tunnels:
         return "no tunnel is wanted: 'roam up' starts one"
     if len(report.tunnels) == 1:
         return tunnel(report.tunnels[0], report.time, width)
     return "\n".join(line for entry in report.tunnels for line in _short(entry, report.time, width))
+
+
+def machine(status: LockdownStatus, *, guarded: bool) -> Iterator[str]:
+    """Lockdown, an open portal, and what the guard is made by where it is not whole."""
+    if status.on:
+        lan = "the local network" if status.allow_lan else "nothing else"
+        yield f"lockdown: on; nothing leaves outside a tunnel, reachable beside it: {lan}"
+    if status.portal_until is not None:
+        left = span(status.portal_until - status.time)
+        yield f"portal: open for the browser of uid {status.portal_owner}, for {left} more"
+    if guarded and status.guard_reason:
+        yield f"guard: by routing only, without a packet filter: {printable(status.guard_reason)}"
 
 
 def headline(entry: TunnelStatus, now: float) -> str:

@@ -22,8 +22,11 @@ from .messages import (
     Ended,
     Event,
     Hello,
+    LockdownSet,
+    LockdownStatus,
     Message,
     Named,
+    PortalOpen,
     ProfileList,
     Rekey,
     SecretAnswer,
@@ -144,6 +147,18 @@ class Client:
     def cleanup(self) -> Cleaned:
         """End all tunnels and remove what is left of them."""
         return self.call("daemon.cleanup", Empty(), Cleaned, WORK_TIME)
+
+    def lockdown(self) -> LockdownStatus:
+        """How the machine stands."""
+        return self.call("lockdown.status", Empty(), LockdownStatus)
+
+    def set_lockdown(self, request: LockdownSet) -> LockdownStatus:
+        """Turn lockdown on or off."""
+        return self.call("lockdown.set", request, LockdownStatus)
+
+    def open_portal(self, seconds: float) -> LockdownStatus:
+        """Let our browser out for a time; 0 ends it."""
+        return self.call("portal.open", PortalOpen(seconds), LockdownStatus)
 
     def answer_secret(self, request: SecretAnswer) -> None:
         """Answer a question of the daemon."""

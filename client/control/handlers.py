@@ -10,6 +10,9 @@ from .messages import (
     Cleaned,
     Down,
     Ended,
+    LockdownSet,
+    LockdownStatus,
+    PortalOpen,
     ProfileList,
     Rekey,
     SecretAnswer,
@@ -70,6 +73,15 @@ class Handlers(Protocol):
 
     async def cancel(self, caller: Caller, secret_id: str) -> None:
         """The person does not answer: the tunnel becomes `blocked`."""
+
+    async def set_lockdown(self, caller: Caller, request: LockdownSet) -> LockdownStatus:
+        """Turn lockdown on or off; `permission.denied` where somebody else turned it on."""
+
+    async def open_portal(self, caller: Caller, request: PortalOpen) -> LockdownStatus:
+        """Let the caller's browser out for a time."""
+
+    def lockdown(self) -> LockdownStatus:
+        """How the machine stands."""
 
     async def profiles(self, caller: Caller) -> ProfileList:
         """The system's profiles."""

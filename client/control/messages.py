@@ -32,6 +32,8 @@ VISIBLE_KINDS = frozenset({"confirm-fingerprint", "choose-certificate"})
 """Questions whose answer is no secret: it may be shown while it is typed."""
 
 DEFAULT_SOCKET = "/run/roam/control.sock"
+LONGEST_PORTAL = 300.0
+"""Seconds for which a network's login may be open."""
 
 
 class Hello(Message):
@@ -170,6 +172,35 @@ class TunnelStatus(Message):
     failure: Fault | None = None
 
 
+class LockdownSet(Message):
+    """`lockdown.set`: from now nothing leaves outside a tunnel, also while none is wanted; or no longer so."""
+
+    on: bool
+    allow_lan: bool = True
+
+
+class PortalOpen(Message):
+    """`portal.open`: let the caller's browser out for some seconds, to log in to this network; 0 ends it."""
+
+    seconds: float = 120.0
+
+    def objection(self) -> str:
+        return "" if 0 <= self.seconds <= LONGEST_PORTAL else f"seconds is not from 0 to {LONGEST_PORTAL:g}"
+
+
+class LockdownStatus(Message):
+    """Answer to `lockdown.set`, `lockdown.status` and `portal.open`: how the machine stands apart from tunnels."""
+
+    on: bool
+    owner: int = 0  # who turned it on: he or root may end it
+    allow_lan: bool = True
+    guard: str = ""  # what guards are made by: "nftables" (and routing), or "routing" alone
+    guard_reason: str = ""
+    portal_owner: int | None = None
+    portal_until: float | None = None
+    time: float = 0.0  # Unix seconds of the daemon's clock: now
+
+
 class StatusReport(Message):
     """Answer to `tunnel.status`."""
 
@@ -177,6 +208,7 @@ class StatusReport(Message):
     boot: str = ""
     version: str = ""
     tunnels: tuple[TunnelStatus, ...] = ()
+    lockdown: LockdownStatus | None = None
 
 
 class Accepted(Message):

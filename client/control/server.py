@@ -30,9 +30,12 @@ from .messages import (
     Event,
     EventData,
     Hello,
+    LockdownSet,
+    LockdownStatus,
     Message,
     Named,
     Notice,
+    PortalOpen,
     Rekey,
     SecretAnswer,
     SecretCancel,
@@ -273,6 +276,10 @@ async def _cancel_secret(connection: Connection, request: SecretCancel) -> Empty
     return Empty()
 
 
+async def _lockdown(connection: Connection, _request: Empty) -> LockdownStatus:
+    return connection.server.handlers.lockdown()
+
+
 async def _subscribed(_connection: Connection, _request: Subscribe) -> Empty:
     raise AssertionError("a subscription is answered by the connection itself")
 
@@ -285,6 +292,13 @@ METHODS: dict[str, Method] = {
     "tunnel.down": Method(Access.CONTROL, Down, lambda c, request: c.server.handlers.down(c.caller, request)),
     "tunnel.rekey": Method(
         Access.CONTROL, Rekey, lambda c, request: c.server.handlers.rekey(c.caller, request)
+    ),
+    "lockdown.status": Method(Access.READ, Empty, _lockdown),
+    "lockdown.set": Method(
+        Access.CONTROL, LockdownSet, lambda c, request: c.server.handlers.set_lockdown(c.caller, request)
+    ),
+    "portal.open": Method(
+        Access.CONTROL, PortalOpen, lambda c, request: c.server.handlers.open_portal(c.caller, request)
     ),
     "secret.answer": Method(Access.CONTROL, SecretAnswer, _answer_secret),
     "secret.cancel": Method(Access.CONTROL, SecretCancel, _cancel_secret),

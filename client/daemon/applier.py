@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ..ike.events import Address, Failure, Kind
+from ..system.plan import PutGuard, PutRoute, PutRule
 from ..system.reconcile import Outcome
 from ..system.resolver.model import Wanted
 from ..tunnel.events import Applied, ApplyFailed
@@ -116,12 +117,13 @@ class Applier:
         self._changed.set()
 
     async def sweep(self) -> tuple[str, ...]:
-        """Leave nothing of ours but lockdown; one line for each thing that was removed or put there."""
+        """Leave nothing of ours but lockdown; one line for each thing that was removed."""
         names = await self._names.restore()
         outcome = await self._system.sweep(system_config({}, self._network, (), self.stance))
         for problem in outcome.problems:
             log.warning("not removed: %s", problem)
-        return (*names.steps, *(str(step) for step in outcome.steps))
+        removed = (step for step in outcome.steps if not isinstance(step, PutGuard | PutRule | PutRoute))
+        return (*names.steps, *map(str, removed))
 
     async def run(self) -> None:
         """Apply until cancelled."""

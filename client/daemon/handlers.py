@@ -22,6 +22,9 @@ from ..control.messages import (
     ControlError,
     Down,
     Ended,
+    LockdownSet,
+    LockdownStatus,
+    PortalOpen,
     ProfileEntry,
     ProfileList,
     Rekey,
@@ -38,6 +41,7 @@ from .inbox import AnswerGiven, RekeyAsked
 from .order import Key, Order, missing_secret, system_order, user_order
 from .questions import OfLogin, OfProfile, Question
 from .tunnels import Entry, Tunnels
+from .warden import Warden
 
 
 class DaemonHandlers:
@@ -49,11 +53,13 @@ class DaemonHandlers:
         store: Store,
         unix: Callable[[], float],
         sweep: Callable[[], Awaitable[tuple[str, ...]]],
+        warden: Warden,
     ) -> None:
         self._tunnels = tunnels
         self._store = store
         self._unix = unix
         self._sweep = sweep
+        self._warden = warden
 
     async def up(self, caller: Caller, request: Up) -> Accepted:
         """Want a tunnel; what becomes of it, events tell."""
@@ -137,6 +143,18 @@ class DaemonHandlers:
             raise ControlError("permission.denied", "the question was for somebody else")
         return question, entry
 
+    async def set_lockdown(self, caller: Caller, request: LockdownSet) -> LockdownStatus:
+        """Turn lockdown on or off."""
+        return await self._warden.set_lockdown(caller, request)
+
+    async def open_portal(self, caller: Caller, request: PortalOpen) -> LockdownStatus:
+        """Let the caller's browser out for a time."""
+        return await self._warden.open_portal(caller, request)
+
+    def lockdown(self) -> LockdownStatus:
+        """How the machine stands."""
+        return self._warden.status
+
     async def profiles(self, caller: Caller) -> ProfileList:
         """The system's profiles, also those that do not read."""
         return ProfileList(await asyncio.to_thread(self._system_profiles))
@@ -148,7 +166,8 @@ class DaemonHandlers:
 
     def status(self) -> StatusReport:
         """All tunnels as they stand now."""
-        return StatusReport(self._unix(), tunnels=tuple(entry.status for entry in self._tunnels))
+        tunnels = tuple(entry.status for entry in self._tunnels)
+        return StatusReport(self._unix(), tunnels=tunnels, lockdown=self._warden.status)
 
     def pending_secrets(self) -> tuple[SecretNeeded, ...]:
         """The questions that wait for an answer."""

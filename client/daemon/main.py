@@ -1,4 +1,4 @@
-"""`roamd`: reads its arguments, protects itself, and serves until it is told to stop, or sweeps."""
+"""`roamd`: reads its arguments, protects itself, and serves until it is told to stop; or does one thing."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ import argparse
 import asyncio
 import logging
 import signal
-import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 
 from profiles.store import SYSTEM_DIRECTORY
 
 from ..control.messages import DEFAULT_SOCKET, ControlError, exit_code
-from ..system.reconcile import System
-from ..system.resolver.resolver import Resolver
+from . import alone
 from .hardening import harden
-from .intent import Intents
 from .lock import only_one
 from .service import Daemon, Places, program_version
 
@@ -42,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         harden()
         with only_one(places.state):
-            asyncio.run(_sweep(places) if options.sweep else _serve(places))
+            asyncio.run(_work(options, places))
     except ControlError as error:
         log.error("%s: %s", error.kind, error)
         return exit_code(error.kind)
@@ -65,9 +62,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--system-profiles", type=Path, default=SYSTEM_DIRECTORY, help="profiles that the daemon reads itself"
     )
-    parser.add_argument("--sweep", action="store_true", help="remove what a dead daemon left behind, and end")
+    once = parser.add_mutually_exclusive_group()
+    once.add_argument(
+        "--sweep", action="store_true", help="remove what a dead daemon left behind, but lockdown, and end"
+    )
+    once.add_argument("--arm", action="store_true", help="under lockdown, close the guard, and end")
+    once.add_argument("--disarm", action="store_true", help="end lockdown where no daemon runs, and end")
     parser.add_argument("--verbose", action="store_true", help="log every step of every exchange")
     return parser
+
+
+def _work(options: argparse.Namespace, places: Places) -> Coroutine[object, object, None]:
+    if options.sweep:
+        return alone.sweep(places.socket, places.state)
+    if options.arm:
+        return alone.arm(places.socket, places.state)
+    if options.disarm:
+        return alone.disarm(places.socket, places.state)
+    return _serve(places)
 
 
 async def _serve(places: Places) -> None:
@@ -79,32 +91,6 @@ async def _serve(places: Places) -> None:
     for directory in (places.run, places.socket.parent):
         directory.mkdir(mode=0o755, parents=True, exist_ok=True)
     await Daemon(places).run(stopping)
-
-
-async def _sweep(places: Places) -> None:
-    """Without a daemon: nothing is wanted any more, and nothing of ours stays on the machine."""
-    if _is_answered(places.socket):
-        raise ControlError("daemon.running", f"a daemon answers at {places.socket}")
-    Intents(places.state).forget_all()
-    names = await Resolver(places.state).restore()
-    system = System(places.state)
-    try:
-        outcome = await system.sweep()
-    finally:
-        system.close()
-    sys.stdout.write("\n".join(map(str, (*names.steps, *outcome.steps))) or "nothing was left")
-    sys.stdout.write("\n")
-    if problems := (*names.problems, *outcome.problems):
-        raise ControlError("local.fault", "; ".join(map(str, problems)))
-
-
-def _is_answered(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-        return True
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import os
 import random
 import secrets
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,6 +30,7 @@ from ..net.power import watch_sleep
 from ..net.resolve import Resolver, Sources
 from ..net.udp import open_path
 from ..net.watch import Report, Watcher
+from ..system.nft_watch import heed
 from ..system.reconcile import System
 from ..system.resolver.detect import Places as ResolverPlaces
 from ..system.resolver.file import KEPT
@@ -48,6 +49,7 @@ from .order import Order, system_order, user_order
 from .ports import World
 from .rehearsal import rehearse
 from .tunnels import Tunnels
+from .warden import Warden
 
 log = logging.getLogger("roam")
 trace_log = logging.getLogger("roam.ike")
@@ -91,6 +93,15 @@ class Daemon:
         self._intents = Intents(places.state)
         self._store = Store(places.profiles / "nobody's", places.profiles)
         self._resolver = Resolver(Sources(kept=where.etc / KEPT), ours=lambda: self._names.servers)
+        self._warden = Warden(
+            places.state,
+            self._applier,
+            boottime,
+            time.time,
+            self._resolver.servers,
+            lambda: self._system.filter_problem,
+            self._publish,
+        )
         self._tunnels: Tunnels | None = None
         self._server: ControlServer | None = None
 
@@ -119,6 +130,8 @@ class Daemon:
         tasks = [
             group.create_task(self._applier.run(), name="applier"),
             group.create_task(self._watcher.run(), name="watcher"),
+            group.create_task(self._warden.run(), name="warden"),
+            group.create_task(self._watch_filter(), name="filter"),
             group.create_task(watch_sleep(self._slept), name="power"),
             group.create_task(self._watch_names(), name="names"),
             group.create_task(server.serve(listener), name="control"),
@@ -153,7 +166,7 @@ class Daemon:
         return await UserspaceDataPath.start(link, mtu, self._pool)
 
     def _make_server(self, tunnels: Tunnels) -> ControlServer:
-        handlers = DaemonHandlers(tunnels, self._store, time.time, self._applier.sweep)
+        handlers = DaemonHandlers(tunnels, self._store, time.time, self._applier.sweep, self._warden)
         return ControlServer(
             handlers,
             Policy(group_id(), os.getuid()),
@@ -201,6 +214,20 @@ class Daemon:
             self._applier.repair()
         elif self._tunnels is not None:
             self._tunnels.network_changed(report)
+
+    async def _watch_filter(self) -> None:
+        """Who takes our packet filter away may have opened the guard: it is put back at once."""
+        try:
+            watch = self._system.watch()
+        except OSError as error:
+            log.info("nobody tells of changed packet filters: %s", error)
+            return
+        with closing(watch):
+            await heed(watch, self._filter_touched)
+
+    def _filter_touched(self) -> None:
+        log.warning("another program has changed our packet filter: it is put back")
+        self._applier.repair()
 
     def _slept(self, seconds: float) -> None:
         self._names.repair()

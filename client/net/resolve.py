@@ -104,7 +104,7 @@ class Resolver:
 
     async def _ask_for_both(self, name: str) -> tuple[Address, ...]:
         """IPv6 and IPv4 at once; IPv6 first in the result."""
-        servers = await self._servers()
+        servers = await self.servers()
         if not servers:
             raise ResolveError(f"no name server is configured to ask for {name}")
         tasks = [
@@ -120,7 +120,7 @@ class Resolver:
             raise ResolveError(_explain(name, tasks, servers))
         return tuple(addresses)
 
-    async def _servers(self) -> tuple[Address, ...]:
+    async def servers(self) -> tuple[Address, ...]:
         """The underlay's; where a resolver lists ours alone, those that it had before."""
         listed = await asyncio.to_thread(_servers, self._sources)
         ours = self._ours()

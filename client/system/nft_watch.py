@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable, Collection
 
 from .nft_codec import HEADER, NETLINK_NETFILTER, SUBSYSTEM, TABLE, Kind, attributes_of
+
+CALM = 60.0
+"""Seconds without a word after which the next one is heeded at once again."""
+LONGEST_PAUSE = 5.0
 
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
 _GROUP = 7  # NFNLGRP_NFTABLES
@@ -66,3 +71,29 @@ class FilterWatch:
                     return True
             datagram = datagram[max((size + 3) & ~3, HEADER.size) :]
         return False
+
+
+async def heed(watch: FilterWatch, touched: Callable[[], None]) -> None:
+    """Call `touched` whenever another program has changed our filter, until cancelled.
+
+    At once the first time, and then with growing pauses: the other one may be as stubborn as we are.
+    """
+    heard = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(watch, heard.set)
+    pause = 0.0
+    try:
+        while True:
+            try:
+                async with asyncio.timeout(CALM if pause else None):
+                    await heard.wait()
+            except TimeoutError:
+                pause = 0.0
+                continue
+            heard.clear()
+            if watch.was_touched():
+                touched()
+                await asyncio.sleep(pause)
+                pause = min(2 * pause + 0.1, LONGEST_PAUSE)
+    finally:
+        loop.remove_reader(watch)

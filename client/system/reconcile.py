@@ -19,6 +19,7 @@ from typing import Protocol, TypeVar
 from ..tunnel.model import SystemConfig
 from .manifest import Manifest, Owned, Place
 from .nft import Nftables
+from .nft_watch import FilterWatch
 from .plan import Actual, Step, missing_links, plan, plan_sweep
 from .routes import Kernel
 
@@ -78,6 +79,10 @@ class System:
     def filter_problem(self) -> str:
         """Why the guard is made by routing only; empty where the packet filter holds it too."""
         return self._filter.problem
+
+    def watch(self) -> FilterWatch:
+        """What hears when another program changes our packet filter; `OSError` where the kernel does not tell."""
+        return FilterWatch(lambda: self._filter.ports)
 
     async def apply(self, desired: SystemConfig, generation: int) -> Outcome:
         """Make the machine so."""

@@ -21,6 +21,9 @@ from client.control.messages import (
     Down,
     Ended,
     EventData,
+    LockdownSet,
+    LockdownStatus,
+    PortalOpen,
     ProfileList,
     Rekey,
     SecretAnswer,
@@ -45,6 +48,7 @@ class FakeDaemon:
         self.script_after_down: list[EventData] = []
         self.refusal: ControlError | None = None
         self.secrets: tuple[SecretNeeded, ...] = ()
+        self.machine = LockdownStatus(False, guard="nftables")
         self.calls: list[tuple[str, object]] = []
         self.callers: list[Caller] = []
         self.publish: Callable[[EventData], None] = lambda _data: None
@@ -113,12 +117,25 @@ class FakeDaemon:
     async def cancel(self, caller: Caller, secret_id: str) -> None:
         self._note(caller, "cancel", secret_id)
 
+    async def set_lockdown(self, caller: Caller, request: LockdownSet) -> LockdownStatus:
+        self._note(caller, "lockdown", request)
+        self.machine = self.machine.replace(on=request.on, allow_lan=request.allow_lan)
+        return self.machine
+
+    async def open_portal(self, caller: Caller, request: PortalOpen) -> LockdownStatus:
+        self._note(caller, "portal", request)
+        until = NOW + request.seconds if request.seconds else None
+        return self.machine.replace(portal_owner=caller.uid, portal_until=until, time=NOW)
+
+    def lockdown(self) -> LockdownStatus:
+        return self.machine
+
     async def profiles(self, caller: Caller) -> ProfileList:
         self._note(caller, "profiles", None)
         return ProfileList()
 
     def status(self) -> StatusReport:
-        return StatusReport(self.clock, tunnels=tuple(self.tunnels.values()))
+        return StatusReport(self.clock, tunnels=tuple(self.tunnels.values()), lockdown=self.machine)
 
     def pending_secrets(self) -> tuple[SecretNeeded, ...]:
         return self.secrets

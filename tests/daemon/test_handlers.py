@@ -24,6 +24,8 @@ from client.daemon.inbox import Stop
 from client.daemon.intent import Intents
 from client.daemon.order import user_order
 from client.daemon.tunnels import Tunnels
+from client.daemon.warden import Warden
+from client.ike.events import Address
 from client.ike.keys import Secret
 from client.lab.pki import pem
 from client.tunnel.model import NetworkChange
@@ -64,7 +66,10 @@ class Office:
         self.intents = Intents(directory / "state")
         self.tunnels = Tunnels(machine.world, machine.applier, self.intents, group, self._tell, now)
         self.store = Store(directory / "nobody", directory / "system")
-        self.handlers = DaemonHandlers(self.tunnels, self.store, now, machine.applier.sweep)
+        self.warden = Warden(
+            directory / "state", machine.applier, now, now, no_resolvers, lambda: "", lambda _notice: None
+        )
+        self.handlers = DaemonHandlers(self.tunnels, self.store, now, machine.applier.sweep, self.warden)
         self.tunnels.network_changed(NetworkChange(machine.network, machine.network))
 
     def _tell(self, data: TunnelStatus | SecretNeeded) -> None:
@@ -75,6 +80,10 @@ class Office:
     def questions(self) -> list[SecretNeeded]:
         """What was asked."""
         return [data for data in self.told if isinstance(data, SecretNeeded)]
+
+
+async def no_resolvers() -> tuple[Address, ...]:
+    return ()
 
 
 Scene = Callable[[Office], Awaitable[None]]

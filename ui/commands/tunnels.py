@@ -86,7 +86,7 @@ def cleanup(options: argparse.Namespace) -> int:
     except ControlError as error:
         if error.kind != "daemon.absent":
             raise
-        return _sweep(options)
+        return without_daemon(options, "--sweep")
     if options.json:
         output.say(output.envelope("cleanup", {"removed": removed}))
     else:
@@ -94,12 +94,12 @@ def cleanup(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _sweep(options: argparse.Namespace) -> int:
-    """Run `roamd --sweep`; its output is the user's, its exit code ours."""
+def without_daemon(options: argparse.Namespace, wish: str) -> int:
+    """Run `roamd` for this alone; its output is the user's, its exit code ours."""
     if not _may_change_the_network():
-        evidence = "no daemon is running, and without one only root can remove routes and addresses"
+        evidence = "no daemon is running, and without one only root can change the network"
         raise ControlError("permission.denied", evidence, "Run it again with sudo.")
-    command = [_daemon_program(), "--sweep", "--socket", socket_path(options.socket)]
+    command = [_daemon_program(), wish, "--socket", socket_path(options.socket)]
     if options.state_dir:
         command += ["--state-dir", options.state_dir]
     return subprocess.run(command, check=False).returncode
