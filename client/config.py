@@ -62,6 +62,7 @@ def tunnel_config(profile: Profile) -> TunnelConfig:
         allow_lan=routing.allow_lan,
         block_other_families=routing.block_other_families,
         guard=routing.guard,
+        forward=routing.forward,
         mtu=routing.mtu,
         dns_servers=profile.dns.servers,
         dns_search=profile.dns.search,

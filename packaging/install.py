@@ -23,6 +23,7 @@ RECORD = "installed.json"
 UNIT = "roamd.service"
 HELPER = "roam-dns.service"  # started by its socket
 HELPER_SOCKET = "roam-dns.socket"
+LOCKDOWN = "roam-lockdown.service"  # before the network, at boot
 USER = "roam"
 UNIT_PREFIX = "/usr/lib/roam"  # as the unit in this tree has it
 STATES = (Path("/var/lib/roam"), Path("/var/lib/roam-dns"))
@@ -60,7 +61,7 @@ class Place:
         self.files = {
             **{
                 prefix / "lib/systemd/system" / unit: ROOT / "packaging/systemd" / unit
-                for unit in (UNIT, HELPER, HELPER_SOCKET)
+                for unit in (UNIT, HELPER, HELPER_SOCKET, LOCKDOWN)
             },
             prefix / "lib/sysusers.d/roam.conf": ROOT / "packaging/systemd/roam.sysusers",
             prefix / "lib/tmpfiles.d/roam.conf": ROOT / "packaging/systemd/roam.tmpfiles",
@@ -100,7 +101,7 @@ def uninstall(place: Place) -> None:
             f"Roam is not installed in {place.now(place.library)}; name the PREFIX that it was installed with"
         )
     if place.live:
-        deactivate()
+        deactivate(place)
     for path in record["files"]:
         place.now(Path(path)).unlink(missing_ok=True)
     shutil.rmtree(place.now(place.library))
@@ -207,7 +208,7 @@ def activate(place: Place) -> None:
         run(tmpfiles, "The directories in /etc/roam could not be made")
     if Path("/run/systemd/system").is_dir():
         run(["systemctl", "daemon-reload"], "systemd did not take the unit")
-        run(["systemctl", "enable", UNIT], f"{UNIT} could not be enabled")
+        run(["systemctl", "enable", UNIT, LOCKDOWN], f"{UNIT} could not be enabled")
         run(["systemctl", "enable", HELPER_SOCKET], f"{HELPER_SOCKET} could not be enabled")
         run(["systemctl", "restart", HELPER_SOCKET], f"{HELPER_SOCKET} did not start")
         run(["systemctl", "restart", UNIT], f"{UNIT} did not start (journalctl -u {UNIT})")
@@ -227,11 +228,14 @@ def select(place: Place, directory: str) -> Iterator[Path]:
     return (path for path in place.files if path.parent.name == directory)
 
 
-def deactivate() -> None:
-    """Stop the daemon, which takes its routes and rules back, and keep it from starting."""
+def deactivate(place: Place) -> None:
+    """Stop the daemon, keep it from starting, and open what it leaves closed: the guard and lockdown."""
     if Path("/run/systemd/system").is_dir():
-        units = [UNIT, HELPER_SOCKET, HELPER]
+        units = [UNIT, HELPER_SOCKET, HELPER, LOCKDOWN]
         run(["systemctl", "disable", "--now", *units], f"{UNIT} could not be stopped")
+    if any((STATES[0] / name).exists() for name in ("manifest.json", "lockdown.json")):
+        for wish in ("--disarm", "--sweep"):
+            run([str(place.library / "bin/roamd"), wish], "The guard could not be opened")
 
 
 def forget_user() -> None:

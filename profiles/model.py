@@ -251,6 +251,10 @@ class Routing:
     exclude: tuple[Network, ...] = option("networks that stay outside the tunnel", ())
     allow_lan: bool = option("full: reach the local network beside the tunnel", True)
     guard: bool = option("from up to down, selected traffic leaves through the tunnel or not at all", True)
+    forward: Literal["tunnelled", "blocked", "allowed"] = option(
+        "what this machine forwards for containers, virtual machines and guests, of the selected traffic",
+        "tunnelled",
+    )
     block_other_families: bool = option(
         "full: block a family (IPv4, IPv6) that the tunnel does not carry", True
     )

@@ -508,3 +508,4 @@ def test_the_sample_becomes_a_split_tunnel() -> None:
     assert not config.full
     assert config.include == (ip_network("198.51.100.0/24"),)
     assert config.guard
+    assert config.forward == "tunnelled"

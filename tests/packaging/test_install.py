@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from client.daemon.warden import FILE
 from tests.packaging.private_root import PrivateRoot
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +23,7 @@ EXPECTED = (
     "/usr/lib/roam/bin/roam-dns",
     "/usr/lib/systemd/system/roam-dns.service",
     "/usr/lib/systemd/system/roam-dns.socket",
+    "/usr/lib/systemd/system/roam-lockdown.service",
     "/usr/lib/systemd/system/roamd.service",
     "/usr/lib/sysusers.d/roam.conf",
     "/usr/lib/tmpfiles.d/roam.conf",
@@ -149,6 +151,27 @@ def exec_start(root: PrivateRoot) -> list[str]:
     unit = (root.root / "usr/lib/systemd/system/roamd.service").read_text()
     (line,) = (line for line in unit.splitlines() if line.startswith("ExecStart="))
     return line.removeprefix("ExecStart=").split()
+
+
+def test_lockdown_closes_before_any_network_and_has_no_other_right() -> None:
+    unit = (ROOT / "packaging/systemd/roam-lockdown.service").read_text().splitlines()
+    daemon = (ROOT / "packaging/systemd/roamd.service").read_text().splitlines()
+    (before,) = [line.split() for line in unit if line.startswith("Before=")]
+    assert before[0] == "Before=network-pre.target"
+    assert "roamd.service" in before
+    assert "Wants=network-pre.target" in unit
+    assert "DefaultDependencies=no" in unit
+    assert any("roam-lockdown.service" in line for line in daemon if line.startswith("After="))
+    state_dirs = {
+        word
+        for line in (*unit, *daemon)
+        if line.startswith("ExecStart=")
+        for word in line.split()
+        if "/var" in word
+    }
+    assert state_dirs == {"/var/lib/roam"}
+    assert f"ConditionPathExists=/var/lib/roam/{FILE}" in unit
+    assert "CapabilityBoundingSet=CAP_NET_ADMIN" in unit
 
 
 def uid_of_roam(root: PrivateRoot) -> int:
