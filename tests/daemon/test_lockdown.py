@@ -26,7 +26,7 @@ from client.system.plan import plan_sweep
 from client.system.routes import Kernel
 from client.tunnel.model import TABLE
 from tests.daemon.test_roamd import PASSWORD, PROFILE
-from tests.system.ledger import leaks, probes, send_all, settle
+from tests.system.ledger import leaks, probes, seen, send_all, settle
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
 
@@ -224,8 +224,7 @@ def test_the_portal_lets_the_askers_browser_out_alone(scene: Scene) -> None:
         scene.lab.laptop.run(lambda: send_all(browser, OURS))
     with Capture([(scene.lab.laptop, "wlan0")]) as capture:
         scene.lab.laptop.run(lambda: send_all(browser, OURS, uid=0))
-        settle()
-    assert all(probe.is_seen_in(capture.flows) for probe in browser if probe.way == "plain")
+        assert seen(capture, browser)
     scene.laptop.roam("portal", "--close")
     with Capture([(scene.lab.laptop, "wlan0")]) as capture:
         scene.lab.laptop.run(lambda: send_all(browser, OURS, uid=0))

@@ -14,12 +14,13 @@ import pytest
 from client.control.handlers import Access, Caller
 from client.control.messages import ControlError, LockdownSet, Notice, PortalOpen
 from client.daemon.applier import Applier, Share
+from client.daemon.names import Names
 from client.daemon.warden import FILE, Kept, LockdownFile, Warden
 from client.ike.events import Address
 from client.system.reconcile import Problem
 from client.tunnel.model import Lockdown, PortalPass, Stance
 from tests.daemon.virtual_loop import now, run
-from tests.daemon.world import CONFIG, FakeSystem
+from tests.daemon.world import CONFIG, FakeResolver, FakeSystem
 
 ALICE = Caller(1000, Access.CONTROL)
 BOB = Caller(1001, Access.CONTROL)
@@ -35,7 +36,7 @@ class House:
     def __init__(self, state_dir: Path) -> None:
         self.system = FakeSystem()
         self.told: list[str] = []
-        self.applier = Applier(self.system, lambda _: None, Stance(uid=990))
+        self.applier = Applier(self.system, lambda _: None, Names(FakeResolver()), Stance(uid=990))
         self.problem = ""
         self.warden = Warden(
             state_dir,

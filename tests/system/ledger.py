@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from itertools import product
-from time import sleep
+from time import monotonic, sleep
 from typing import Self
 
 from client.lab.capture import Capture, Flow
@@ -20,6 +20,7 @@ INTERNET = {4: "203.0.113.{}", 6: "2001:db8:9::{}"}
 GATEWAY_TARGETS = {4: GATEWAY, 6: GATEWAY_V6}
 RESOLVER = {4: "192.168.1.1", 6: "fd00:1::1"}
 UPLINK = "wlan0"
+PATIENCE = 2.0  # seconds for what must be seen
 KINDS = ("tcp", "udp", "icmp", "dns")
 WAYS = ("plain", "bound to the uplink", "from the uplink's address")
 _ECHO_REQUEST = {4: 8, 6: 128}
@@ -174,5 +175,16 @@ def _is_neighbourly(flow: Flow) -> bool:
 
 
 def settle() -> None:
-    """Until what was sent is on the wire: the kernel's queues are not the test's."""
-    sleep(0.02)
+    """Until what was sent is on the wire, though a neighbour had to be asked for first."""
+    sleep(0.05)
+
+
+def seen(capture: Capture, sent: Sequence[Probe]) -> set[str]:
+    """Which of these have left; waits for all of them, but not for long."""
+    deadline = monotonic() + PATIENCE
+    while True:
+        flows = dict(capture.flows)
+        found = {str(probe) for probe in sent if probe.is_seen_in(flows)}
+        if len(found) == len(set(map(str, sent))) or monotonic() > deadline:
+            return found
+        sleep(0.01)

@@ -41,6 +41,7 @@ from tests.system.ledger import (
     Train,
     leaks,
     probes,
+    seen,
     send_all,
     settle,
 )
@@ -259,8 +260,7 @@ def test_there_are_cells_enough() -> None:
 def test_control_with_the_guard_off_the_ledger_sees(wire: Scene, probe: Probe) -> None:
     with watched(wire) as capture:
         send_all([probe], OURS)
-        settle()
-    assert probe.is_seen_in(capture.flows)
+        assert seen(capture, [probe])
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -292,8 +292,7 @@ def test_without_the_filter_routing_holds_but_for_sockets_bound_to_the_uplink(wi
     assert_nothing_left(capture)
     with watched(wire) as capture:
         send_all(bound, OURS)
-        settle()
-    assert leaks(capture)
+        assert seen(capture, bound)
 
 
 # --- transitions: the probes go on while one state is made into another
