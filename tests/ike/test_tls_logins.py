@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from client.ike.authentication import KeySigner
 from client.ike.events import Kind
 from client.ike.identity import Identity
 from client.ike.keys import Secret
@@ -16,6 +17,7 @@ from client.ike.trust import Trust
 from client.lab.eap_methods import Accounts
 from client.lab.eap_tls import TlsService
 from client.lab.responder import GatewayConfig
+from tests.ike.eap.tls_dialogue import AUTHORITY as LOGIN_AUTHORITY
 from tests.ike.eap.tls_dialogue import (
     NAME,
     OPTIONS,
@@ -25,6 +27,7 @@ from tests.ike.eap.tls_dialogue import (
     STRANGERS,
     TLS_METHODS,
     USER,
+    VALID,
     VERSIONS,
     identity_of,
 )
@@ -118,6 +121,37 @@ def test_a_gateway_that_falls_silent_after_our_alert_changes_nothing(method: Eap
     pair.fate = fate
     assert not pair.connect()
     assert outcome(pair) == (Kind.TRUST_UNKNOWN_CA, True)
+
+
+GATEWAY_NAMES = {
+    "its own": ["vpn.example.com"],
+    "the login server's": [NAME],
+    "both": [NAME, "vpn.example.com"],
+}
+LOGIN_NAMES = {"its own": [NAME], "the gateway's": ["vpn.example.com"], "both": [NAME, "vpn.example.com"]}
+CLAIMS = ["vpn.example.com", NAME, "CN=vpn.example.com"]
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+@pytest.mark.parametrize("gateway_names", GATEWAY_NAMES)
+@pytest.mark.parametrize("login_names", LOGIN_NAMES)
+def test_each_certificate_must_bear_the_name_of_its_own_server(
+    claim: str, gateway_names: str, login_names: str
+) -> None:
+    """That of the gateway by what is expected of it, whatever it calls itself."""
+    own = AUTHORITY.issue("CN=gateway", dns=GATEWAY_NAMES[gateway_names], **VALID)
+    inner = LOGIN_AUTHORITY.issue("CN=login", dns=LOGIN_NAMES[login_names], **VALID)
+    served = gateway(EapType.PEAP, service=replace(SERVICE, identity=identity_of(inner)))
+    pair = Pair(
+        client(EapType.PEAP),
+        replace(served, identity=Identity.parse(claim), chain=own.chain, signer=KeySigner(own.key)),
+    )
+    is_right = gateway_names != "the login server's"
+    assert pair.connect() is (is_right and login_names != "the gateway's")
+    if not is_right:
+        assert outcome(pair) == (Kind.TRUST_NAME, False)
+    elif login_names == "the gateway's":
+        assert outcome(pair) == (Kind.TRUST_NAME, True)
 
 
 def outcome(pair: Pair) -> tuple[Kind, bool]:
