@@ -31,7 +31,8 @@ def say(text: str) -> None:
 
 def note(text: str) -> None:
     """Progress and remarks: not part of the result."""
-    print(text, file=sys.stderr, flush=True)
+    folded = text if "\n" in text else render.fold(text, columns(sys.stderr), 2)
+    print(folded, file=sys.stderr, flush=True)
 
 
 def columns(stream: TextIO) -> int | None:

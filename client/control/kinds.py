@@ -142,7 +142,11 @@ KINDS: dict[str, tuple[int, str, str]] = {
         "the daemon's answer makes no sense",
         "'roam' and 'roamd' may differ in version: restart the daemon after an update.",
     ),
-    "daemon.absent": (NO_DAEMON, "the daemon is not running", "Start it: 'sudo systemctl start roamd'."),
+    "daemon.absent": (
+        NO_DAEMON,
+        "the daemon is not running",
+        "Start it: 'sudo systemctl start roamd' (what installs it: 'sudo make install').",
+    ),
     "daemon.lost": (
         NO_DAEMON,
         "the daemon went away",

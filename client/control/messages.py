@@ -32,6 +32,8 @@ VISIBLE_KINDS = frozenset({"confirm-fingerprint", "choose-certificate"})
 """Questions whose answer is no secret: it may be shown while it is typed."""
 
 DEFAULT_SOCKET = "/run/roam/control.sock"
+SYSTEM_PREFIX = "system/"
+"""Before a name: the system's profile, also where the caller has one of the same name."""
 LONGEST_PORTAL = 300.0
 """Seconds for which a network's login may be open."""
 

@@ -23,6 +23,7 @@ from .messages import (
     CLIENT_LIMIT,
     LINE_LIMIT,
     PROTOCOL,
+    SYSTEM_PREFIX,
     TOPICS,
     ControlError,
     Down,
@@ -258,7 +259,10 @@ async def _status(connection: Connection, request: Named) -> StatusReport:
     report = connection.server.status(connection.caller)
     if request.name is None:
         return report
-    tunnels = tuple(entry for entry in report.tunnels if entry.name == request.name)
+    stem = request.name.removeprefix(SYSTEM_PREFIX)
+    tunnels = tuple(
+        entry for entry in report.tunnels if entry.name == stem and (entry.shared or stem == request.name)
+    )
     if not tunnels:
         known = ", ".join(entry.name for entry in report.tunnels)
         rest = f"; there are: {known}" if known else ", and no tunnel is wanted now"

@@ -232,3 +232,13 @@ def test_an_unknown_command_is_told_like_every_failure(capsys: pytest.CaptureFix
     assert main(["--json", "up", "a", "b"]) == 2
     assert out(capsys)["data"]["kind"] == "usage"
     assert main(["status", "--js"]) == 2  # an abbreviation would stand in scripts and break one day
+
+
+def test_the_systems_tunnel_is_found_under_its_long_name(daemon: FakeDaemon) -> None:
+    daemon.tunnels = {
+        "office": TunnelStatus("office", "up", owner=1000),
+        "lab": TunnelStatus("lab", "up", shared=True),
+    }
+    assert main(["status", "system/lab"]) == 0
+    assert main(["status", "lab"]) == 0
+    assert main(["status", "system/office"]) == 3
