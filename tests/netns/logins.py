@@ -7,27 +7,22 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Row:
-    """One method against one peer; test ids of what has passed."""
+    """One method against one peer, and the test in which wrong credentials were refused and the right ones let in."""
 
     method: str
     peer: str
-    accepted: str = ""
-    refused: str = ""
+    test: str
 
 
 @dataclass(slots=True)
 class Record:
     """All rows of a run."""
 
-    rows: dict[tuple[str, str], Row] = field(default_factory=dict)
-
-    def row(self, method: str, peer: str) -> Row:
-        """The row of a method and a peer, made where it is missing."""
-        return self.rows.setdefault((method, peer), Row(method, peer))
+    rows: set[Row] = field(default_factory=set)
 
     def write(self, file: Path) -> None:
         """Keep it for the page."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps([asdict(row) for row in self.rows.values()], indent=1) + "\n")
+        file.write_text(json.dumps([asdict(row) for row in sorted(self.rows)], indent=1) + "\n")

@@ -9,7 +9,9 @@ from tests.netns.peers.roadwarrior import GATEWAY_NAME, PASSWORD, PROTECTED, SHA
 NAME = "office"
 
 
-def profile(road: Road, *sections: str, trust: str = 'ca = ["file:ca.pem"]') -> tuple[str, dict[str, str]]:
+def profile(
+    road: Road, *sections: str, trust: str = 'ca = ["file:ca.pem"]'
+) -> tuple[str, dict[str, str | bytes]]:
     """The profile's text and the files beside it; `sections` are added at its end."""
     included = ", ".join(f'"{network}"' for network in PROTECTED)
     text = f"""\
@@ -52,8 +54,8 @@ def _login(road: Road) -> str:
             return f'method = "eap"\nidentity = "{USER}"\nsecret = "file:password"\neap_methods = ["{word}"]'
 
 
-def _files(road: Road) -> dict[str, str]:
-    files = {}
+def _files(road: Road) -> dict[str, str | bytes]:
+    files: dict[str, str | bytes] = {}
     if road.method is Method.PSK:
         files["psk"] = SHARED_KEY
     if road.method.is_eap:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from cryptography.hazmat.primitives import serialization
 
-from client.lab.pki import Authority, Issued, der, make_authority
+from client.lab.pki import Authority, Issued, KeyKind, der, make_authority
 from client.lab.topology import GATEWAY, GATEWAY_V6
 
 from .strongswan import StrongSwan
@@ -60,11 +60,13 @@ class Road:
     method: Method = Method.PSK
     credentials: Credentials | None = None
     ipv6: bool = False  # the outer addresses
+    shared_key: bool = False  # likewise the pre-shared key
+    passwords: bool = False  # the gateway knows the user's password also where the method is another
     connection: Mapping[str, Value] = field(default_factory=dict)
     child: Mapping[str, Value] = field(default_factory=dict)
 
 
-def make_credentials(key: Literal["ecdsa", "rsa", "ed25519"] = "ecdsa") -> Credentials:
+def make_credentials(key: KeyKind = "ecdsa") -> Credentials:
     """Throw-away certificates with keys of one kind."""
     authority = make_authority("Lab Root", key=key)
     gateway = authority.issue(f"CN={GATEWAY_NAME}", dns=[GATEWAY_NAME], key=key)
@@ -142,9 +144,9 @@ def _certificate(road: Road, whose: Literal["gateway", "user"]) -> dict[str, Val
 
 
 def _load_credentials(peer: StrongSwan, road: Road, own: Issued | None) -> None:
-    if road.method is Method.PSK:
+    if road.method is Method.PSK or road.shared_key:
         peer.secret("IKE", SHARED_KEY, [GATEWAY_NAME, USER])
-    if road.method.is_eap:
+    if road.method.is_eap or road.passwords:
         peer.secret("EAP", PASSWORD, [USER])
     if road.credentials is not None and own is not None:
         peer.authority(der(road.credentials.authority.certificate))
