@@ -11,6 +11,7 @@ from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 
 from client.ike.events import Address
+from client.lab import laptop as laptop_module
 from client.lab.capture import Capture
 from client.lab.echo import EchoServer, Train, ping
 from client.lab.laptop import Laptop, daemon_account, wait_for
@@ -25,6 +26,7 @@ from tests.netns.transfer import MEGABYTE, Transfer
 
 from .cases import case
 
+laptop_module.PATIENCE = 180.0  # where the processor is emulated a daemon takes its time to start
 _KERNEL_ESP = Settings(plugins=PLUGINS.replace("kernel-libipsec ", ""))
 """Of charon's plugins the one that carries ESP itself is left out: what remains is the kernel."""
 _NO_ENCAP = {"encap": "no"}  # the gateway encapsulates only where there is a NAT
