@@ -199,9 +199,10 @@ mode = "split"
 include = [{", ".join(f'"{network}"' for network in PROTECTED)}]
 """
     user = spoilt.user or papers.user()
+    believed = spoilt.aaa or (papers.gateways if case.server is None else papers.logins)
     return text, {
         "ca.pem": pki.pem(papers.gateways.certificate),
-        "aaa.pem": pki.pem((spoilt.aaa or papers.logins).certificate),
+        "aaa.pem": pki.pem(believed.certificate),
         "user.pem": pki.pem(user.certificate),
         "key.pem": pki.pem(user.key),
         "password": spoilt.password,
