@@ -165,6 +165,32 @@ def test_cleanup_without_a_daemon_sweeps_where_it_may(
     assert seen.read_text().split() == ["--sweep", "--socket", str(path), "--state-dir", "/var/lib/x"]
 
 
+@pytest.mark.parametrize(
+    ("said", "code", "data"),
+    [
+        ("nothing was left", 0, {"removed": []}),
+        ("rule 7301\nroute 10.0.0.0/8", 0, {"removed": ["rule 7301", "route 10.0.0.0/8"]}),
+        ("rule 7301", 1, {"kind": "local.fault", "evidence": "rule 7301", "hint": ""}),
+    ],
+)
+def test_a_sweep_tells_programs_in_json(
+    path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    said: str,
+    code: int,
+    data: object,
+) -> None:
+    sweeper = tmp_path / "roamd"
+    sweeper.write_text(f"#!/bin/sh\nprintf '{said}\\n'\nexit {code}\n")
+    sweeper.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert main(["cleanup", "--json", "--socket", str(path)]) == code
+    assert out(capfd)["data"] == data
+
+
 def test_cleanup_without_a_daemon_is_for_those_who_may_change_the_network(path: Path) -> None:
     child = os.fork()
     if child == 0:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 REKEY_TIME = 20.0
 """Seconds within which a gateway answers a rekey request, or is not there."""
+NOTHING = "nothing was left"
 _CAP_NET_ADMIN = 12
 
 
@@ -90,19 +91,29 @@ def cleanup(options: argparse.Namespace) -> int:
     if options.json:
         output.say(output.envelope("cleanup", {"removed": removed}))
     else:
-        output.say("\n".join(removed) or "nothing was left")
+        output.say("\n".join(removed) or NOTHING)
     return DONE
 
 
 def without_daemon(options: argparse.Namespace, wish: str) -> int:
-    """Run `roamd` for this alone; its output is the user's, its exit code ours."""
+    """Run `roamd` for this alone; what it says is for the user (or a program), its exit code ours."""
     if not _may_change_the_network():
         evidence = "no daemon is running, and without one only root can change the network"
         raise ControlError("permission.denied", evidence, "Run it again with sudo.")
     command = [_daemon_program(), wish, "--socket", socket_path(options.socket)]
     if options.state_dir:
         command += ["--state-dir", options.state_dir]
-    return subprocess.run(command, check=False).returncode
+    if not options.json:
+        return subprocess.run(command, check=False).returncode
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    lines = [line for line in done.stdout.splitlines() if line != NOTHING]
+    if done.returncode == DONE:
+        output.say(output.envelope(options.command, {"removed": lines}))
+    else:
+        output.say(
+            output.envelope("error", {"kind": "local.fault", "evidence": "; ".join(lines), "hint": ""})
+        )
+    return done.returncode
 
 
 def _may_change_the_network() -> bool:
