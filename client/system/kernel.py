@@ -56,9 +56,18 @@ class KernelDataPath:
     tells are those of readings, as `xfrm_watch` says.
     """
 
-    def __init__(self, link: str, worker: ThreadPoolExecutor, tunnel: XfrmTunnel, monitor: Monitor) -> None:
+    def __init__(
+        self,
+        link: str,
+        worker: ThreadPoolExecutor,
+        tunnel: XfrmTunnel,
+        monitor: Monitor,
+        *,
+        offload: bool = False,
+    ) -> None:
         """For `start` alone."""
         self.link = link
+        self._offload = offload
         self._worker = worker
         self._tunnel = tunnel
         self._monitor = monitor
@@ -77,11 +86,19 @@ class KernelDataPath:
 
     @classmethod
     async def start(
-        cls, link_name: str, mtu: int, limits: Limits | None = None, *, migrate: bool = True
+        cls,
+        link_name: str,
+        mtu: int,
+        limits: Limits | None = None,
+        *,
+        migrate: bool = True,
+        offload: bool = False,
     ) -> KernelDataPath:
         """Make the xfrm interface, down and without addresses.
 
-        `migrate`: have the kernel itself move SAs, where it can.
+        `migrate`: have the kernel itself move SAs, where it can.  `offload`: have network devices do the
+        cryptography, where they can.  The kernel drops such SAs when their device goes down, and with them their
+        sequence numbers: each change of network then costs a rekey.
         """
         worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="xfrm")
         monitor = Monitor((Group.EXPIRE, Group.MAPPING))
@@ -92,7 +109,7 @@ class KernelDataPath:
             monitor.close()
             worker.shutdown(wait=False)
             raise
-        return cls(link_name, worker, tunnel, monitor)
+        return cls(link_name, worker, tunnel, monitor, offload=offload)
 
     def events(self) -> asyncio.Queue[DataPathEvent | IkeDatagram]:
         """What happens on the data path, in order; after `DataPathFailed` nothing more comes."""
@@ -122,13 +139,17 @@ class KernelDataPath:
         """
         await self._read()  # what came in so far came over the earlier path
         self._adopt(natt_fd, path.local_natt, encapsulate=encapsulate)
-        outer = Outer(path.local_natt, path.remote_natt, encapsulate)
-        for spi_in in await self._do(lambda: self._tunnel.bind(outer)):
+        for spi_in in await self._do(lambda: self._tunnel.bind(self._outer(path, encapsulate=encapsulate))):
             self._ended.add(spi_in)
             self._events.put_nowait(SoftLimit(spi_in, sequence=True))
         if len(self._natt) > 1:
             self._watch.note_move(_boot_time())
         self._stirred.set()
+
+    def _outer(self, path: Path, *, encapsulate: bool) -> Outer:
+        """In the worker's thread, which stands in the right namespace."""
+        device = socket.if_nametoindex(path.interface) if self._offload else 0
+        return Outer(path.local_natt, path.remote_natt, encapsulate, device)
 
     async def counters(self) -> tuple[Counters, ...]:
         """Counters of all installed Child SAs."""
@@ -178,7 +199,7 @@ class KernelDataPath:
         self._put(self._watch.note(readings, _boot_time()))
 
     def _look(self) -> tuple[Reading, ...]:
-        """In the worker's thread, which stands in the right namespace."""
+        """In the worker's thread too."""
         socket.if_nametoindex(self.link)
         return self._tunnel.read()
 

@@ -22,6 +22,7 @@ from ..tunnel.model import MARK, MARK_MASK
 from .xfrm_model import (
     Aead,
     CipherWithHmac,
+    Device,
     Direction,
     Encapsulation,
     Flow,
@@ -50,11 +51,15 @@ _ANY_PORT, _OPAQUE = (0, 65535), (65535, 0)
 
 @dataclass(frozen=True, slots=True)
 class Outer:
-    """The outer ends of all SAs of a tunnel; the ports matter with `encapsulate` only."""
+    """The outer ends of all SAs of a tunnel; the ports matter with `encapsulate` only.
+
+    `device` is the number of a network device that is to take over work of the SAs, 0: none.
+    """
 
     local: Endpoint
     remote: Endpoint
     encapsulate: bool
+    device: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +103,13 @@ def pair_of(child: ChildSa, reqid: int, if_id: int, outer: Outer, limits: Limits
 
 
 def _outbound_over(sa: Sa, outer: Outer) -> Sa:
-    ports = Encapsulation(outer.local.port, outer.remote.port) if outer.encapsulate else None
-    return replace(sa, source=outer.local.address, destination=outer.remote.address, encapsulation=ports)
+    return replace(
+        sa,
+        source=outer.local.address,
+        destination=outer.remote.address,
+        encapsulation=Encapsulation(outer.local.port, outer.remote.port) if outer.encapsulate else None,
+        device=_device(outer, inbound=False),
+    )
 
 
 def _inbound_over(sa: Sa, outer: Outer) -> Sa:
@@ -109,7 +119,13 @@ def _inbound_over(sa: Sa, outer: Outer) -> Sa:
         destination=outer.local.address,
         encapsulation=Encapsulation(outer.remote.port, outer.local.port) if outer.encapsulate else None,
         mapping_interval=_MAPPING_INTERVAL if outer.encapsulate else 0,
+        device=_device(outer, inbound=True),
     )
+
+
+def _device(outer: Outer, *, inbound: bool) -> Device | None:
+    """Kernels refuse to have ESP in UDP taken over."""
+    return Device(outer.device, inbound) if outer.device and not outer.encapsulate else None
 
 
 def _protection(algorithms: EspAlgorithms, encr_key: Secret, integ_key: Secret) -> Aead | CipherWithHmac:

@@ -22,6 +22,7 @@ from .xfrm_plan import SOFT_SEQUENCE, Outer, Pair, changes, pair_of, policies
 IF_IDS = range(0x73000001, 0x73010000)
 """Interface numbers of ours; whatever bears one is ours."""
 
+_NO_OFFLOAD = frozenset({errno.EINVAL, errno.EOPNOTSUPP})
 _log = logging.getLogger(__name__)
 
 
@@ -86,7 +87,7 @@ class XfrmTunnel:
         added: list[Sa] = []
         try:
             for sa in (pair.inbound, pair.outbound):
-                self._tables.add_sa(sa)
+                self._add(sa)
                 added.append(sa)
             self._pairs[child.spi_in] = pair
             if outbound:
@@ -95,6 +96,16 @@ class XfrmTunnel:
         except OSError:
             self._undo(child.spi_in, added)
             raise
+
+    def _add(self, sa: Sa) -> None:
+        """A device that does not take over what it is asked to is no reason to go without an SA."""
+        try:
+            self._tables.add_sa(sa)
+        except XfrmRefused as error:
+            if sa.device is None or error.errno not in _NO_OFFLOAD:
+                raise
+            _log.info("no offload of SA %08x: %s", sa.spi, error.strerror)
+            self._tables.add_sa(replace(sa, device=None))
 
     def _undo(self, spi_in: int, added: list[Sa]) -> None:
         """The first error is the one to tell; what cannot be undone now, `close` tries again."""
@@ -177,7 +188,10 @@ class XfrmTunnel:
         return self._migrate(old, new) or self._carry_by_hand(old, new)
 
     def _migrate(self, old: Sa, new: Sa) -> bool:
-        """Have the kernel do it, which can neither begin nor end UDP encapsulation, nor restores the counters."""
+        """Have the kernel do it.
+
+        It can neither begin nor end UDP encapsulation, nor change the device; older ones forget the counters.
+        """
         if not self.migrates or not _are_alike(old, new):
             return False
         before = self._tables.read_sa(old.id)
@@ -201,7 +215,7 @@ class XfrmTunnel:
             last = None
         if last is None or last.replay is None:
             return False
-        self._tables.add_sa(replace(new, replay=last.replay, usage=last.usage))
+        self._add(replace(new, replay=last.replay, usage=last.usage))
         return True
 
     # Policies
@@ -255,4 +269,5 @@ def _differ_in_ports_only(old: Sa, new: Sa) -> bool:
 
 def _are_alike(old: Sa, new: Sa) -> bool:
     same_family = old.source.version == new.source.version
-    return same_family and (old.encapsulation is None) == (new.encapsulation is None)
+    same_form = (old.encapsulation is None) == (new.encapsulation is None)
+    return same_family and same_form and old.device is None and new.device is None

@@ -91,6 +91,7 @@ async def tunnel(
     encapsulate: bool = True,
     limits: Limits | None = None,
     migrate: bool = True,
+    offload: bool = False,
 ) -> AsyncIterator[tuple[End, End]]:
     """Both ends, bound to each other, with one Child SA; `kinds` has a letter for each: kernel or userspace."""
     async with AsyncExitStack() as stack:
@@ -100,7 +101,7 @@ async def tunnel(
         ends = []
         for number, (namespace, kind) in enumerate(zip(namespaces, kinds, strict=True)):
             with namespace.entered():
-                data_path = await _start(kind, pool, limits, migrate=migrate)
+                data_path = await _start(kind, pool, limits, migrate=migrate, offload=offload)
             stack.push_async_callback(data_path.close)
             namespace.up(LINK, f"{INNER[4][number]}/24", f"{INNER[6][number]}/64")
             end = End(
@@ -116,11 +117,11 @@ async def tunnel(
 
 
 async def _start(
-    kind: str, pool: PumpPool, limits: Limits | None, *, migrate: bool
+    kind: str, pool: PumpPool, limits: Limits | None, *, migrate: bool, offload: bool
 ) -> KernelDataPath | UserspaceDataPath:
     if kind == "u":
         return await UserspaceDataPath.start(LINK, MTU, pool)
-    return await KernelDataPath.start(LINK, MTU, limits, migrate=migrate)
+    return await KernelDataPath.start(LINK, MTU, limits, migrate=migrate, offload=offload)
 
 
 async def install(

@@ -179,6 +179,18 @@ async def sent_from(end: End, source: str, destination: str, receiver: End | Non
 
 
 @case
+async def a_device_that_takes_nothing_over_is_asked_in_vain() -> str:
+    async with tunnel(encapsulate=False, offload=True) as (one, other):
+        assert await udp_echo(one, other, 4)
+        for end, address in zip((one, other), SPARE, strict=True):
+            end.leave_for(address)
+        await asyncio.gather(one.point_at(other.local), other.point_at(one.local))
+        assert await udp_echo(one, other, 4)
+        assert (await one.row()).packets_out == 2
+        return "traffic before and after a move"
+
+
+@case
 async def outer_packets_bear_our_mark() -> str:
     """What bears it may leave where nothing else may, and stays where it alone may not."""
     for encapsulate in (True, False):

@@ -21,6 +21,7 @@ class FakeTables:
 
     migrates: bool = True
     tells_last_state: bool = True
+    offloads: bool = True
     refused: int = 0
     number: int = errno.ENOMEM
     done: bool = False
@@ -29,6 +30,8 @@ class FakeTables:
     log: list[str] = field(default_factory=list)
 
     def add_sa(self, sa: Sa) -> None:
+        if sa.device is not None and not self.offloads:
+            raise XfrmRefused(errno.EINVAL, "the device does not take it over")
         with_key = (sa.destination, sa.spi)
         if with_key in self.kernel:
             raise XfrmRefused(errno.EEXIST, "File exists")

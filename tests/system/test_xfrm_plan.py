@@ -12,6 +12,7 @@ from client.ike.registry import Encr, Integ
 from client.system.xfrm_model import (
     Aead,
     CipherWithHmac,
+    Device,
     Direction,
     Encapsulation,
     Limits,
@@ -70,6 +71,13 @@ def test_a_move_changes_the_outer_ends_and_nothing_else() -> None:
     assert moved.outbound.encapsulation is None
     assert moved.outbound.destination == ELSEWHERE.remote.address
     assert moved.moved(OUTER) == made
+
+
+def test_a_device_takes_over_bare_esp_only() -> None:
+    moved = pair().moved(replace(ELSEWHERE, device=3))
+    assert moved.outbound.device == Device(3, inbound=False)
+    assert moved.inbound.device == Device(3, inbound=True)
+    assert moved.moved(replace(OUTER, device=3)).outbound.device is None
 
 
 def test_unknown_transforms_are_refused() -> None:

@@ -155,6 +155,18 @@ def test_the_same_path_again_is_no_move() -> None:
     assert tables.log == []
 
 
+@pytest.mark.parametrize("offloads", [True, False])
+def test_a_device_takes_over_what_it_can_and_is_left_by_hand(offloads: bool) -> None:
+    tables = FakeTables(offloads=offloads)
+    tunnel = XfrmTunnel(tables, IF_ID, Limits())
+    tunnel.bind(replace(HERE, encapsulate=False, device=3))
+    tunnel.install(FIRST, outbound=True)
+    assert {sa.device is not None for sa in tables.kernel.values()} == {offloads}
+    tunnel.bind(replace(THERE, encapsulate=False, device=4))
+    assert {sa.device.index if sa.device else 0 for sa in tables.kernel.values()} == {4 if offloads else 0}
+    assert not [entry for entry in tables.log if entry.startswith("migrate")]
+
+
 def test_an_sa_whose_numbers_nobody_tells_is_given_up_and_not_started_anew() -> None:
     tables = FakeTables(tells_last_state=False)
     tunnel = with_first(tables, migrates=False)
