@@ -106,8 +106,9 @@ class Resolver:
 
     async def _make(self) -> Outcome:
         outcome = await (self._restored() if not self._wanted else self._applied(self._wanted))
-        if outcome.choice is not None and str(outcome.choice) != str(self.choice):
-            _log.info("names are resolved by %s", outcome.choice)
+        choice = outcome.choice
+        if choice is not None and choice.way is not Way.NOBODY and str(choice) != str(self.choice):
+            _log.info("names are resolved by %s", choice)
         for problem in outcome.problems:
             if problem not in self.problems:
                 _log.warning("%s", problem)
