@@ -97,6 +97,10 @@ def _proof(profile: Profile) -> None:
     if profile.auth.proof == "cert" and not (trust.ca or trust.system_store):
         hint = "Name the gateway's CA in ca, or set system_store = true for a public CA."
         raise ProfileError("trust", "nobody may vouch for the gateway's certificate", hint)
+    insists = any(entry.uses_tls and "auto" not in entry.eap_methods for entry in profile.auth.local)
+    if insists and not (trust.ca or trust.system_store or profile.auth.remote.aaa_ca):
+        hint = "Name its CA in aaa_ca, or the gateway's CA in [trust] ca."
+        raise ProfileError("auth.remote.aaa_ca", "nobody may vouch for the login server inside EAP", hint)
     uses_tls = any(entry.uses_tls for entry in profile.auth.local)
     for name, value in (("aaa_name", profile.auth.remote.aaa_name), ("aaa_ca", profile.auth.remote.aaa_ca)):
         if value and not uses_tls:

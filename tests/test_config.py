@@ -227,6 +227,15 @@ def test_keys_that_do_not_fit_the_methods_are_errors(old: str, new: str, path: s
     assert raised.value.path == path
 
 
+def test_somebody_must_vouch_for_the_login_server() -> None:
+    text = PEAP.replace(
+        '[trust]\nca = ["file:ca.pem"]\n', '[auth.remote]\nmethod = "psk"\nsecret = "file:psk"\n'
+    )
+    with pytest.raises(ProfileError) as raised:
+        configure(text)
+    assert raised.value.path == "auth.remote.aaa_ca"
+
+
 @pytest.mark.parametrize("name", ['aaa_name = "aaa.example.com"', 'aaa_ca = ["file:aaa.pem"]'])
 def test_a_login_server_without_tls_is_an_error(name: str) -> None:
     with pytest.raises(ProfileError) as raised:
