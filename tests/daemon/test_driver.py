@@ -145,6 +145,20 @@ def test_a_lost_uplink_moves_the_session_without_a_new_login() -> None:
     play(scene)
 
 
+def test_a_move_does_not_end_the_time_that_the_tunnel_is_up() -> None:
+    async def scene(machine: Machine, driver: Driver) -> None:
+        await bring_up(machine, driver)
+        since = driver.status.since
+        await asyncio.sleep(30)
+        machine.plug(driver, LTE)
+        await machine.until_state("moving", 1)
+        assert driver.status.since == since
+        await machine.until_state("up", 2)
+        assert driver.status.since == since
+
+    play(scene)
+
+
 def test_the_gap_of_a_move_is_told_when_traffic_has_shown_it() -> None:
     async def scene(machine: Machine, driver: Driver) -> None:
         await bring_up(machine, driver)
