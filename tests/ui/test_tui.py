@@ -20,6 +20,8 @@ from client.control.messages import (
     Down,
     Fault,
     Handover,
+    LockdownStatus,
+    Notice,
     OuterPath,
     Rekey,
     SecretAnswer,
@@ -207,6 +209,18 @@ def test_what_has_happened_is_told_line_by_line(path: Path) -> None:
             "office: carries traffic again after 21 ms",
             "office is off",
         ]
+
+    play(path, daemon, scene)
+
+
+def test_lockdown_and_notices_are_in_sight(path: Path) -> None:
+    daemon = FakeDaemon()
+    daemon.machine = LockdownStatus(on=True, allow_lan=False, time=NOW)
+
+    async def scene(app: RoamApp, pilot: Pilot[None], daemon: FakeDaemon) -> None:
+        await see(pilot, lambda: line(app).startswith("lockdown: on; nothing leaves outside a tunnel"))
+        daemon.change(Notice("the packet filter was put back"))
+        await see(pilot, lambda: story(app) == ["the packet filter was put back"])
 
     play(path, daemon, scene)
 

@@ -30,7 +30,7 @@ from profiles.store import default_store
 
 from .. import render
 from ..preparation import choose, prepare
-from .feed import Picture, follow
+from .feed import Picture, follow, picture_of
 from .messages import PictureChanged
 from .person import Person
 from .rates import Rates
@@ -111,19 +111,21 @@ class RoamApp(App[None]):
         for entry in before.tunnels:
             if now.find(entry) is None:
                 story.tell(f"{render.printable(entry.name)} is off", self._wall())
+        for text in now.notices:
+            story.tell(render.printable(text), self._wall())
         if now.problem is not None and before.problem is None:
             story.tell(summary(now.problem.kind), self._wall())
 
     @work(exclusive=True, group="refresh")
     async def _refresh(self) -> None:
         """Counters are no events: ask for them, and let the ages grow."""
-        if self._picture.tunnels and self._picture.problem is None:
+        if self._picture.problem is None:
             try:
                 async with AsyncClient(self._path) as client:
                     report = await client.status()
             except ControlError:
                 return  # the feed notices by itself and says so
-            self._picture = Picture(report.tunnels)
+            self._picture = picture_of(report)
             self._rates.note(report)
         self._draw()
 
@@ -150,7 +152,9 @@ class RoamApp(App[None]):
     def _daemon_line(self) -> str:
         problem = self._picture.problem
         if problem is None:
-            return "connected to the daemon"
+            machine = self._picture.machine
+            lines = () if machine is None else render.machine(machine, guarded=bool(self._picture.tunnels))
+            return "; ".join(lines) or "connected to the daemon"
         return f"{summary(problem.kind)}: {render.printable(problem.evidence)}. {problem.hint}"
 
     def _chosen(self) -> TunnelStatus | None:

@@ -9,7 +9,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from client.control.async_client import AsyncClient
-from client.control.messages import ControlError, SecretNeeded, StatusReport, Subscribe, TunnelStatus
+from client.control.messages import (
+    ControlError,
+    LockdownStatus,
+    SecretNeeded,
+    StatusReport,
+    Subscribe,
+    TunnelStatus,
+)
 
 RETRY_TIME = 1.0
 """Seconds between two looks for a daemon that is away."""
@@ -17,11 +24,16 @@ RETRY_TIME = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The tunnels as last heard of; `problem`: why nothing newer comes; `questions`: asked just now."""
+    """The tunnels and the machine as last heard of; `problem`: why nothing newer comes.
+
+    `questions` and `notices` are those of just now.
+    """
 
     tunnels: tuple[TunnelStatus, ...] = ()
+    machine: LockdownStatus | None = None
     problem: ControlError | None = None
     questions: tuple[SecretNeeded, ...] = ()
+    notices: tuple[str, ...] = ()
 
     def find(self, status: TunnelStatus) -> TunnelStatus | None:
         """What was last heard of the same tunnel."""
@@ -31,7 +43,7 @@ class Picture:
         """The picture after a change of one tunnel; one that is off leaves it."""
         others = [entry for entry in self.tunnels if _key(entry) != _key(status)]
         tunnels = others if status.state == "off" else [*others, status]
-        return Picture(tuple(sorted(tunnels, key=_key)))
+        return Picture(tuple(sorted(tunnels, key=_key)), self.machine)
 
 
 def _key(status: TunnelStatus) -> tuple[str, int]:
@@ -44,8 +56,8 @@ async def follow(path: str, pause: Callable[[float], Awaitable[object]]) -> Asyn
     while True:
         try:
             async with AsyncClient(path) as client:
-                snapshot = await client.subscribe(Subscribe(("tunnel", "secret")))
-                picture = _of(snapshot.report)
+                snapshot = await client.subscribe(Subscribe())
+                picture = picture_of(snapshot.report)
                 yield replace(picture, questions=snapshot.secrets)
                 async for event in client.events():
                     if isinstance(event.data, TunnelStatus):
@@ -53,6 +65,8 @@ async def follow(path: str, pause: Callable[[float], Awaitable[object]]) -> Asyn
                         yield picture
                     elif isinstance(event.data, SecretNeeded):
                         yield replace(picture, questions=(event.data,))
+                    else:
+                        yield replace(picture, notices=(event.data.text,))
                 raise ControlError("daemon.lost", "the daemon closed the connection")
         except ControlError as error:
             picture = replace(picture, problem=error)
@@ -60,5 +74,6 @@ async def follow(path: str, pause: Callable[[float], Awaitable[object]]) -> Asyn
         await pause(RETRY_TIME)
 
 
-def _of(report: StatusReport) -> Picture:
-    return Picture(tuple(sorted(report.tunnels, key=_key)))
+def picture_of(report: StatusReport) -> Picture:
+    """What a report shows."""
+    return Picture(tuple(sorted(report.tunnels, key=_key)), report.lockdown)
