@@ -64,11 +64,11 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What we have put there last, and how the table and the generation were then."""
+    """What we have put there last, and the generation since; the tables are looked at when there is time for it."""
 
     rules: RuleSet
-    table: Table
     generation: int
+    table: Table | None = None
 
 
 class Tables(Protocol):
@@ -145,14 +145,15 @@ class Nftables:
 
     def _read(self, kernel: Tables) -> RuleSet | None:
         known, generation = self._known, kernel.generation()
-        if known is not None and known.generation == generation:
+        if known is not None and (known.generation, known.table is None) == (generation, False):
             return known.rules
         table = kernel.table()
         if table is None:
             return None
-        if known is None or known.table != table:
+        is_other = known is not None and (known.generation != generation and known.table != table)
+        if known is None or is_other or kernel.generation() != generation:  # the last: while we looked
             return UNKNOWN
-        self._known = _Known(known.rules, table, generation)
+        self._known = _Known(known.rules, generation, table)
         return known.rules
 
     def replace(self, rules: RuleSet) -> None:
@@ -164,11 +165,9 @@ class Nftables:
         try:
             with self._kernel() as kernel:
                 self._put(kernel, rules)
-                table, generation = kernel.table(), kernel.generation()
+                self._known = _Known(rules, kernel.generation())
         except OSError as error:
             self._note_lack(error)
-        else:
-            self._known = None if table is None else _Known(rules, table, generation)
 
     def _put(self, kernel: Tables, rules: RuleSet) -> None:
         """A kernel that cannot express all of it is asked for less, and from then on for no more."""
