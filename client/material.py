@@ -160,7 +160,11 @@ def named_anchors(references: tuple[str, ...], path: str, material: Material) ->
 
 
 def _certificates(octets: bytes, path: str) -> list[x509.Certificate]:
-    found = at(path, lambda: containers.certificates(octets))
+    hint = "The file must be a certificate in PEM (-----BEGIN CERTIFICATE-----) or DER."
+    try:
+        found = containers.certificates(octets)
+    except containers.UNREADABLE:  # the library's words are about its parser
+        raise ProfileError(path, "holds no certificate that can be read", hint) from None
     if not found:
-        raise ProfileError(path, "holds no certificate")
+        raise ProfileError(path, "holds no certificate", hint)
     return found
