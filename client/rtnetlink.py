@@ -63,15 +63,17 @@ class Rtnetlink:
     def dump(self, kind: int, request: Any) -> list[Any]:  # noqa: ANN401 - pyroute2's messages have no types
         """All that the kernel lists, as messages of the request's class.
 
-        What the request says narrows that down where the kernel can do it (since 4.20).  A table without any
-        route need not exist: nothing is listed then.
+        What the request says narrows that down where the kernel can do it (since 4.20).  Of a table that
+        does not exist, or a link that has just gone, nothing is listed.
         """
         for _ in range(_DUMPS):
             self._send(kind, NLM_F_DUMP, request)
             try:
                 answers = list(self._answers())
-            except FileNotFoundError:
-                return []
+            except OSError as error:
+                if error.errno in _ABSENT:
+                    return []
+                raise
             if not any(flags & NLM_F_DUMP_INTR for flags, _ in answers):
                 break
         return [_decoded(type(request), data) for _, data in answers]

@@ -87,3 +87,7 @@ def test_a_refusal_has_the_kernels_number_and_the_next_request_its_own_answer(ne
 
 def test_a_table_that_does_not_exist_has_no_routes(netlink: Rtnetlink) -> None:
     assert destinations(netlink, 4711) == []
+
+
+def test_a_link_that_has_gone_has_no_addresses(netlink: Rtnetlink) -> None:
+    assert netlink.dump(rtnl.RTM_GETADDR, message(ifaddrmsg, index=4711)) == []
