@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 Case = Callable[[], str]
 Body = TypeVar("Body", bound=Callable[[], str] | Callable[[], Coroutine[Any, Any, str]])
 
-MODULES = ("interop_cases", "tables_cases", "path_cases", "move_cases", "limit_cases")
+MODULES = ("interop_cases", "tables_cases", "path_cases", "move_cases", "limit_cases", "guard_cases")
 """The longest come first: the others run beside them."""
 
 CASES: dict[str, Case] = {}
