@@ -23,7 +23,7 @@ from .load import answers_under_load, throughputs
 from .programs import compile_programs, memory, status_command
 from .roaming import gaps
 
-RUNS = 8
+RUNS = 6
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,7 +78,7 @@ def figures(peer: Release, runs: int, only: str | None) -> Iterator[Row | str]:
         if "roam" in topics:
             yield from (gaps(pair, interval, few) for interval in (0.02, 0.005))
         if "load" in topics:
-            yield from throughputs(pair, max(runs // 4, 1))
+            yield from throughputs(pair, max(runs // 3, 1))
             yield from answers_under_load(pair, few)
         if "programs" in topics:
             yield from status_command(pair, 2 * runs)
