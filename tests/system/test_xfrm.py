@@ -91,6 +91,13 @@ def test_what_is_not_there_reads_as_none_and_goes_silently(xfrm: Xfrm) -> None:
     assert caught.value.errno == errno.ESRCH
 
 
+def test_serial_numbers_never_become_zero_which_is_the_kernels_own(xfrm: Xfrm) -> None:
+    xfrm._serial = 0xFFFFFFFE
+    for serial in (0xFFFFFFFF, 1, 2):
+        assert xfrm.sas() == ()
+        assert xfrm._serial == serial
+
+
 def test_an_sa_that_is_taken_tells_its_last_state(xfrm: Xfrm) -> None:
     spi = xfrm.allocate_spi(SaId(HERE, 0, THERE), 7, IF_ID)
     before = xfrm.read_sa(SaId(HERE, spi))
