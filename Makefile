@@ -13,7 +13,7 @@ help:
 	@echo "make demo        a tunnel that roams, on a network of its own (TUI=1 in the terminal UI, KEEP=dir keeps records)"
 	@echo "make test        all tests (PEER=bookworm|trixie for one strongSwan; ARGS=... for pytest); root runs them all"
 	@echo "make check       types, lint and format"
-	@echo "make bench       side-by-side figures with strongSwan (root)"
+	@echo "make bench       side-by-side figures with strongSwan (root; PEER=..., ARGS=--runs N)"
 	@echo "make install     put Roam on this machine (root; PREFIX=/usr DESTDIR=)"
 	@echo "make uninstall   take it off again"
 
@@ -35,7 +35,7 @@ check: environment-dev
 	@$(BIN)/mypy
 
 bench: environment-dev
-	@$(BIN)/python -m tests.netns.bench $(ARGS)
+	@$(BIN)/python -m tests.netns.bench $(if $(PEER),--peer $(PEER)) $(ARGS)
 
 install:
 	@$(PYTHON) packaging/install.py install --prefix "$(PREFIX)" --destdir "$(DESTDIR)"
