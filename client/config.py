@@ -13,6 +13,7 @@ from profiles.model import LocalRound, Name, Profile
 
 from .ike.authentication import KeySigner
 from .ike.eap.methods import BY_WORD, warm
+from .ike.eap.usim import SoftwareUsim, Usim
 from .ike.events import Selector
 from .ike.identity import Identity
 from .ike.keys import OneTimeCode, Secret
@@ -149,6 +150,10 @@ def _login(
             name = entry.identity or (local.value if local is not None else None)
             if name is None:
                 raise ProfileError(f"{path}.identity", "is missing: EAP needs a user name")
+            if entry.uses_card:
+                return EapLogin(
+                    name, Secret(b""), _eap_methods(entry), usim=_card(entry, material, path)
+                ), None
             password = _password(entry, material, path) if entry.needs_password else Secret(b"")
             methods = _eap_methods(entry)
             warm(methods)  # here the daemon learns of them, and has time
@@ -157,6 +162,11 @@ def _login(
             own = own_key(entry, material, path)
             signer = KeySigner(own.key, allow_sha1=profile.crypto.allow_legacy)
             return CertLogin(own.chain, signer), own.subject
+
+
+def _card(entry: LocalRound, material: Material, path: str) -> Usim:
+    text = material.secret(entry.secret, f"{path}.secret")
+    return at(f"{path}.secret", lambda: SoftwareUsim.parse(text))
 
 
 def _password(entry: LocalRound, material: Material, path: str) -> Secret | OneTimeCode:

@@ -50,7 +50,7 @@ def _rounds(profile: Profile) -> None:
         raise ProfileError("auth.local", "asks for several secrets in the same words", hint)
 
 
-PROVING = {"tls", "ttls", "peap"}
+PROVING = {"tls", "ttls", "peap", "aka", "aka-prime"}
 """EAP methods that prove the server, so that they may stand for the gateway's certificate (RFC 5998)."""
 
 
@@ -80,6 +80,9 @@ def _eap(entry: LocalRound, path: str) -> None:
     for name, value in (("eap_methods", words), ("inner", inner)):
         if not value:
             raise ProfileError(f"{path}.{name}", "is empty")
+    if entry.uses_card and not words <= {"aka", "aka-prime"}:
+        hint = "The secret is a subscription's key then, and no password."
+        raise ProfileError(f"{path}.eap_methods", "aka and aka-prime do not go with other methods", hint)
     if words.isdisjoint({"auto", "ttls", "peap"}) and entry.inner != ("mschapv2",):
         raise ProfileError(f"{path}.inner", 'means nothing without "ttls" or "peap" in eap_methods')
     if not words.isdisjoint({"auto", "peap"}) and inner == {"pap"}:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
 Network = IPv4Network | IPv6Network
-EapWord = Literal["auto", "tls", "ttls", "peap", "mschapv2", "gtc", "otp", "md5"]
+EapWord = Literal["auto", "tls", "ttls", "peap", "mschapv2", "gtc", "otp", "md5", "aka", "aka-prime"]
 InnerWord = Literal["mschapv2", "pap", "eap-mschapv2", "eap-gtc", "eap-md5", "eap-tls"]
 IdentityType = Literal["fqdn", "email", "ipv4", "ipv6", "dn", "keyid"]
 
@@ -88,7 +88,7 @@ class LocalRound:
     )
     eap_methods: tuple[EapWord, ...] = option(
         'EAP methods in order of preference, of which the gateway chooses; "auto": all that suit the credentials, '
-        "md5 excepted",
+        "md5 and aka excepted",
         ("mschapv2",),
     )
     inner: tuple[InnerWord, ...] = option(
@@ -105,7 +105,9 @@ class LocalRound:
         None,
     )
     secret: str = option(
-        "reference to the password, the pre-shared key, or the passphrase of an encrypted key", "ask:"
+        "reference to the password, the pre-shared key, the passphrase of an encrypted key, or (aka) K:OPc of a "
+        "subscription in hexadecimal",
+        "ask:",
     )
 
     @property
@@ -121,6 +123,11 @@ class LocalRound:
             return self.method == "cert"
         is_inside = not words.isdisjoint({"ttls", "peap"}) and "eap-tls" in self.inner
         return "tls" in words or is_inside or ("auto" in words and self.cert is not None)
+
+    @property
+    def uses_card(self) -> bool:
+        """Whether a subscription proves who we are."""
+        return self.method == "eap" and not {"aka", "aka-prime"}.isdisjoint(self.eap_methods)
 
     @property
     def needs_password(self) -> bool:
@@ -156,7 +163,7 @@ class RemoteAuth:
 
     method: Literal["cert", "psk", "eap"] | None = option(
         'how the gateway proves itself; without it "psk" for psk, else "cert"; "eap": inside EAP alone, by methods '
-        "that prove the server too (tls, ttls, peap)",
+        "that prove the server too (tls, ttls, peap, aka, aka-prime)",
         None,
     )
     secret: str | None = option(

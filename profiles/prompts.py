@@ -24,4 +24,6 @@ def _word(entry: LocalRound, kind: str) -> str:
         return "Passphrase of the key of"
     if kind == "otp" or entry.serves_once:
         return "One-time code of"
+    if entry.uses_card:
+        return "Key (K:OPc) of the subscription of"
     return "Pre-shared key of" if entry.method == "psk" else "Password of"

@@ -137,6 +137,20 @@ def test_eap_methods_and_whether_their_secret_serves_once(
         assert missing.value.kind == "otp"
 
 
+@pytest.mark.parametrize("words", ['"aka"', '"aka-prime", "aka"'])
+def test_a_subscription_is_read_from_the_secret(words: str) -> None:
+    text = EAP.replace('secret = "ask:"\n', f'secret = "ask:"\neap_methods = [{words}]\n')
+    config = configure(text, secrets={"ask:": Secret(f"{'01' * 16}:{'02' * 16}".encode())})
+    assert isinstance(config.login, EapLogin)
+    assert config.login.usim is not None
+    assert "0101" not in repr(config)
+    with pytest.raises(ProfileError, match="32 hexadecimal digits") as error:
+        configure(text)
+    assert error.value.path == "auth.local[0].secret"
+    with pytest.raises(ProfileError, match="do not go with other methods"):
+        configure(text.replace(words, f'{words}, "gtc"'))
+
+
 def test_a_calculator_is_asked_when_the_challenge_is_there() -> None:
     config = configure(EAP.replace('secret = "ask:"\n', 'eap_methods = ["otp"]\n'), secrets={})
     assert isinstance(config.login, EapLogin)

@@ -13,6 +13,7 @@ from .registry import EapType
 
 if TYPE_CHECKING:
     from .authentication import Signer
+    from .eap.usim import Usim
     from .identity import Identity
     from .proposals import Offer
     from .signatures import PrivateKey
@@ -80,6 +81,7 @@ class EapLogin:
     password: Secret | OneTimeCode
     methods: tuple[EapType, ...] = (EapType.MSCHAPV2,)
     tls: TlsOptions | None = None
+    usim: Usim | None = None  # what EAP-AKA asks instead of a password
 
     @property
     def name_outside(self) -> str:

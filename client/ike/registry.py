@@ -255,6 +255,8 @@ class EapType(IntEnum):
     GTC = 6
     TLS = 13  # RFC 5216, RFC 9190
     TTLS = 21  # RFC 5281
+    AKA = 23  # RFC 4187
     PEAP = 25  # [MS-PEAP]
     MSCHAPV2 = 26
+    AKA_PRIME = 50  # RFC 9048
     EXPANDED = 254

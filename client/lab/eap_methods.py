@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import ClassVar
 
 from ..ike.eap import mschapv2
 from ..ike.eap.packet import EapPacket
@@ -15,45 +14,10 @@ from ..ike.eap.password import md5_digest, pull_md5
 from ..ike.events import Rng
 from ..ike.keys import Secret
 from ..ike.registry import EapType
-
-if TYPE_CHECKING:
-    from .eap_tls import TlsService
-
-
-class Outcome(Enum):
-    """How a method ends."""
-
-    SUCCESS = "success"
-    FAILURE = "failure"
-
-
-class ServerMethod(Protocol):
-    """One run of a method; `identifier` is that of the EAP request which the returned type data go into."""
-
-    TYPE: ClassVar[EapType]
-
-    @property
-    def msk(self) -> Secret | None:
-        """64 octets once the method has succeeded, None without a key."""
-        ...
-
-    def begin(self, identifier: int) -> bytes:
-        """Type data of the first request."""
-        ...
-
-    def judge(self, response: EapPacket, identifier: int) -> bytes | Outcome:
-        """What follows a response: type data of the next request, or the end."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Accounts:
-    """Who may log in: passwords in UTF-8, and one-time codes that are asked for besides or instead."""
-
-    passwords: Mapping[str, Secret]
-    codes: Mapping[str, Secret] = field(default_factory=dict)
-    name: str = "lab"
-    tls: TlsService | None = None
+from .accounts import Accounts as Accounts
+from .accounts import Outcome as Outcome
+from .accounts import ServerMethod as ServerMethod
+from .eap_aka import AkaPrimeServer, AkaServer
 
 
 class _State(Enum):
@@ -188,6 +152,8 @@ SERVERS: Mapping[EapType, Callable[[Accounts, str, Rng], ServerMethod]] = {
     EapType.OTP: OtpServer,
     EapType.GTC: GtcServer,
     EapType.MSCHAPV2: Mschapv2Server,
+    EapType.AKA: AkaServer,
+    EapType.AKA_PRIME: AkaPrimeServer,
     EapType.TLS: partial(_tls_server, EapType.TLS),
     EapType.TTLS: partial(_tls_server, EapType.TTLS),
     EapType.PEAP: partial(_tls_server, EapType.PEAP),

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from client.ike.authentication import KeySigner
+from client.ike.eap.usim import SoftwareUsim
 from client.ike.events import AnswerNeeded, Established, Kind
 from client.ike.identity import Identity
 from client.ike.keys import Secret
@@ -34,7 +35,7 @@ from client.ike.payloads import (
 from client.ike.registry import EapType, ExchangeType, NotifyType
 from client.ike.states import SessionState
 from client.ike.trust import Trust
-from client.lab.eap_methods import Accounts
+from client.lab.accounts import Accounts, Subscription
 from client.lab.responder import GatewayConfig, Means
 from tests.ike.eap.tls_dialogue import NAME, OPTIONS, PASSWORD, SERVICE, STRANGERS, USER, identity_of
 from tests.ike.phases import Letter, scene
@@ -224,6 +225,22 @@ def test_a_gateway_proves_itself_by_eap_alone(method: EapType) -> None:
     said = exchanged(pair)
     assert said[0][1].notify(NotifyType.EAP_ONLY_AUTHENTICATION) is not None
     assert words(said[1][1]) == ["IdResponder", "Eap"]
+
+
+@pytest.mark.parametrize("proof", ["eap", "cert"])
+@pytest.mark.parametrize("method", [EapType.AKA, EapType.AKA_PRIME])
+def test_a_subscription_logs_in_behind_a_certificate_and_without_one(method: EapType, proof: Means) -> None:
+    key, opc = Secret(bytes(range(16))), Secret(bytes(16))
+    login = EapLogin("0555444333222111", Secret(b""), (method,), usim=SoftwareUsim(key, opc))
+    accounts = Accounts({}, subscriptions={"0555444333222111": Subscription(key, opc)})
+    config = replace(gateway("eap"), proof=proof, eap_methods=(method,), accounts=accounts)
+    ours = EapProof() if proof == "eap" else CertProof(TRUST)
+    assert Pair(client_config(login, ours), config).connect()
+    stranger = EapLogin("0555444333222111", Secret(b""), (method,), usim=SoftwareUsim(opc, opc))
+    pair = Pair(client_config(stranger, ours), config)
+    assert not pair.connect()
+    assert pair.closed is not None
+    assert pair.closed.failure.kind is Kind.TRUST_NO_PROOF
 
 
 def test_a_login_server_that_is_not_trusted_ends_a_login_by_eap_alone() -> None:

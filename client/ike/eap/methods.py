@@ -10,9 +10,11 @@ from ..events import Kind, Rng
 from ..keys import Secret
 from ..options import EapLogin
 from ..registry import EapType
+from .aka import Aka, AkaPrime
 from .method import EapFailed, Method
 from .mschapv2 import Mschapv2
 from .password import Gtc, Md5, Otp
+from .usim import Usim
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,16 @@ def _peap(login: EapLogin, rng: Rng, wall: datetime) -> Method:
     return Peap(login, rng, wall)
 
 
+def _aka(login: EapLogin, _rng: Rng, _wall: datetime) -> Method:
+    return Aka(login.identity, _usim(login), refuses_downgrade=EapType.AKA_PRIME in login.methods)
+
+
+def _usim(login: EapLogin) -> Usim:
+    if login.usim is None:
+        raise AssertionError("EAP-AKA without a card")
+    return login.usim
+
+
 def warm(methods: Iterable[EapType]) -> None:
     """Load now what a login by these would wait for."""
     if not {EapType.TLS, EapType.TTLS, EapType.PEAP}.isdisjoint(methods):
@@ -68,6 +80,13 @@ METHODS: Mapping[EapType, Row] = {
     EapType.GTC: Row("gtc", lambda login, _rng, _wall: Gtc(login.take_password()), keyed=False),
     EapType.MSCHAPV2: Row(
         "mschapv2", lambda login, rng, _wall: Mschapv2(login.identity, password_of(login), rng), keyed=True
+    ),
+    EapType.AKA: Row("aka", _aka, keyed=True, mutual=True),
+    EapType.AKA_PRIME: Row(
+        "aka-prime",
+        lambda login, _rng, _wall: AkaPrime(login.identity, _usim(login)),
+        keyed=True,
+        mutual=True,
     ),
     EapType.TLS: Row("tls", _tls, keyed=True, mutual=True),
     EapType.TTLS: Row("ttls", _ttls, keyed=True, mutual=True),

@@ -57,7 +57,7 @@ _NAMES = {
     EapType.TLS: "EAP-TLS",
     18: "EAP-SIM",
     EapType.TTLS: "EAP-TTLS",
-    23: "EAP-AKA",
+    EapType.AKA: "EAP-AKA",
     EapType.PEAP: "PEAP",
-    50: "EAP-AKA'",
+    EapType.AKA_PRIME: "EAP-AKA'",
 }
