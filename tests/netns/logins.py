@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, order=True)
 class Row:
-    """One method against one peer, and the test in which wrong credentials were refused and the right ones let in."""
+    """One method against one peer; the test refused wrong credentials there, and let the right ones in."""
 
     method: str
     peer: str

@@ -89,6 +89,11 @@ class Login:
     change: Change = as_it_is
     sections: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+    tls: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(self.options, tls=self.tls)
 
     def profile(self, road: Road) -> tuple[str, Files]:
         return self.change(*profile(road, *self.sections))
@@ -139,6 +144,27 @@ def split() -> Road:
     return Road(Method.EAP, make_credentials("ecdsa"), shared_key=True, connection={"local-1": proof})
 
 
+def eap_only() -> Road:
+    """Both ends prove themselves inside EAP-TLS, and nowhere else (RFC 5998)."""
+    credentials = make_credentials("ecdsa")
+    certificate = [pki.der(credentials.gateway.certificate)]
+    return Road(
+        Method.CERTIFICATE,
+        credentials,
+        connection={
+            "local-1": {"auth": "eap-tls", "id": GATEWAY_NAME, "certs": certificate},
+            "remote-1": {"auth": "eap-tls", "eap_id": USER},
+        },
+    )
+
+
+def inside_eap(text: str, files: Files) -> tuple[str, Files]:
+    text = text.replace(
+        'method = "cert"\ncert', f'method = "eap"\nidentity = "{USER}"\neap_methods = ["tls"]\ncert'
+    )
+    return text.replace('[auth.remote]\nmethod = "cert"', '[auth.remote]\nmethod = "eap"'), files
+
+
 LOGINS = {
     "PSK": Login(Road, other_file("psk")),
     "certificate, RSA": Login(by_certificate("rsa"), stranger),
@@ -162,6 +188,7 @@ LOGINS = {
     "EAP-MD5": Login(by_eap(Method.EAP_MD5), other_file("password")),
     "EAP-GTC": Login(by_eap(Method.EAP_GTC), other_file("password")),
     "certificate, then EAP-MSCHAPv2": Login(rounds, other_file("password"), change=with_second_round),
+    "EAP-TLS, EAP-only": Login(eap_only, stranger, change=inside_eap, tls={"version_max": "1.2"}),
     "EAP-MSCHAPv2, gateway by PSK": Login(split, other_file("password"), change=proven_by_psk),
 }
 
@@ -178,7 +205,7 @@ def test_wrong_credentials_are_refused_once_and_the_right_ones_log_in(
 ) -> None:
     login = LOGINS[method]
     road = login.road()
-    with StrongSwan(strongswan, lab.gateway, Settings(login.options)) as gateway:
+    with StrongSwan(strongswan, lab.gateway, login.settings) as gateway:
         serve(gateway, road)
         laptop = Laptop(lab.laptop, directory, None)
         laptop.start()

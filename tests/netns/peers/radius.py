@@ -82,6 +82,10 @@ class LoginServer:
         """Such as "3.2.7"."""
         raise NotImplementedError
 
+    def enter(self) -> None:
+        """Make the release's root the calling thread's, with our files at /run/peer."""
+        self.release.enter(self.directory)
+
     def command(self) -> Sequence[str]:
         """How it is started; its files are at /run/peer."""
         raise NotImplementedError
@@ -106,7 +110,7 @@ class LoginServer:
     def _start(self) -> None:
         with (self.directory / "output.log").open("ab") as output:
             around = Surroundings(
-                prepare=lambda: self.release.enter(self.directory),
+                prepare=self.enter,
                 environment={"PATH": "/usr/sbin:/usr/bin"},
                 output=output.fileno(),
             )
