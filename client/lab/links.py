@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Interface, IPv6Interface, ip_address
 from pathlib import Path
+from time import monotonic, sleep
 from typing import NamedTuple
 
 from pyroute2 import IPRoute
@@ -12,6 +13,7 @@ from pyroute2 import IPRoute
 from .namespaces import Namespace
 
 _IFA_F_NODAD = 0x02  # nobody else is on the wire: an address is usable at once
+_SETTLE_PATIENCE = 5.0  # seconds
 _PROTOCOL_DHCP = 16  # RTPROT_DHCP: what a laptop's default routes usually carry
 
 
@@ -97,3 +99,22 @@ def _index(netlink: IPRoute, name: str) -> int:
     if not found:
         raise LookupError(f"no link {name} in this namespace")
     return int(found[0])
+
+
+def settle(name: str) -> None:
+    """Wait until the kernel has given a link its link-local route: a moment after its carrier comes.
+
+    Without that, two snapshots of an untouched namespace could differ.
+    """
+    deadline = monotonic() + _SETTLE_PATIENCE
+    with IPRoute() as netlink:
+        index = _index(netlink, name)
+        while not _has_link_local_route(netlink, index):
+            if monotonic() > deadline:
+                raise TimeoutError(f"{name} has no link-local route")
+            sleep(0.002)
+
+
+def _has_link_local_route(netlink: IPRoute, index: int) -> bool:
+    routes = netlink.get_routes(family=10, oif=index, table=254)
+    return any(route.get_attr("RTA_DST") == "fe80::" for route in routes)

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 from pyroute2.netlink.exceptions import NetlinkError
@@ -169,6 +170,8 @@ def _build(lab: Topology, *, nat: bool) -> None:
     for uplink in (lab.wifi, lab.lte):
         _build_uplink(lab, uplink, translate=nat)
     _build_core(lab)
+    for uplink in (lab.wifi, lab.lte):
+        lab.laptop.run(partial(links.settle, uplink.plan.link))
 
 
 def _prepare() -> None:

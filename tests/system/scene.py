@@ -10,7 +10,7 @@ from ipaddress import ip_address, ip_interface
 from pathlib import Path
 
 from client.ike.events import Assigned, Selector
-from client.lab.links import Hop, add_addresses, add_routes, set_link, sysctl
+from client.lab.links import Hop, add_addresses, add_routes, set_link, settle, sysctl
 from client.lab.namespaces import Namespace
 from client.net.netlink import snapshot as read_network
 from client.system.reconcile import System
@@ -93,6 +93,7 @@ def furnish_laptop() -> None:
         set_link(link, up=True)
     add_addresses("wlan0", [ip_interface(f"{LAPTOP}/24"), ip_interface("2001:db8:1::5/64")])
     add_routes("wlan0", [Hop("0.0.0.0/0", "192.168.1.1"), Hop("::/0", "2001:db8:1::1")])
+    settle("wlan0")
 
 
 def furnish_gateway_more() -> None:
