@@ -93,15 +93,19 @@ def _tunnels(report: StatusReport, width: int | None) -> str:
 
 
 def machine(status: LockdownStatus, *, guarded: bool) -> Iterator[str]:
-    """Lockdown, an open portal, and what the guard is made by where it is not whole."""
+    """Lockdown, what the guard is made by, and an open portal; nothing where nothing is guarded or open."""
     if status.on:
         lan = "the local network" if status.allow_lan else "nothing else"
         yield f"lockdown: on; nothing leaves outside a tunnel, reachable beside it: {lan}"
+    elif guarded:
+        yield "lockdown: off"
+    if guarded and status.guard_reason:
+        yield f"guard: by routing only, without a packet filter: {printable(status.guard_reason)}"
+    elif guarded:
+        yield "guard: by a packet filter (nftables) and by routing"
     if status.portal_until is not None:
         left = span(status.portal_until - status.time)
         yield f"portal: open for the browser of uid {status.portal_owner}, for {left} more"
-    if guarded and status.guard_reason:
-        yield f"guard: by routing only, without a packet filter: {printable(status.guard_reason)}"
 
 
 def headline(entry: TunnelStatus, now: float) -> str:

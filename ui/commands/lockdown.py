@@ -42,5 +42,4 @@ def _tell(kind: str, status: LockdownStatus, options: argparse.Namespace) -> Non
     if options.json:
         output.say(output.envelope(kind, status))
         return
-    off = () if status.on else ("lockdown: off",)
-    output.say("\n".join((*off, *render.machine(status, guarded=True))))
+    output.say("\n".join(render.machine(status, guarded=True)))
