@@ -80,7 +80,7 @@ def status(report: StatusReport, width: int | None = None) -> str:
     lines = [_tunnels(report, width)]
     if report.lockdown is not None:
         guarded = report.lockdown.on or any(entry.guard for entry in report.tunnels)
-        lines += machine(report.lockdown, guarded=guarded)
+        lines += standing(report.lockdown) if guarded else machine(report.lockdown, guarded=False)
     return "\n".join(lines)
 
 
@@ -93,19 +93,24 @@ def _tunnels(report: StatusReport, width: int | None) -> str:
 
 
 def machine(status: LockdownStatus, *, guarded: bool) -> Iterator[str]:
-    """Lockdown, what the guard is made by, and an open portal; nothing where nothing is guarded or open."""
+    """What is unusual: lockdown, an open portal, a guard that is not whole."""
     if status.on:
         lan = "the local network" if status.allow_lan else "nothing else"
         yield f"lockdown: on; nothing leaves outside a tunnel, reachable beside it: {lan}"
-    elif guarded:
-        yield "lockdown: off"
     if guarded and status.guard_reason:
         yield f"guard: by routing only, without a packet filter: {printable(status.guard_reason)}"
-    elif guarded:
-        yield "guard: by a packet filter (nftables) and by routing"
     if status.portal_until is not None:
         left = span(status.portal_until - status.time)
         yield f"portal: open for the browser of uid {status.portal_owner}, for {left} more"
+
+
+def standing(status: LockdownStatus) -> Iterator[str]:
+    """How the machine stands where something is guarded: what is as usual, too."""
+    if not status.on:
+        yield "lockdown: off"
+    yield from machine(status, guarded=True)
+    if not status.guard_reason:
+        yield "guard: by a packet filter (nftables) and by routing"
 
 
 def headline(entry: TunnelStatus, now: float) -> str:

@@ -42,4 +42,4 @@ def _tell(kind: str, status: LockdownStatus, options: argparse.Namespace) -> Non
     if options.json:
         output.say(output.envelope(kind, status))
         return
-    output.say("\n".join(render.machine(status, guarded=True)))
+    output.say("\n".join(render.standing(status)))
