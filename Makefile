@@ -7,12 +7,13 @@ BIN = $(VENV)/bin
 PREFIX ?= /usr
 DESTDIR ?=
 
-.PHONY: help demo test check bench install uninstall environment environment-dev
+.PHONY: help demo test check docs-tables bench install uninstall environment environment-dev
 
 help:
 	@echo "make demo        a tunnel that roams, on a network of its own (TUI=1 in the terminal UI, KEEP=dir keeps records)"
 	@echo "make test        all tests (PEER=bookworm|trixie for one strongSwan; ARGS=... for pytest); root runs them all"
 	@echo "make check       types, lint and format"
+	@echo "make docs-tables  tables in docs/ from what tests show against real peers (root)"
 	@echo "make bench       side-by-side figures with strongSwan (root; PEER=..., ARGS=--runs N)"
 	@echo "make install     put Roam on this machine (root; PREFIX=/usr DESTDIR=)"
 	@echo "make uninstall   take it off again"
@@ -33,6 +34,10 @@ check: environment-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+docs-tables: environment-dev
+	@$(BIN)/pytest tests/netns --record-logins .venv/logins.json -k login $(ARGS)
+	@$(BIN)/python packaging/dev/login_table.py .venv/logins.json
 
 bench: environment-dev
 	@$(BIN)/python -m tests.netns.bench $(if $(PEER),--peer $(PEER)) $(ARGS)
