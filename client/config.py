@@ -37,6 +37,7 @@ from .ike.options import (
 from .ike.proposals import PRESETS, Offer, parse_offer
 from .ike.registry import EapType, ProtocolId, TransformType
 from .ike.selectors import ANY_IPV4, ANY_IPV6, selector_of, selectors_of_addresses
+from .ike.signatures import TlsPrivateKey
 from .ike.trust import Trust
 from .material import Anchors, anchors, at, named_anchors, own_key
 from .material import Material as Material
@@ -200,6 +201,8 @@ def _tls_options(profile: Profile, entry: LocalRound, material: Material, path: 
 
 def _tls_identity(entry: LocalRound, material: Material, path: str) -> TlsIdentity:
     own = own_key(entry, material, path)
+    if not isinstance(own.key, TlsPrivateKey):
+        raise ProfileError(f"{path}.cert", "has a key of a kind that EAP with TLS cannot use")
     return TlsIdentity(own.chain, own.key)
 
 

@@ -2,7 +2,7 @@
 
 The path is found and checked by `cryptography`, with an extension policy of ours, because the certificates of
 gateways rarely follow the web's rules: extended key usages differ, names may be missing.  That verifier knows
-the web's algorithms only and refuses Edwards curve keys, which private authorities do use (RFC 8420).  For
+the web's algorithms only and refuses Edwards curve and ML-DSA keys, which private authorities do use.  For
 these, and only where the library has refused, `_walk` makes the same checks itself; what it does not
 understand it refuses.
 """
@@ -15,9 +15,10 @@ from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import verification
+
+from .signatures import WholePublicKey
 
 MAX_CERTIFICATES = 10  # of a peer that we look at; RFC 7296 section 3.6 wants four at least
 MAX_SIZE = 16384  # octets of one certificate: far above real ones
@@ -77,7 +78,7 @@ def find_path(
     try:
         return tuple(_verifier(anchors, wall).verify(leaf, list(others)).chain)
     except verification.VerificationError as error:
-        if not any(_is_edwards(item) for item in (leaf, *others, *anchors)):
+        if not any(_is_beyond_the_web(item) for item in (leaf, *others, *anchors)):
             raise NoPath(str(error)) from None
     return _walk(leaf, others, anchors, wall)
 
@@ -110,15 +111,15 @@ def _check_authority_usage(
         raise ValueError("the key of an authority may not sign certificates")
 
 
-# Paths with Edwards curve keys
+# Paths with keys that the web does not use
 
 
-def _is_edwards(certificate: x509.Certificate) -> bool:
+def _is_beyond_the_web(certificate: x509.Certificate) -> bool:
     try:
         key = certificate.public_key()
     except UNREADABLE:
         return False
-    return isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey)
+    return isinstance(key, WholePublicKey)
 
 
 _UNDERSTOOD = (

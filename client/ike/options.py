@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .eap.usim import Usim
     from .identity import Identity
     from .proposals import Offer
-    from .signatures import PrivateKey
+    from .signatures import TlsPrivateKey
     from .trust import Trust
 
 
@@ -51,7 +51,7 @@ class TlsIdentity:
     """What EAP-TLS shows: DER certificates, ours first, and its private key."""
 
     chain: tuple[bytes, ...] = field(repr=False)
-    key: PrivateKey = field(repr=False)
+    key: TlsPrivateKey = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The registry of signatures in AUTH: one row for each scheme, found by its AlgorithmIdentifier or method.
 
 AlgorithmIdentifiers are compared octet by octet with the encodings that exist in practice (RFC 7427 appendix
-A, RFC 4055 sections 2.1 and 3.1, RFC 8420): a peer's parameters are never interpreted, so none is lenient.
+A, RFC 4055 sections 2.1 and 3.1, RFC 8420, RFC 9881): a peer's parameters are never interpreted, so none is
+lenient.
 """
 
 from __future__ import annotations
@@ -13,15 +14,32 @@ from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from .registry import AuthMethod, SignatureHash
 
-PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
-PrivateKey = (
+# Keys that sign octets as they are, without a hash in front.
+WholePublicKey = (
+    ed25519.Ed25519PublicKey
+    | ed448.Ed448PublicKey
+    | mldsa.MLDSA44PublicKey
+    | mldsa.MLDSA65PublicKey
+    | mldsa.MLDSA87PublicKey
+)
+WholePrivateKey = (
+    ed25519.Ed25519PrivateKey
+    | ed448.Ed448PrivateKey
+    | mldsa.MLDSA44PrivateKey
+    | mldsa.MLDSA65PrivateKey
+    | mldsa.MLDSA87PrivateKey
+)
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | WholePublicKey
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | WholePrivateKey
+TlsPrivateKey = (
     rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
 )
+"""What serves inside EAP with TLS too."""
 
 
 class Scheme(Protocol):
@@ -123,23 +141,25 @@ class RawEcdsa:
 
 
 @dataclass(frozen=True, slots=True)
-class Edwards:
-    """Ed25519 or Ed448 over the octets themselves, without context (RFC 8420 section 2)."""
+class Whole:
+    """A key over the octets themselves, without context (RFC 8420 section 2 for Ed25519 and Ed448).
 
-    public: type[ed25519.Ed25519PublicKey | ed448.Ed448PublicKey]
+    ML-DSA (FIPS 204) is used likewise, pure and with an empty context, as its drafts for IKEv2 say.
+    """
+
+    public: type[WholePublicKey]
+    private: type[WholePrivateKey]
     hash_id: SignatureHash = SignatureHash.IDENTITY
 
     def sign(self, key: PrivateKey, octets: bytes) -> bytes:
-        """Deterministic."""
-        if not isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey):
-            raise TypeError("an Edwards curve key is needed")
+        """Deterministic, or with randomness of the library's."""
+        if not isinstance(key, WholePrivateKey) or not isinstance(key, self.private):
+            raise TypeError(f"a key of the kind {self.private.__name__} is needed")
         return key.sign(octets)
 
     def verify(self, key: PublicKey, signature: bytes, octets: bytes) -> None:
-        """The key's curve must be the one that the AlgorithmIdentifier names."""
-        if not isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
-            raise InvalidSignature
-        if not isinstance(key, self.public):
+        """The key must be of the kind that the AlgorithmIdentifier names."""
+        if not isinstance(key, WholePublicKey) or not isinstance(key, self.public):
             raise InvalidSignature
         key.verify(signature, octets)
 
@@ -174,8 +194,13 @@ RSA_SHA1 = RsaPkcs1(SignatureHash.SHA1)
 RSA_SHA2 = tuple(
     RsaPkcs1(hash_id) for hash_id in (SignatureHash.SHA2_256, SignatureHash.SHA2_384, SignatureHash.SHA2_512)
 )
-ED25519 = Edwards(ed25519.Ed25519PublicKey)
-ED448 = Edwards(ed448.Ed448PublicKey)
+WHOLE: Mapping[str, Whole] = {  # by the object identifier's octets
+    "2b6570": Whole(ed25519.Ed25519PublicKey, ed25519.Ed25519PrivateKey),
+    "2b6571": Whole(ed448.Ed448PublicKey, ed448.Ed448PrivateKey),
+    "608648016503040311": Whole(mldsa.MLDSA44PublicKey, mldsa.MLDSA44PrivateKey),  # 2.16.840.1.101.3.4.3.17
+    "608648016503040312": Whole(mldsa.MLDSA65PublicKey, mldsa.MLDSA65PrivateKey),
+    "608648016503040313": Whole(mldsa.MLDSA87PublicKey, mldsa.MLDSA87PrivateKey),
+}
 
 # AlgorithmIdentifiers of method 14
 
@@ -221,8 +246,8 @@ def _rows() -> Iterator[tuple[bytes, Scheme]]:
             yield identifier, RsaPss(hash_id)
         yield _identifier(_PKCS1 + pkcs1_arc, _NULL), RsaPkcs1(hash_id)
         yield _identifier(_ECDSA_SHA2 + ecdsa_arc), Ecdsa(hash_id)
-    yield _identifier("2b6570"), ED25519
-    yield _identifier("2b6571"), ED448
+    for identifier_octets, whole in WHOLE.items():
+        yield _identifier(identifier_octets), whole
 
 
 ALGORITHMS: dict[bytes, Scheme] = dict(_rows())
@@ -237,7 +262,6 @@ def ours(key: PrivateKey) -> list[tuple[bytes, Scheme]]:
             rows = [row for row in ALGORITHMS.items() if isinstance(row[1], Ecdsa)]
             size = key.curve.key_size
             return sorted(rows, key=lambda row: abs(_HASHES[row[1].hash_id].digest_size * 8 - size))
-        case ed25519.Ed25519PrivateKey():
-            return [row for row in ALGORITHMS.items() if row[1] == ED25519]
-        case ed448.Ed448PrivateKey():
-            return [row for row in ALGORITHMS.items() if row[1] == ED448]
+        case _:
+            rows = [row for row in ALGORITHMS.items() if isinstance(row[1], Whole)]
+            return [row for row in rows if isinstance(row[1], Whole) and isinstance(key, row[1].private)]

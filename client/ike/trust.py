@@ -15,7 +15,7 @@ from datetime import datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -23,7 +23,7 @@ from . import chains, distinguished
 from .events import Kind
 from .identity import Identity, matches_certificate, names_of
 from .refusal import Refusal, printable
-from .signatures import PublicKey
+from .signatures import PublicKey, WholePublicKey
 
 MIN_RSA_BITS = 2048
 MIN_CURVE_BITS = 256
@@ -228,7 +228,7 @@ def _strong_key(certificate: x509.Certificate) -> PublicKey:
             if key.curve.key_size < MIN_CURVE_BITS:
                 raise TrustError(Kind.TRUST_WEAK, f"the key of {subject} is on the curve {key.curve.name}")
             return key
-        case (ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey()) as key:
+        case key if isinstance(key, WholePublicKey):
             return key
         case _:
             raise TrustError(Kind.TRUST_WEAK, f"the key of {subject} is of a kind that IKE does not use")
@@ -243,7 +243,7 @@ def _public_key(certificate: x509.Certificate) -> CertificatePublicKeyTypes | No
 
 
 def _check_signature(certificate: x509.Certificate) -> None:
-    """SHA-1 and MD5 let others forge certificates; Edwards curves bring their own hash."""
+    """SHA-1 and MD5 let others forge certificates; Edwards curves and ML-DSA bring their own hash."""
     used = certificate.signature_hash_algorithm
     if used is not None and not isinstance(used, _STRONG_HASHES):
         raise TrustError(

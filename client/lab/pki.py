@@ -13,16 +13,25 @@ from typing import Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from ..ike.signatures import PrivateKey
+from ..ike.signatures import PrivateKey, WholePrivateKey
 
-KeyKind = Literal["ecdsa", "ecdsa384", "ecdsa521", "ed25519", "ed448", "rsa", "rsa1024"]
+KeyKind = Literal[
+    "ecdsa", "ecdsa384", "ecdsa521", "ed25519", "ed448", "mldsa44", "mldsa65", "mldsa87", "rsa", "rsa1024"
+]
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
+_LATTICES: dict[
+    KeyKind, type[mldsa.MLDSA44PrivateKey | mldsa.MLDSA65PrivateKey | mldsa.MLDSA87PrivateKey]
+] = {
+    "mldsa44": mldsa.MLDSA44PrivateKey,
+    "mldsa65": mldsa.MLDSA65PrivateKey,
+    "mldsa87": mldsa.MLDSA87PrivateKey,
+}
 _CURVES: dict[KeyKind, type[ec.EllipticCurve]] = {
     "ecdsa": ec.SECP256R1,
     "ecdsa384": ec.SECP384R1,
@@ -127,6 +136,8 @@ def make_key(kind: KeyKind) -> PrivateKey:
         return ed25519.Ed25519PrivateKey.generate()
     if kind == "ed448":
         return ed448.Ed448PrivateKey.generate()
+    if kind in _LATTICES:
+        return _LATTICES[kind].generate()
     if kind in ("rsa", "rsa1024"):
         return rsa.generate_private_key(65537, 1024 if kind == "rsa1024" else 2048)
     return ec.generate_private_key(_CURVES[kind]())
@@ -203,5 +214,4 @@ def _alternative_names(
 
 
 def _sign(builder: x509.CertificateBuilder, key: PrivateKey) -> x509.Certificate:
-    edwards = isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
-    return builder.sign(key, None if edwards else hashes.SHA256())
+    return builder.sign(key, None if isinstance(key, WholePrivateKey) else hashes.SHA256())

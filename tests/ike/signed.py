@@ -18,7 +18,8 @@ OCTETS = b"the message, the nonce and the identity"
 ALL = frozenset(OUR_HASHES)
 NONE: frozenset[int] = frozenset()
 SHA256, SHA384, SHA512 = SignatureHash.SHA2_256, SignatureHash.SHA2_384, SignatureHash.SHA2_512
-KINDS: tuple[KeyKind, ...] = ("ecdsa", "ecdsa384", "ecdsa521", "ed25519", "ed448", "rsa")
+LATTICES: tuple[KeyKind, ...] = ("mldsa44", "mldsa65", "mldsa87")
+KINDS: tuple[KeyKind, ...] = ("ecdsa", "ecdsa384", "ecdsa521", "ed25519", "ed448", *LATTICES, "rsa")
 
 # The AlgorithmIdentifiers of RFC 7427 appendix A and RFC 8420 appendix A, written out.
 SHA256_RSA = "300d06092a864886f70d01010b0500"
@@ -39,6 +40,9 @@ ECDSA_SHA384 = "300a06082a8648ce3d040303"
 ECDSA_SHA512 = "300a06082a8648ce3d040304"
 ED25519 = "300506032b6570"
 ED448 = "300506032b6571"
+MLDSA44 = "300b0609608648016503040311"  # RFC 9881 section 2
+MLDSA65 = "300b0609608648016503040312"
+MLDSA87 = "300b0609608648016503040313"
 
 
 @cache

@@ -31,6 +31,9 @@ from tests.ike.signed import (
     ECDSA_SHA512,
     ED448,
     ED25519,
+    MLDSA44,
+    MLDSA65,
+    MLDSA87,
     NONE,
     OCTETS,
     PSS_SHA256,
@@ -113,6 +116,9 @@ SIGNED = [  # key, what the peer announces, method, AlgorithmIdentifier
     ("ecdsa521", NONE, 11, None),
     ("ed25519", ALL, 14, ED25519),
     ("ed448", ALL, 14, ED448),
+    ("mldsa44", ALL, 14, MLDSA44),
+    ("mldsa65", ALL, 14, MLDSA65),
+    ("mldsa87", ALL, 14, MLDSA87),
 ]
 
 

@@ -14,7 +14,7 @@ from client.ike.trust import Trust, verify_gateway
 from client.lab.pki import KeyKind, make_authority, parse_name, pem
 
 
-@pytest.mark.parametrize("key", ["ecdsa", "ecdsa384", "ecdsa521", "ed25519", "ed448", "rsa"])
+@pytest.mark.parametrize("key", ["ecdsa", "ecdsa384", "ecdsa521", "ed25519", "ed448", "mldsa65", "rsa"])
 def test_a_gateway_of_every_kind_of_key_is_trusted_today(key: KeyKind) -> None:
     authority = make_authority("O=Lab, CN=Root", key=key)
     issued = authority.subordinate("CN=Sub", key=key).issue("gw", dns=["gw.example.org"], key=key)

@@ -19,6 +19,7 @@ from client.ike.identity import Identity
 from client.ike.keys import OneTimeCode, Secret
 from client.ike.options import EapLogin, Inner, TlsIdentity, TlsOptions
 from client.ike.registry import EapCode, EapType
+from client.ike.signatures import TlsPrivateKey
 from client.ike.trust import Trust
 from client.lab.eap_methods import Accounts, Outcome, ServerMethod
 from client.lab.eap_server import EapServer
@@ -54,6 +55,7 @@ VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 
 
 def identity_of(issued: Issued) -> TlsIdentity:
+    assert isinstance(issued.key, TlsPrivateKey)
     return TlsIdentity(issued.chain, issued.key)
 
 
