@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import shutil
@@ -21,6 +22,8 @@ from client.lab.syscalls import set_capabilities
 from client.system import nft_codec as codec
 from client.system.nft import UNKNOWN, Nftables, Table
 from client.system.nft_watch import FilterWatch
+from client.system.reconcile import System
+from client.system.routes import Kernel
 from client.tunnel.ruleset import (
     AsksFor,
     Came,
@@ -44,6 +47,7 @@ from client.tunnel.ruleset import (
     Unrouted,
     Until,
 )
+from tests.system.scene import Scene
 from tests.tunnel.test_guard import STATES
 
 HERE = Path(__file__).parent
@@ -361,3 +365,21 @@ def make_dormant() -> None:
 
 def add_a_foreign_table() -> None:
     tampering(message(codec.Kind.NEWTABLE, 0x400, codec.attribute(1, b"theirs\0")))
+
+
+@pytest.mark.netns
+def test_without_nftables_routing_is_applied_without_a_problem_and_only_once(scene: Scene) -> None:
+    nftables = Nftables(lambda: Refusing(lambda _: errno.EOPNOTSUPP))
+    wanted = scene.config(None)
+
+    async def main() -> None:
+        system = System(scene.state_dir, lambda: Kernel(nftables))
+        try:
+            first, again = await system.apply(wanted, 1), await system.apply(wanted, 2)
+            assert (first.problems, again.steps, again.problems) == ((), (), ())
+            assert (await system.sweep()).problems == ()
+        finally:
+            system.close()
+
+    asyncio.run(main())
+    assert "Operation not supported" in nftables.problem
