@@ -156,7 +156,6 @@ UNAVAILABLE: tuple[tuple[str, str, Callable[[Profile], object]], ...] = (
     ("address.none", "a tunnel without an inside address", lambda profile: profile.address.none),
     ("mobility.autoconnect", "coming up by itself", lambda profile: profile.mobility.autoconnect),
     ("mobility.trusted_networks", "a list of trusted networks", lambda p: p.mobility.trusted_networks),
-    ("data_path", "the kernel's data path", lambda profile: profile.data_path == "xfrm"),
 )
 """Keys of schema 1 that this version refuses: (key, what it asks for, whether a profile asks for it)."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterable
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from ..control.messages import ControlError
 from ..net.netlink import snapshot
+from ..system.kernel import sweep_kernel
 from ..system.reconcile import Outcome, System
 from ..system.resolver.resolver import Resolver
 from ..tunnel.merge import system_config
@@ -63,7 +65,15 @@ def _locked(state_dir: Path) -> SystemConfig:
 
 async def _swept(state_dir: Path, keep: SystemConfig) -> None:
     names = await Resolver(state_dir).restore()
-    await _with_system(state_dir, lambda system: system.sweep(keep), names.steps, names.problems)
+    problems: list[object] = list(names.problems)
+    removed: tuple[str, ...] = ()
+    try:
+        removed = await asyncio.to_thread(sweep_kernel)
+    except OSError as error:
+        problems.append(f"the kernel's SAs and policies: {error.strerror or error}")
+    await _with_system(
+        state_dir, lambda system: system.sweep(keep), (*names.steps, *removed), tuple(problems)
+    )
 
 
 async def _with_system(

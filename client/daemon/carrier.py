@@ -25,6 +25,7 @@ class Carrier:
         self._started: asyncio.Task[CarrierPort] | None = None
         self._listener: asyncio.Task[None] | None = None
         self._bound: Leg | None = None
+        self._encapsulates = False
         self._legs_by_end: dict[Endpoint, int] = {}
         self._counted: dict[int, Counters] = {}
 
@@ -86,10 +87,19 @@ class Carrier:
         """Carry everything over the leg's present path."""
         port = await self._port()
         path = leg.sockets.path
-        await port.rebind(path, leg.sockets.natt_fd, encapsulate=leg.session.encapsulate)
+        self._encapsulates = leg.session.encapsulate
+        await port.rebind(path, leg.sockets.natt_fd, encapsulate=self._encapsulates)
         leg.sockets.leave_natt()
         self._legs_by_end[path.local_natt] = leg.id
         self._bound = leg
+
+    async def adapt(self, leg: Leg) -> None:
+        """Begin or end UDP encapsulation where the answer to a move, which tells of NATs, calls for it.
+
+        Before that answer, all was bound as on the path before.
+        """
+        if self._bound is leg and leg.session.encapsulate != self._encapsulates:
+            await self.bind(leg)
 
     async def install(self, leg: Leg, output: ChildUp) -> None:
         """Add a Child SA of `leg`, which becomes the one that carries the traffic."""

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from ..control.messages import OuterPath, TunnelStatus
 from ..ike.events import Failure
 from ..ike.options import SessionConfig
+from ..system.choice import Choice
 from ..system.datapath import (
     Activity,
     DataPathEvent,
@@ -48,7 +49,7 @@ from .inbox import (
 )
 from .leg import Leg
 from .ports import AskerPort, World
-from .status import Facts, Seen, Wished, describe
+from .status import NO_CHOICE, Facts, Seen, Wished, describe
 
 log = logging.getLogger("roam.tunnel")
 
@@ -65,6 +66,7 @@ class Wish:
     wished: Wished
     after_refusal: SessionConfig | None = None
     """Another way to log in, worth the one retry after a refusal."""
+    data_path: Choice = NO_CHOICE
 
 
 class Driver:
@@ -129,6 +131,7 @@ class Driver:
                 self._effects.passage,
                 self._since,
                 self._world.epoch(),
+                self._effects.data_path,
             )
         )
 
@@ -139,6 +142,7 @@ class Driver:
         self.wished = wish.wished
         self._effects.session_config = wish.session
         self._effects.after_refusal = wish.after_refusal
+        self._effects.data_path = wish.data_path
         await self._hear(UserUp(wish.config, restored, renew))
 
     async def await_secret(

@@ -35,6 +35,7 @@ from ..ike.events import (
     Transmit,
 )
 from ..ike.options import SessionConfig
+from ..system.choice import DataPathKind
 from ..tunnel.events import (
     Answered,
     Apply,
@@ -63,8 +64,8 @@ from .applier import Applier, Share
 from .carrier import Carrier
 from .inbox import AnswerGiven, Datagram, Inbox, SystemAnswer
 from .leg import Leg
-from .ports import AskerPort, World
-from .status import Passage
+from .ports import AskerPort, CarrierPort, World
+from .status import NO_CHOICE, Passage
 
 log = logging.getLogger("roam.tunnel")
 
@@ -92,7 +93,9 @@ class Effects:
         self.session_config: SessionConfig | None = None
         self.after_refusal: SessionConfig | None = None
         """What to log in with once the gateway has refused the first configuration."""
-        self.carrier = Carrier(lambda: world.open_data_path(link, LINK_MTU), inbox)
+        self.data_path = NO_CHOICE
+        self.carrier = Carrier(self._open_data_path, inbox)
+        self._carried_by: DataPathKind | None = None
         self._world = world
         self._applier = applier
         self._inbox = inbox
@@ -109,7 +112,7 @@ class Effects:
             case Resolve(names):
                 self._resolve(names)
             case StartSession():
-                self._start(command, config.port)
+                await self._start(command, config.port)
             case MoveSession():
                 await self._move(command, config.port)
             case CloseSession(leg) if leg in self.legs:
@@ -146,11 +149,15 @@ class Effects:
             self._lookup.cancel()
             self._lookup = None
 
-    def _start(self, command: StartSession, port: int) -> None:
+    @property
+    def _wanted_session(self) -> SessionConfig:
         if self.session_config is None:
             raise AssertionError("a session is started before anybody wants one")
+        return self.session_config
+
+    async def _start(self, command: StartSession, port: int) -> None:
         number, underlay = command.leg, command.underlay
-        if self.session_config.lacks_code:
+        if self._wanted_session.lacks_code:
             missing = Failure(Kind.AUTH_NEEDS_SECRET, "a code serves one login: another one is needed")
             self.events.append(SessionClosed(number, missing))
             return
@@ -160,11 +167,23 @@ class Effects:
             evidence = f"{underlay.local} on {underlay.interface} cannot be used: {error.strerror or error}"
             self.events.append(SessionClosed(number, Failure(Kind.NET_NO_PATH, evidence)))
             return
-        session = self._world.open_session(self.session_config)
+        session = self._world.open_session(self._wanted_session)
         self.legs[number] = Leg(number, session, sockets, underlay, command.trigger)
         session.initiate(sockets.path, self._world.clock(), self._world.wall())
-        self.carrier.prepare()
+        await self._prepare_carrier()
         self._update_underlays()
+
+    async def _prepare_carrier(self) -> None:
+        """What was wanted before may have been carried by the other data path, which would read our new sockets."""
+        kind = self.data_path.kind
+        if self._carried_by not in (None, kind):
+            await self.carrier.close()
+        self._carried_by = kind
+        self.carrier.prepare()
+
+    async def _open_data_path(self) -> CarrierPort:
+        lifetimes = self._wanted_session.lifetimes
+        return await self._world.open_data_path(self.data_path.kind, self.link, LINK_MTU, lifetimes)
 
     def _receive(self, leg: int, data: bytes, channel: Channel, remote: Endpoint) -> None:
         self._inbox.put(Datagram(leg, data, channel, remote))
@@ -285,6 +304,7 @@ class Effects:
                 leg.ike_suite = suite
             case PathMoved(nat_local=nat_local):
                 leg.nat_local = nat_local
+                await self._try(self.carrier.adapt(leg))
                 self.events.append(Moved(leg.id))
             case MoveRefused():
                 self.events.append(NotMoved(leg.id, "the gateway refuses this address"))

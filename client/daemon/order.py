@@ -15,8 +15,9 @@ from profiles.store import Store, load_text
 from ..config import Material, SecretMissing, session_config, tunnel_config
 from ..ike.events import Failure, Kind
 from ..ike.keys import OneTimeCode, Secret
+from ..system.choice import Choice, DataPathKind
 from .driver import Wish
-from .status import Wished
+from .status import NO_CHOICE, Wished
 
 AUTHORITIES = (
     Path("/etc/ssl/certs/ca-certificates.crt"),  # Debian, Arch, Gentoo
@@ -82,18 +83,19 @@ class Order:
             order = order.with_secret(reference, value)
         return order
 
-    def wish(self, serial: int) -> Wish:
+    def wish(self, serial: int, data_path: Choice = NO_CHOICE) -> Wish:
         """What the driver is told; `ProfileError` and `SecretMissing` as in `client.config`."""
         profile = self.profile
         authorities = system_authorities() if profile.trust.system_store else b""
         session = session_config(profile, Material(self.files, self.secrets, authorities, self.codes))
-        # The pump's sockets carry ESP in UDP only: the gateway must encapsulate, with or without a NAT.
-        forced = replace(session, force_encapsulation=True)
+        if data_path.kind is DataPathKind.USERSPACE:
+            # The pump's sockets carry ESP in UDP only: the gateway must encapsulate, with or without a NAT.
+            session = replace(session, force_encapsulation=True)
         # A gateway that does not know the name we ask for refuses before it has shown who it is.  Without the
         # name it shows, and is judged by the same rule: then the user reads which name it bears.
-        is_free = profile.identity.send_idr == "auto" and forced.send_idr
-        unnamed = replace(forced, send_idr=False) if is_free else None
-        return Wish(tunnel_config(profile), forced, self.wished(serial), unnamed)
+        is_free = profile.identity.send_idr == "auto" and session.send_idr
+        unnamed = replace(session, send_idr=False) if is_free else None
+        return Wish(tunnel_config(profile), session, self.wished(serial), unnamed, data_path)
 
     def wished(self, serial: int) -> Wished:
         """What status says of the user's side."""

@@ -10,7 +10,8 @@ from typing import Protocol
 
 from ..ike.events import Address, AnswerNeeded, Channel, ChildSa, Endpoint, Failure, Output, Path
 from ..ike.keys import Secret
-from ..ike.options import SessionConfig
+from ..ike.options import Lifetimes, SessionConfig
+from ..system.choice import Choice, DataPathKind
 from ..system.datapath import DataPath, DataPathEvent
 from ..system.userspace import IkeDatagram
 from ..tunnel.model import Underlay
@@ -108,7 +109,9 @@ class World:
     open_session: Callable[[SessionConfig], SessionPort]
     open_path: Callable[[Underlay, int, Receive], SocketsPort]
     """The sockets for an underlay and the gateway's port; `OSError` where the path is gone already."""
-    open_data_path: Callable[[str, int], Awaitable[CarrierPort]]
-    """A data path with a link of this name and MTU."""
+    choose_data_path: Callable[[str], Choice]
+    """The data path for what a profile says of it."""
+    open_data_path: Callable[[DataPathKind, str, int, Lifetimes], Awaitable[CarrierPort]]
+    """A data path with a link of this name and MTU, for Child SAs that live so long."""
     resolve: Callable[[Sequence[str]], Awaitable[tuple[Address, ...]]]
     """The addresses of the gateway's names, best first; `OSError` where there is none."""

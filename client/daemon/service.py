@@ -35,11 +35,11 @@ from ..system.reconcile import System
 from ..system.resolver.detect import Places as ResolverPlaces
 from ..system.resolver.file import KEPT
 from ..system.resolver.resolver import Resolver as NameService
-from ..system.userspace import PumpPool, UserspaceDataPath
 from ..tunnel.events import Slept
 from ..tunnel.model import OWN_LINKS, NetworkChange, Stance
 from .applier import Applier
 from .clock import Epoch, boottime, wall
+from .data_paths import DataPaths
 from .handlers import DaemonHandlers
 from .inbox import NamesChanged
 from .intent import Intent, Intents
@@ -84,7 +84,7 @@ class Daemon:
     def __init__(self, places: Places) -> None:
         self._places = places
         self._system = System(places.state)
-        self._pool = PumpPool()
+        self._data_paths = DataPaths()
         self._watcher = Watcher(self._network_reported)
         where = ResolverPlaces()
         self._name_service = NameService(places.state, where, changed=self._names_changed)
@@ -108,13 +108,13 @@ class Daemon:
     async def run(self, stopping: asyncio.Event) -> None:
         """Until `stopping` is set, or a part fails."""
         try:
-            self._pool.warm()
+            await self._data_paths.look()
             _rehearse()
             async with asyncio.TaskGroup() as group:
                 await self._run(group, stopping)
         finally:
             self._watcher.close()
-            await self._pool.close()
+            await self._data_paths.close()
             self._system.close()
 
     async def _run(self, group: asyncio.TaskGroup, stopping: asyncio.Event) -> None:
@@ -158,12 +158,10 @@ class Daemon:
             chance=random.SystemRandom().random,
             open_session=_open_session,
             open_path=open_path,
-            open_data_path=self._open_data_path,
+            choose_data_path=self._data_paths.choose,
+            open_data_path=self._data_paths.open,
             resolve=self._resolver.resolve,
         )
-
-    async def _open_data_path(self, link: str, mtu: int) -> UserspaceDataPath:
-        return await UserspaceDataPath.start(link, mtu, self._pool)
 
     def _make_server(self, tunnels: Tunnels) -> ControlServer:
         handlers = DaemonHandlers(tunnels, self._store, time.time, self._applier.sweep, self._warden)
@@ -177,7 +175,7 @@ class Daemon:
 
     def _publish(self, data: EventData) -> None:
         if isinstance(data, TunnelStatus) and data.state in _GONE:
-            self._pool.warm()  # it has taken its pump with it, and may be wanted again
+            self._data_paths.warm()  # it has taken its pump with it, and may be wanted again
         if self._server is not None:
             self._server.publish(data)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ..control.kinds import HINTS, passes
 from ..control.messages import Fault, Handover, OuterPath, Traffic, TunnelStatus
 from ..ike.events import Failure, Kind
+from ..system.choice import Choice, DataPathKind
 from ..system.datapath import Counters, PathCarries
 from ..tunnel.model import SystemConfig, Underlay
 from ..tunnel.states import (
@@ -24,7 +25,8 @@ from ..tunnel.states import (
 )
 from .names import Naming
 
-DATA_PATH_REASON = "the only data path of this version"
+NO_CHOICE = Choice(DataPathKind.USERSPACE, "")
+"""Where nobody has looked what else there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class Facts:
     passage: Passage | None = None
     since: float = 0.0
     epoch: float = 0.0
+    data_path: Choice = NO_CHOICE
 
 
 def describe(facts: Facts) -> TunnelStatus:
@@ -136,8 +139,8 @@ def _with_session(status: TunnelStatus, seen: Seen | None, facts: Facts) -> Tunn
         esp_suite=seen.esp_suite,
         ike_rekey_at=_unix(seen.ike_rekey_at, facts.epoch),
         child_rekey_at=_unix(seen.child_rekey_at, facts.epoch),
-        data_path="userspace",
-        data_path_reason=DATA_PATH_REASON,
+        data_path=str(facts.data_path.kind),
+        data_path_reason=facts.data_path.reason,
         mobike=_mobike(facts.tunnel.state),
         probing=seen.is_doubted,
         traffic=_traffic(facts.traffic),

@@ -123,7 +123,7 @@ class Tunnels:
 
     def _wish(self, order: Order, serial: int) -> Wish | Lacking:
         try:
-            return order.wish(serial)
+            return order.wish(serial, self._world.choose_data_path(order.profile.data_path))
         except SecretMissing as missing:
             config = tunnel_config(order.profile)
             return Lacking(config, order.wished(serial), missing_secret(order, missing), missing)

@@ -54,7 +54,7 @@ SELECTION_PRIORITY = RULE_PRIORITY + 1
 LARGEST_MTU = 1400  # what most clients and gateways converge on
 SMALLEST_MTU = 1280  # of IPv6, RFC 8200 section 5
 
-_TCP, _UDP = 6, 17
+_TCP, _UDP, _ESP = 6, 17, 50
 _NO_STANCE = Stance()
 
 
@@ -174,19 +174,20 @@ def _reply_rules(underlays: Collection[Underlay]) -> Iterator[RuleEntry]:
     table it finds the blackhole or the tunnel, and drops the packet even under the loose filter.  The mark
     cannot say that the packet is ours, its ports can; those of an IP fragment are not seen, so the paths
     in use stand here with their addresses too.  Other users' packets never match, and root's only if sent
-    from one of our ports, or to the gateway from an address that the program chose itself.
+    from one of our ports, or to the gateway from an address that the program chose itself.  ESP has no ports:
+    where no NAT asks for UDP around it, the addresses are all that there is.
     """
     for protocol in (_UDP, _TCP):
         yield RuleEntry(4, REPLY_PRIORITY, MAIN_TABLE, protocol=protocol, source_ports=SOURCE_PORTS, uid=0)
     for local, remote in dict.fromkeys((path.local, path.remote) for path in underlays):
-        if local.version == 4:
+        for protocol in (_UDP, _ESP) if local.version == 4 else ():
             yield RuleEntry(
                 4,
                 REPLY_PRIORITY,
                 MAIN_TABLE,
                 source=ip_network(local),
                 destination=ip_network(remote),
-                protocol=_UDP,
+                protocol=protocol,
                 uid=0,
             )
 

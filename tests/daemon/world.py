@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_interface, ip_network
 
 from client.control.messages import TunnelStatus
@@ -19,9 +19,10 @@ from client.daemon.names import Names
 from client.daemon.ports import Receive, World
 from client.daemon.status import Wished
 from client.ike.events import Address, AnswerNeeded, Channel, ChildSa, Endpoint, Failure, Path, Transmit
-from client.ike.options import SessionConfig
+from client.ike.options import Lifetimes, SessionConfig
 from client.ike.session import Session
 from client.lab.responder import GatewayConfig, Responder
+from client.system import choice as data_path_choice
 from client.system.datapath import Activity, Counters, DataPathEvent, DataPathFailed
 from client.system.reconcile import Outcome, Problem
 from client.system.resolver.choice import Choice, Kind, Way
@@ -46,6 +47,8 @@ LATENCY = 0.02
 WIFI = "192.168.1.10"
 LTE = "10.64.0.10"
 CONFIG = TunnelConfig("office", ("vpn.example.com",))
+USERSPACE = data_path_choice.Choice(data_path_choice.DataPathKind.USERSPACE, "a test has no kernel")
+KERNEL = data_path_choice.Choice(data_path_choice.DataPathKind.XFRM, "a test has one")
 
 
 UPLINKS = {WIFI: (2, "wifi0", 100), LTE: (3, "lte0", 200)}
@@ -75,6 +78,7 @@ class Internet:
         self.is_gateway_up = True
         self.sockets: dict[Endpoint, FakeSockets] = {}
         self.addresses = {WIFI, LTE}
+        self.public: dict[Address, Address] = {}  # as seen behind a NAT, by the address before it
         self.dead: set[str] = set()  # addresses on networks that carry nothing
         self.sent: list[tuple[float, str]] = []
         self._restarts = 0
@@ -98,6 +102,7 @@ class Internet:
 
     def _arrive(self, data: bytes, channel: Channel, path: Path) -> None:
         local, remote = path.ends(channel)
+        local = replace(local, address=self.public.get(local.address, local.address))
         self.gateway.handle_datagram(data, channel, remote, local, now(), WALL)
         self.turn()
 
@@ -118,6 +123,8 @@ class Internet:
 
     def _to_laptop(self, output: Transmit) -> None:
         source, target = output.path.ends(output.channel)
+        private = {public: local for local, public in self.public.items()}
+        target = replace(target, address=private.get(target.address, target.address))
         sockets = self.sockets.get(target)
         if sockets is not None and str(target.address) in self.addresses:
             sockets.arrive(output.data, output.channel, source)
@@ -165,9 +172,12 @@ class FakeDataPath:
     """Remembers what a data path is told."""
 
     link: str
+    kind: data_path_choice.DataPathKind
+    lifetimes: Lifetimes
     children: dict[int, ChildSa] = field(default_factory=dict)
     outbound: int | None = None
     path: Path | None = None
+    encapsulated: list[bool] = field(default_factory=list)
     is_closed: bool = False
     broken: str = ""
     queue: asyncio.Queue[DataPathEvent | IkeDatagram] = field(default_factory=asyncio.Queue)
@@ -192,6 +202,7 @@ class FakeDataPath:
     async def rebind(self, path: Path, natt_fd: int, *, encapsulate: bool) -> None:
         self._check()
         self.path = path
+        self.encapsulated.append(encapsulate)
 
     async def counters(self) -> tuple[Counters, ...]:
         self._check()
@@ -283,6 +294,7 @@ class Machine:
     in_use: frozenset[Address] = frozenset()
     names: dict[str, tuple[Address, ...]] = field(default_factory=lambda: {"vpn.example.com": (GATEWAY,)})
     sessions: int = 0
+    choice: data_path_choice.Choice = USERSPACE
 
     def __post_init__(self) -> None:
         self.applier = Applier(self.system, self._use, Names(self.resolver))
@@ -293,6 +305,7 @@ class Machine:
             chance=lambda: 0.0,
             open_session=self._open_session,
             open_path=self.internet.open_path,
+            choose_data_path=self._choose_data_path,
             open_data_path=self._open_data_path,
             resolve=self._resolve,
         )
@@ -315,8 +328,13 @@ class Machine:
         self.sessions += 1
         return Session(config, SeededRng(self.sessions, "client"))
 
-    async def _open_data_path(self, link: str, mtu: int) -> FakeDataPath:
-        self.data_paths.append(FakeDataPath(link))
+    def _choose_data_path(self, wanted: str) -> data_path_choice.Choice:
+        return self.choice if wanted == "auto" else data_path_choice.choose_data_path(wanted)
+
+    async def _open_data_path(
+        self, kind: data_path_choice.DataPathKind, link: str, mtu: int, lifetimes: Lifetimes
+    ) -> FakeDataPath:
+        self.data_paths.append(FakeDataPath(link, kind, lifetimes))
         return self.data_path
 
     async def _resolve(self, names: Sequence[str]) -> tuple[Address, ...]:
@@ -362,9 +380,17 @@ class Machine:
         return await self.until(lambda: bool(self.statuses) and self.status.state == state, seconds)
 
 
-def wish(session: SessionConfig | None = None, *, config: TunnelConfig = CONFIG, serial: int = 1) -> Wish:
+def wish(
+    session: SessionConfig | None = None,
+    *,
+    config: TunnelConfig = CONFIG,
+    serial: int = 1,
+    data_path: data_path_choice.Choice = USERSPACE,
+) -> Wish:
     """The tunnel of these tests."""
-    return Wish(config, session or client_config(), Wished(1000, False, "Office", serial))
+    return Wish(
+        config, session or client_config(), Wished(1000, False, "Office", serial), data_path=data_path
+    )
 
 
 @asynccontextmanager

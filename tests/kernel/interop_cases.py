@@ -35,12 +35,11 @@ BY_HAND = "carried by hand"
 
 
 class KernelLaptop(Laptop):
-    """A laptop whose daemon has the kernel carry its packets."""
+    """A laptop whose daemon says how SAs are moved."""
 
     def daemon_command(self) -> list[str]:
-        """Ours in place of `python -m client`."""
-        python, _, _, *options = super().daemon_command()
-        return [python, "-m", "tests.kernel.roamd", "--verbose", *options]
+        """With every step in its log."""
+        return [*super().daemon_command(), "--verbose"]
 
 
 @dataclass
@@ -103,6 +102,8 @@ def office(road: Road) -> Iterator[Office]:
         laptop.start()
         try:
             laptop.roam("up", NAME)
+            status = laptop.status(NAME)
+            assert status["data_path"] == "xfrm", status["data_path_reason"]
             yield Office(lab, laptop, gateway, server, train)
             laptop.roam("down", NAME)
             wait_for(lambda: not gateway.ike_sas(), "the gateway was not told")

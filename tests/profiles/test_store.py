@@ -100,7 +100,6 @@ def test_static_addresses_replace_the_request() -> None:
         (with_lines("[crypto]", 'ppk = "keyring:x"'), "crypto.ppk", "not available in this version"),
         (with_lines("[trust]", 'pin = ["sha256/AAAA"]'), "trust.pin", "not available in this version"),
         (with_lines("[address]", "none = true"), "address.none", "not available in this version"),
-        ('data_path = "xfrm"\n' + SMALL, "data_path", "not available in this version"),
         (SMALL.replace('identity = "me@example.com"', ""), "identity.local", "nothing else says who we are"),
         (with_lines("name = 3"), "auth.local[0].name", "unknown key"),
         (SMALL.replace('id = "home"', 'id = "../x"'), "id", "letters, digits"),

@@ -264,10 +264,11 @@ def test_answers_on_the_paths_in_use_come_in_by_their_addresses_too() -> None:
         Underlay("wlan0", ip_address("2001:db8::5"), ip_address("2001:db8::1")),
     ]
     rules = system_config({"full": (FULL, None)}, HOME, paths).rules
-    assert [str(rule) for rule in rules][2] == (
-        "IPv4 7300: from 192.168.1.5/32 to 192.0.2.1/32 uidrange 0-0 ipproto 17 lookup 254"
-    )
-    assert len(rules) == len(RULES) + 1
+    assert [str(rule) for rule in rules][2:4] == [
+        f"IPv4 7300: from 192.168.1.5/32 to 192.0.2.1/32 uidrange 0-0 ipproto {protocol} lookup 254"
+        for protocol in (17, 50)  # UDP, and ESP where no NAT is on the path
+    ]
+    assert len(rules) == len(RULES) + 2
 
 
 def test_link_has_the_bare_inside_addresses() -> None:

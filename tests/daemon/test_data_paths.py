@@ -1,0 +1,190 @@
+"""Which data path a tunnel gets, what follows from that for its session, and moves to and from behind a NAT."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from ipaddress import ip_address
+
+import pytest
+
+from client.daemon.data_paths import DataPaths, limits_of
+from client.daemon.driver import Driver
+from client.daemon.order import user_order
+from client.ike.keys import Secret
+from client.ike.options import Lifetimes
+from client.system.choice import Choice, DataPathKind
+from client.system.userspace import PumpPool
+from tests.daemon.virtual_loop import run
+from tests.daemon.world import KERNEL, LTE, USERSPACE, WIFI, Internet, Machine, driven, wish
+
+PUBLIC = ip_address("198.51.100.1")
+PROFILE = """
+schema = 1
+id = "office"
+{}
+[gateway]
+addresses = ["vpn.example.com"]
+[identity]
+local = "alice@example.com"
+[[auth.local]]
+method = "psk"
+secret = "ask:"
+"""
+
+
+class FakePool(PumpPool):
+    """Starts no process."""
+
+    warmed = 0
+
+    def warm(self) -> None:
+        self.warmed += 1
+
+
+def looked(
+    choose: Callable[[], Choice], sweep: Callable[[], tuple[str, ...]] = tuple
+) -> tuple[DataPaths, FakePool]:
+    pool = FakePool()
+    paths = DataPaths(choose, sweep, pool)
+    asyncio.run(paths.look())
+    return paths, pool
+
+
+def fails() -> Choice:
+    raise ValueError("an answer of no sense")
+
+
+def is_refused() -> tuple[str, ...]:
+    raise PermissionError(1, "Operation not permitted")
+
+
+def test_the_kernel_is_swept_and_then_looked_at_once() -> None:
+    done: list[str] = []
+
+    def sweep() -> tuple[str, ...]:
+        done.append("sweep")
+        return ("SA 192.0.2.2 → 192.0.2.1 00000001",)
+
+    def choose() -> Choice:
+        done.append("choose")
+        return KERNEL
+
+    paths, _ = looked(choose, sweep)
+    assert [paths.choose("auto"), paths.choose("auto")] == [KERNEL, KERNEL]
+    assert done == ["sweep", "choose"]
+
+
+def test_a_profile_may_ask_for_either() -> None:
+    paths, _ = looked(lambda: KERNEL)
+    assert paths.choose("userspace").kind is DataPathKind.USERSPACE
+    paths, _ = looked(lambda: USERSPACE)
+    assert paths.choose("xfrm") == Choice(DataPathKind.XFRM, "the profile asks for it")
+
+
+@pytest.mark.parametrize(("choice", "pumps"), [(KERNEL, 0), (USERSPACE, 1)])
+def test_a_pump_is_kept_ready_only_where_it_will_be_used(choice: Choice, pumps: int) -> None:
+    paths, pool = looked(lambda: choice)
+    assert pool.warmed == pumps
+    paths.warm()
+    assert pool.warmed == 2 * pumps
+
+
+def test_a_look_that_fails_leaves_the_userspace_and_says_why() -> None:
+    found = looked(fails)[0].choose("auto")
+    assert found.kind is DataPathKind.USERSPACE
+    assert "an answer of no sense" in found.reason
+
+
+def test_a_sweep_that_is_refused_does_not_keep_the_kernel_from_being_chosen() -> None:
+    assert looked(lambda: KERNEL, is_refused)[0].choose("auto") == KERNEL
+
+
+def test_the_kernel_reminds_after_the_lifetime_and_ends_what_nobody_replaced() -> None:
+    limits = limits_of(Lifetimes(child=3600.5))
+    assert (limits.soft_age, limits.hard_age) == (3601, 7202)
+
+
+@pytest.mark.parametrize(
+    ("choice", "words", "forced"),
+    [
+        (USERSPACE, "", True),
+        (KERNEL, "", False),
+        (KERNEL, "[mobility]\nforce_encap = true", True),
+    ],
+)
+def test_only_a_pump_needs_udp_around_esp_where_there_is_no_nat(
+    choice: Choice, words: str, forced: bool
+) -> None:
+    text = PROFILE.format("") + f'[auth.remote]\nmethod = "psk"\n{words}\n'
+    wished = user_order(1000, text, {}, {"ask:": Secret(b"key")}).wish(1, choice)
+    assert wished.session.force_encapsulation is forced
+    assert wished.data_path == choice
+    assert wished.after_refusal is None or wished.after_refusal.force_encapsulation is forced
+
+
+async def come_up(machine: Machine, driver: Driver, choice: Choice) -> None:
+    await driver.want(wish(data_path=choice))
+    await machine.until_state("up", 5)
+
+
+@pytest.mark.parametrize("choice", [USERSPACE, KERNEL])
+def test_the_data_path_of_the_wish_is_opened_and_told_with_its_reason(choice: Choice) -> None:
+    async def body() -> None:
+        machine = Machine(Internet())
+        async with driven(machine) as driver:
+            await come_up(machine, driver, choice)
+            assert machine.data_path.kind is choice.kind
+            assert machine.data_path.lifetimes == wish().session.lifetimes
+            assert machine.status.data_path == str(choice.kind)
+            assert machine.status.data_path_reason == choice.reason
+
+    run(body)
+
+
+def test_a_profile_that_now_asks_for_the_other_data_path_gets_it() -> None:
+    async def body() -> None:
+        machine = Machine(Internet())
+        async with driven(machine) as driver:
+            await come_up(machine, driver, USERSPACE)
+            await driver.want(wish(serial=2, data_path=KERNEL), renew=True)
+            await machine.until(lambda: len(machine.data_paths) == 2, 5)
+            await machine.until_state("up", 5)
+            first, second = machine.data_paths
+            assert first.is_closed
+            assert second.kind is DataPathKind.XFRM
+            assert second.children
+            assert not second.is_closed
+
+    run(body)
+
+
+@pytest.mark.parametrize(
+    ("behind_nat", "bound"),
+    [
+        (
+            WIFI,
+            [True, True, False],
+        ),  # bound for the move as before it, and again when the gateway has answered
+        (LTE, [False, False, True]),
+        (None, [False, False]),
+    ],
+)
+def test_encapsulation_follows_what_the_gateway_sees_of_nats_after_a_move(
+    behind_nat: str | None, bound: list[bool]
+) -> None:
+    async def body() -> None:
+        machine = Machine(Internet())
+        if behind_nat is not None:
+            machine.internet.public[ip_address(behind_nat)] = PUBLIC
+        async with driven(machine) as driver:
+            await come_up(machine, driver, KERNEL)
+            machine.plug(driver, LTE)
+            await machine.until_state("moving", 1)
+            await machine.until_state("up", 2)
+            assert machine.data_path.encapsulated == bound
+            assert str(machine.data_path.path and machine.data_path.path.local) == LTE
+            assert machine.status.path is not None
+            assert machine.status.path.encapsulated is bound[-1]
+
+    run(body)
