@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import termios
@@ -256,6 +257,12 @@ def test_a_secret_file_open_to_others_is_refused(
     assert request.secrets["file:password"].reveal() == "hunter2"
 
 
+def _take_terminal() -> None:
+    """The terminal turns Ctrl-C into a signal, which counts also where the tests themselves run in background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 def in_a_terminal(arguments: list[str], typed: list[tuple[bytes, bytes]], exit_code: int = 0) -> bytes:
     """Run `roam` on a terminal of its own; `typed`: the next prompt, and what is typed once it is there."""
     master, slave = pty.openpty()
@@ -265,7 +272,7 @@ def in_a_terminal(arguments: list[str], typed: list[tuple[bytes, bytes]], exit_c
         stdout=slave,
         stderr=slave,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # the terminal turns Ctrl-C into a signal
+        preexec_fn=_take_terminal,
         cwd=ROOT_OF_SOURCE,
         env={**os.environ, "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"},
     ) as process:
