@@ -10,15 +10,17 @@ from .figures import Row, Sample, milliseconds
 
 
 def connects(pair: Pair, runs: int) -> Iterator[Row]:
-    """Asked over the control socket, and by the command that a user types."""
+    """Asked over the control socket, and by the command that a user types; and the one beside the other."""
     method = pair.road.method
-    yield _row(f"connect, {method}: request to usable", pair, runs, lambda client: client.connect)
-    yield _row(
+    asked = _row(f"connect, {method}: request to usable", pair, runs, lambda client: client.connect)
+    typed = _row(
         f"connect, {method}: roam up, swanctl --initiate",
         pair,
         runs,
         lambda client: client.connect_by_command,
     )
+    yield from (asked, typed)
+    yield Row(f"connect, {method}: request to usable beside swanctl --initiate", asked.ours, typed.theirs)
 
 
 def first_connects(pair: Pair, runs: int) -> Row:
