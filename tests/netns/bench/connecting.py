@@ -20,7 +20,7 @@ def connects(pair: Pair, runs: int) -> Iterator[Row]:
         lambda client: client.connect_by_command,
     )
     yield from (asked, typed)
-    yield Row(f"connect, {method}: request to usable beside swanctl --initiate", asked.ours, typed.theirs)
+    yield Row(f"connect, {method}: request to usable, beside swanctl", asked.ours, typed.theirs)
 
 
 def first_connects(pair: Pair, runs: int) -> Row:
