@@ -91,6 +91,7 @@ class Uplink:
     def up(self) -> None:
         """The link comes back, with the addresses and the default routes that DHCP and SLAAC would give."""
         self.address(*self.plan.laptop)
+        self._laptop.run(partial(links.settle, self.plan.link))
 
     def address(self, *interfaces: Interface) -> None:
         """Like `up`, with these addresses in place of all others: a renewed lease."""
