@@ -11,6 +11,7 @@ from ipaddress import ip_address, ip_interface
 import pytest
 from pyroute2 import IPRoute
 
+from client.lab.laptop import wait_for
 from client.lab.links import sysctl
 from client.lab.namespaces import Namespace
 from client.net.netlink import Notifications, snapshot
@@ -88,6 +89,8 @@ def laptop() -> Iterator[None]:
             netlink.link("set", index=index(netlink, "wlan0"), state="up")
             netlink.addr("add", index=index(netlink, "wlan0"), address="192.168.1.5", prefixlen=24)
             netlink.route("add", gateway="192.168.1.1")
+        # The kernel finds the carrier in its own time.
+        wait_for(lambda: snapshot().has_address(ip_address("192.168.1.5")), "the link does not come up")
         yield
 
 
