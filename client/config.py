@@ -34,12 +34,13 @@ from .ike.options import (
     TlsIdentity,
     TlsOptions,
 )
+from .ike.pinning import parse_pin
 from .ike.proposals import PRESETS, Offer, parse_offer
 from .ike.registry import EapType, ProtocolId, TransformType
 from .ike.selectors import ANY_IPV4, ANY_IPV6, selector_of, selectors_of_addresses
 from .ike.signatures import TlsPrivateKey
 from .ike.trust import Trust
-from .material import Anchors, anchors, at, named_anchors, own_key
+from .material import Anchors, anchors, at, gateway_key, named_anchors, own_key
 from .material import Material as Material
 from .material import SecretMissing as SecretMissing
 from .tunnel.model import TunnelConfig
@@ -162,7 +163,8 @@ def _login(
         case "cert":
             own = own_key(entry, material, path)
             signer = KeySigner(own.key, allow_sha1=profile.crypto.allow_legacy)
-            return CertLogin(own.chain, signer), own.subject
+            raw = own.public if entry.shows_bare_key else None
+            return CertLogin(own.chain, signer, raw), own.subject
 
 
 def _card(entry: LocalRound, material: Material, path: str) -> Usim:
@@ -212,9 +214,15 @@ def _proof(profile: Profile, expected: Identity, material: Material) -> Proof:
         return PskProof(material.secret(reference, "auth.remote.secret"))
     strict = profile.identity.match == "strict"
     trusted = _anchors(profile, material)
-    trust = Trust(trusted, expected, strict, allow_sha1=profile.crypto.allow_legacy)
+    keys = tuple(
+        gateway_key(material.file(reference, f"trust.keys[{n}]"), f"trust.keys[{n}]")
+        for n, reference in enumerate(profile.trust.keys)
+    )
+    pins = material.pins | {parse_pin(text) for text in profile.trust.pin if text != "ask"}
+    asks = "ask" in profile.trust.pin and not material.pins  # a key other than confirmed: no question
+    trust = Trust(trusted, expected, strict, profile.crypto.allow_legacy, keys, pins, asks)
     if profile.auth.proof == "eap":
-        return EapProof(trust if trusted else None)
+        return EapProof(trust if trusted or keys or pins else None)
     return CertProof(trust)
 
 

@@ -11,13 +11,13 @@ from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from profiles import containers
 from profiles.errors import ProfileError
 from profiles.model import LocalRound
 
-from .ike.authentication import PrivateKey
+from .ike.authentication import PrivateKey, PublicKey
 from .ike.identity import Identity
 from .ike.keys import OneTimeCode, Secret
 
@@ -48,6 +48,7 @@ class Material:
     secrets: Mapping[str, Secret]
     system_authorities: bytes = b""  # PEM bundle of the system's trust store
     codes: Mapping[str, OneTimeCode] = field(default_factory=dict)
+    pins: frozenset[str] = frozenset()  # fingerprint of the gateway's key that the user has confirmed
 
     def file(self, reference: str, path: str) -> bytes:
         """The octets of a file; `ProfileError` where the caller did not hand them over."""
@@ -94,7 +95,12 @@ class OwnKey:
 
     key: PrivateKey = field(repr=False)
     chain: tuple[bytes, ...]
-    subject: Identity
+    subject: Identity | None  # None without a certificate
+
+    @property
+    def public(self) -> bytes:
+        """The SubjectPublicKeyInfo."""
+        return self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def own_key(entry: LocalRound, material: Material, path: str) -> OwnKey:
@@ -105,6 +111,8 @@ def own_key(entry: LocalRound, material: Material, path: str) -> OwnKey:
         raise ProfileError(where, "holds no private key", "Name the file with the private key in key.")
     if not isinstance(bundle.key, PrivateKey):
         raise ProfileError(where, "is of a kind that IKEv2 cannot sign with")
+    if entry.shows_bare_key:
+        return OwnKey(bundle.key, (), None)
     if not bundle.chain:
         raise ProfileError(f"{path}.cert", "holds no certificate")
     if bundle.key.public_key() != bundle.chain[0].public_key():
@@ -116,7 +124,10 @@ def own_key(entry: LocalRound, material: Material, path: str) -> OwnKey:
 def _bundle(entry: LocalRound, material: Material, path: str) -> containers.Bundle:
     """Key and chain: from two files, or from one that holds both."""
     if entry.cert is None:
-        raise AssertionError("the profile was not checked")
+        if entry.key is None:
+            raise AssertionError("the profile was not checked")
+        where = f"{path}.key"
+        return _open(material.key(entry.key, where), entry, material, path, where)
     if entry.key is None:
         where = f"{path}.cert"
         return _open(material.key(entry.cert, where), entry, material, path, where)
@@ -168,3 +179,11 @@ def _certificates(octets: bytes, path: str) -> list[x509.Certificate]:
     if not found:
         raise ProfileError(path, "holds no certificate", hint)
     return found
+
+
+def gateway_key(octets: bytes, path: str) -> PublicKey:
+    """A public key of the gateway, as PEM or DER; a certificate serves too."""
+    key = at(path, lambda: containers.public_key(octets))
+    if not isinstance(key, PublicKey):
+        raise ProfileError(path, "is of a kind that IKEv2 cannot verify with")
+    return key

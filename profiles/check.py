@@ -9,6 +9,7 @@ from . import references
 from .errors import ProfileError
 from .model import LocalRound, Profile
 
+_PIN = re.compile(r"(sha256:)?([0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -67,7 +68,7 @@ def _weak_proof(profile: Profile, entry: LocalRound, path: str) -> None:
 
 
 def _certificate(entry: LocalRound, path: str) -> None:
-    if entry.shows_certificate and entry.cert is None:
+    if entry.shows_certificate and entry.cert is None and (entry.method == "eap" or entry.key is None):
         raise ProfileError(f"{path}.cert", "is missing")
     why = "these eap_methods" if entry.method == "eap" else f'method = "{entry.method}"'
     for name, value in (("cert", entry.cert), ("key", entry.key)):
@@ -97,9 +98,18 @@ def _eap(entry: LocalRound, path: str) -> None:
 
 def _proof(profile: Profile) -> None:
     trust = profile.trust
-    if profile.auth.proof == "cert" and not (trust.ca or trust.system_store):
+    has_authority = bool(trust.ca or trust.system_store)
+    if profile.auth.proof == "cert" and not (has_authority or trust.keys or trust.pin):
         hint = "Name the gateway's CA in ca, or set system_store = true for a public CA."
         raise ProfileError("trust", "nobody may vouch for the gateway's certificate", hint)
+    if "ask" in trust.pin and has_authority:
+        raise ProfileError(
+            "trust.pin", '"ask" means nothing beside ca or system_store', "Pin the key itself."
+        )
+    for n, pin in enumerate(trust.pin):
+        if pin != "ask" and not _PIN.fullmatch(pin):
+            hint = "sha256: and 64 hexadecimal digits, of the gateway's SubjectPublicKeyInfo."
+            raise ProfileError(f"trust.pin[{n}]", f'"{pin}" is no fingerprint', hint)
     insists = any(entry.uses_tls and "auto" not in entry.eap_methods for entry in profile.auth.local)
     if insists and not (trust.ca or trust.system_store or profile.auth.remote.aaa_ca):
         hint = "Name its CA in aaa_ca, or the gateway's CA in [trust] ca."
@@ -150,7 +160,6 @@ def _available(profile: Profile) -> None:
 
 UNAVAILABLE: tuple[tuple[str, str, Callable[[Profile], object]], ...] = (
     ("gateway.transport", "a TCP transport alone", lambda profile: "udp" not in profile.gateway.transport),
-    ("trust.pin", "a pinned key", lambda profile: profile.trust.pin),
     ("trust.revocation", "strict revocation checking", lambda profile: profile.trust.revocation == "strict"),
     ("crypto.ppk", "a post-quantum pre-shared key", lambda profile: profile.crypto.ppk),
     ("address.none", "a tunnel without an inside address", lambda profile: profile.address.none),

@@ -12,14 +12,16 @@ from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
     PublicFormat,
     load_der_private_key,
+    load_der_public_key,
     load_pem_private_key,
+    load_pem_public_key,
     pkcs12,
 )
 
@@ -75,6 +77,16 @@ def certificates(octets: bytes) -> list[x509.Certificate]:
     if _PEM in octets:
         return x509.load_pem_x509_certificates(octets) if _CERTIFICATE in octets else []
     return [] if _is_key(octets) else [x509.load_der_x509_certificate(octets)]
+
+
+def public_key(octets: bytes) -> PublicKeyTypes:
+    """The public key in a PEM or DER file; ValueError where there is none."""
+    try:
+        if _CERTIFICATE in octets:
+            return x509.load_pem_x509_certificate(octets).public_key()
+        return load_pem_public_key(octets) if _PEM in octets else load_der_public_key(octets)
+    except UNREADABLE as error:
+        raise ValueError(f"it holds no public key: {error}") from None
 
 
 def holds_key(octets: bytes) -> bool:

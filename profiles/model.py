@@ -125,6 +125,11 @@ class LocalRound:
         return "tls" in words or is_inside or ("auto" in words and self.cert is not None)
 
     @property
+    def shows_bare_key(self) -> bool:
+        """Whether the gateway knows our public key, without a certificate (RFC 7670)."""
+        return self.method == "cert" and self.cert is None
+
+    @property
     def uses_card(self) -> bool:
         """Whether a subscription proves who we are."""
         return self.method == "eap" and not {"aka", "aka-prime"}.isdisjoint(self.eap_methods)
@@ -211,7 +216,14 @@ class Trust:
 
     ca: tuple[str, ...] = option("references to CA certificates (PEM or DER)", ())
     system_store: bool = option("also trust the CAs of the system", False)
-    pin: tuple[str, ...] = option("sha256 of accepted public keys of the gateway", ())
+    keys: tuple[str, ...] = option(
+        "references to public keys of the gateway (PEM), for one that shows no certificate (RFC 7670)", ()
+    )
+    pin: tuple[str, ...] = option(
+        'sha256 of accepted public keys of the gateway; "ask": the user confirms what is not pinned; with ca, both '
+        "must agree",
+        (),
+    )
     revocation: Literal["off", "relaxed", "strict"] = option('"relaxed": unless known revoked', "relaxed")
 
 

@@ -97,6 +97,8 @@ def files_of(profile: Profile) -> tuple[Reference, ...]:
 def _files(profile: Profile) -> Iterator[Reference]:
     for n, text in enumerate(profile.trust.ca):
         yield parse(text, f"trust.ca[{n}]", FILE_SCHEMES)
+    for n, text in enumerate(profile.trust.keys):
+        yield parse(text, f"trust.keys[{n}]", FILE_SCHEMES)
     for n, text in enumerate(profile.auth.remote.aaa_ca):
         yield parse(text, f"auth.remote.aaa_ca[{n}]", FILE_SCHEMES)
     for n, entry in enumerate(profile.auth.local):

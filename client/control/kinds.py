@@ -79,6 +79,16 @@ KINDS: dict[str, tuple[int, str, str]] = {
         "the gateway did not prove who it is",
         "The gateway did not prove who it is; do not enter a password, and ask its administrator.",
     ),
+    "trust.pin_mismatch": (
+        NOT_TRUSTED,
+        "the gateway has another key than the profile pins",
+        "Ask the gateway's administrator whether its key has changed; if so, correct [trust] pin.",
+    ),
+    "trust.unconfirmed": (
+        NOT_TRUSTED,
+        "nobody has confirmed the gateway's key",
+        "Compare the fingerprint with what the administrator says, then write it into [trust] pin.",
+    ),
     "trust.unknown_ca": (
         NOT_TRUSTED,
         "nobody we trust vouches for the gateway",

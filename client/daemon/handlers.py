@@ -39,9 +39,11 @@ from ..ike.keys import Secret
 from ..tunnel.events import NotAnswered
 from .inbox import AnswerGiven, RekeyAsked
 from .order import Key, Order, missing_secret, system_order, user_order
-from .questions import OfLogin, OfProfile, Question
+from .questions import OfGateway, OfLogin, OfProfile, Question
 from .tunnels import Entry, Tunnels
 from .warden import Warden
+
+_YES = {b"y", b"yes"}
 
 
 class DaemonHandlers:
@@ -117,11 +119,18 @@ class DaemonHandlers:
         match question.subject:
             case OfLogin(leg):
                 entry.driver.tell(AnswerGiven(leg, value))
+            case OfGateway(mark) if value.reveal().strip().lower() in _YES:
+                await self._want_again(entry.order.with_pin(mark))
+            case OfGateway():
+                entry.driver.tell(NotAnswered())
             case OfProfile(reference):
-                try:
-                    await self._want(entry.order.with_secret(reference, value))
-                except ProfileError as error:
-                    _refuse_profile(error)
+                await self._want_again(entry.order.with_secret(reference, value))
+
+    async def _want_again(self, order: Order) -> None:
+        try:
+            await self._want(order)
+        except ProfileError as error:
+            _refuse_profile(error)
 
     async def cancel(self, caller: Caller, secret_id: str) -> None:
         """The person does not answer: a login is over with that, and a tunnel that has never stood."""
@@ -130,7 +139,7 @@ class DaemonHandlers:
         match question.subject:
             case OfLogin(leg):
                 entry.driver.tell(AnswerGiven(leg, None))
-            case OfProfile():
+            case OfProfile() | OfGateway():
                 entry.driver.tell(NotAnswered())
 
     def _asked(self, caller: Caller, secret_id: str) -> tuple[Question, Entry]:

@@ -39,7 +39,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A secret to ask for: what the profile calls it, its kind in the control protocol, and words for a person."""
+    """What to ask for: the secret's reference or the fingerprint, its kind in the control protocol, and words."""
 
     reference: str
     kind: str
@@ -58,6 +58,8 @@ class Order:
     secrets: Mapping[str, Secret] = field(repr=False)
     codes: Mapping[str, OneTimeCode] = field(default_factory=dict, repr=False)
     """Secrets that serve one login each, shared by all sessions that this order leads to."""
+    pins: frozenset[str] = frozenset()
+    """The fingerprint of the gateway's key that the owner has confirmed; forgotten with the wish."""
 
     @property
     def key(self) -> Key:
@@ -69,6 +71,10 @@ class Order:
         """The files without private keys: what may be kept on disk."""
         keys = {entry.key_file for entry in self.profile.auth.local}
         return {reference: octets for reference, octets in self.files.items() if reference not in keys}
+
+    def with_pin(self, mark: str) -> Order:
+        """The same with a key of the gateway that its owner has confirmed."""
+        return replace(self, pins=self.pins | {mark})
 
     def with_secret(self, reference: str, value: Secret) -> Order:
         """The same with one more secret."""
@@ -87,7 +93,9 @@ class Order:
         """What the driver is told; `ProfileError` and `SecretMissing` as in `client.config`."""
         profile = self.profile
         authorities = system_authorities() if profile.trust.system_store else b""
-        session = session_config(profile, Material(self.files, self.secrets, authorities, self.codes))
+        session = session_config(
+            profile, Material(self.files, self.secrets, authorities, self.codes, self.pins)
+        )
         if data_path.kind is DataPathKind.USERSPACE:
             # The pump's sockets carry ESP in UDP only: the gateway must encapsulate, with or without a NAT.
             session = replace(session, force_encapsulation=True)
@@ -103,6 +111,10 @@ class Order:
 
     def question(self, failure: Failure) -> Asked | None:
         """The secret that may mend a failure; None where none can."""
+        if failure.kind is Kind.TRUST_UNCONFIRMED:
+            shown = ":".join(failure.subject[n : n + 4] for n in range(0, len(failure.subject), 4))
+            prompt = f"{self.profile.title}: the gateway shows the key sha256 {shown}. Trust it? [yes/no]"
+            return Asked(failure.subject, "confirm-fingerprint", prompt)
         try:
             self.wish(0)
         except SecretMissing as missing:

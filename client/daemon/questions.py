@@ -26,7 +26,14 @@ class OfLogin:
     leg: int
 
 
-Subject = OfProfile | OfLogin
+@dataclass(frozen=True, slots=True)
+class OfGateway:
+    """The answer says whether the gateway may have the key with this fingerprint."""
+
+    mark: str
+
+
+Subject = OfProfile | OfLogin | OfGateway
 
 
 @dataclass(frozen=True, slots=True)

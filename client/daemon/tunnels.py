@@ -18,7 +18,7 @@ from .inbox import Item, Stop
 from .intent import Intent, Intents
 from .order import Key, Order, missing_secret
 from .ports import World
-from .questions import OfLogin, OfProfile, Questions
+from .questions import OfGateway, OfLogin, OfProfile, Questions
 from .status import Wished
 
 MOST_TUNNELS = 32
@@ -208,7 +208,8 @@ class _Asker:
         entry = self.tunnels.find(self.key)
         asked = None if entry is None else entry.order.question(failure)
         if entry is not None and asked is not None:
-            subject = OfProfile(asked.reference)
+            confirms = asked.kind == "confirm-fingerprint"
+            subject = OfGateway(asked.reference) if confirms else OfProfile(asked.reference)
             self.tunnels.questions.ask(self.key, entry.order.owner, subject, asked.kind, asked.prompt)
 
     def ask_in_login(self, leg: int, needed: AnswerNeeded) -> None:

@@ -123,6 +123,8 @@ class Kind(StrEnum):
     TRUST_EXPIRED = "trust.expired"
     TRUST_NAME = "trust.name_mismatch"
     TRUST_NO_PROOF = "trust.no_proof"
+    TRUST_PIN = "trust.pin_mismatch"
+    TRUST_UNCONFIRMED = "trust.unconfirmed"
     TRUST_UNKNOWN_CA = "trust.unknown_ca"
     TRUST_WEAK = "trust.weak"
     TS_UNACCEPTABLE = "ts.unacceptable"
@@ -151,6 +153,7 @@ class Failure:
     kind: Kind
     evidence: str
     final: bool = False
+    subject: str = ""  # what a user may confirm: the fingerprint of a key
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,10 +29,14 @@ class PskLogin:
 
 @dataclass(frozen=True, slots=True)
 class CertLogin:
-    """We prove ourselves with a certificate: DER certificates, ours first, and the signer of its key."""
+    """We prove ourselves with a certificate: DER certificates, ours first, and the signer of its key.
+
+    Without certificates `raw_key` is the SubjectPublicKeyInfo that the gateway knows us by.
+    """
 
     chain: tuple[bytes, ...]
     signer: Signer
+    raw_key: bytes | None = None
 
 
 class Inner(StrEnum):

@@ -12,9 +12,9 @@ class Refusal(AuthenticationFailed):
     `final`: the peer has judged the credential itself, so the same one is not tried again without the user.
     """
 
-    def __init__(self, kind: Kind, evidence: str, *, final: bool = False) -> None:
+    def __init__(self, kind: Kind, evidence: str, *, final: bool = False, subject: str = "") -> None:
         super().__init__(evidence)
-        self.failure = Failure(kind, evidence, final)
+        self.failure = Failure(kind, evidence, final, subject)
 
 
 def printable(text: str, limit: int = 200) -> str:

@@ -179,6 +179,7 @@ class CertEncoding(IntEnum):
     """RFC 7296 section 3.6."""
 
     X509_SIGNATURE = 4
+    RAW_PUBLIC_KEY = 15  # RFC 7670
 
 
 class AuthMethod(IntEnum):

@@ -63,6 +63,9 @@ class Trust:
     expected: Identity | None
     strict: bool = False
     allow_sha1: bool = False
+    keys: tuple[PublicKey, ...] = ()  # of the gateway itself
+    pins: frozenset[str] = frozenset()  # SHA-256 of its key in hexadecimal; with anchors, both must agree
+    asks: bool = False  # a user may confirm a key that is not pinned
 
     def authority_hashes(self) -> tuple[bytes, ...]:
         """What CERTREQ names our anchors by: SHA-1 of their public keys (RFC 7296 section 3.7)."""
@@ -88,12 +91,18 @@ def verify_gateway(trust: Trust, claimed: Identity, chain: Sequence[bytes], wall
     if expected is None:
         raise TrustError(Kind.TRUST_NAME, f"the profile does not say whom to expect, {claimed} answered")
     certificate, key = _verify(trust.anchors, chain, wall, GATEWAY_PURPOSES)
-    if trust.strict and not claimed.same_as(expected):
+    check_identity(trust, claimed)
+    _check_name(expected, certificate)
+    return key
+
+
+def check_identity(trust: Trust, claimed: Identity) -> None:
+    """A strict profile wants the gateway to call itself by the name expected."""
+    expected = trust.expected
+    if trust.strict and expected is not None and not claimed.same_as(expected):
         raise TrustError(
             Kind.TRUST_NAME, f"the gateway calls itself {claimed}, the profile expects {expected}"
         )
-    _check_name(expected, certificate)
-    return key
 
 
 def verify_login_server(trust: Trust, chain: Sequence[bytes], wall: datetime) -> None:
@@ -216,8 +225,12 @@ def _check_dates(certificate: x509.Certificate, wall: datetime) -> None:
 
 def _strong_key(certificate: x509.Certificate) -> PublicKey:
     """The certificate's key, of a kind and size that can prove something."""
-    subject = _called(certificate)
-    match _public_key(certificate):
+    return check_strength(_public_key(certificate), _called(certificate))
+
+
+def check_strength(found: object, subject: str) -> PublicKey:
+    """The key, if it is of a kind and size that can prove something."""
+    match found:
         case rsa.RSAPublicKey() as key:
             if key.key_size < MIN_RSA_BITS:
                 raise TrustError(Kind.TRUST_WEAK, f"the RSA key of {subject} has {key.key_size} bits")

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from ..ike.authentication import check_shared_key, shared_key_auth, signed_octets, verify_signature
 from ..ike.children import build_child
 from ..ike.core import Core
@@ -158,7 +160,13 @@ class Acceptance:
         if kind == "psk":
             check_shared_key(auth, self._sa.suite.prf, self._config.psk, self._octets_i())
             return
-        chain = [c.data for c in message.all(Certificate) if c.encoding == CertEncoding.X509_SIGNATURE]
+        shown = message.all(Certificate)
+        for known in self._config.client_keys:
+            raw = known.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            if any(c.encoding == CertEncoding.RAW_PUBLIC_KEY and c.data == raw for c in shown):
+                verify_signature(auth, known, self._octets_i())
+                return
+        chain = [c.data for c in shown if c.encoding == CertEncoding.X509_SIGNATURE]
         key = verify_peer(self._config.client_anchors, claimed, chain, wall)
         verify_signature(auth, key, self._octets_i())
 
@@ -178,9 +186,11 @@ class Acceptance:
         if self._config.proof == "psk" or self._config.signer is None:
             mac = shared_key_auth(self._sa.suite.prf, self._config.psk, self._octets_r())
             return (self._identity_payload, Authentication(AuthMethod.SHARED_KEY_MIC, mac))
-        chain = (Certificate(CertEncoding.X509_SIGNATURE, der) for der in self._config.chain)
+        shown = [Certificate(CertEncoding.X509_SIGNATURE, der) for der in self._config.chain]
+        if not shown and self._config.raw_key is not None:
+            shown = [Certificate(CertEncoding.RAW_PUBLIC_KEY, self._config.raw_key)]
         auth = self._config.signer.sign(self._octets_r(), self.opened.peer_hashes)
-        return (self._identity_payload, *chain, auth)
+        return (self._identity_payload, *shown, auth)
 
     def _continue_eap(self, message: Message) -> tuple[Payload, ...]:
         packet = message.first(Eap)

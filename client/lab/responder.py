@@ -28,6 +28,7 @@ from ..ike.proposals import Offer, choose_ike
 from ..ike.registry import EapType, ExchangeType, Kex, NotifyType
 from ..ike.sa import SPI_SIZE, IkeSa
 from ..ike.session import Session
+from ..ike.signatures import PublicKey
 from ..ike.states import SessionState
 from .acceptance import Acceptance
 from .eap_methods import Accounts
@@ -59,7 +60,8 @@ class GatewayConfig:
     """Everything the embedded gateway needs to know.
 
     `clients` says how clients prove themselves, `further` how they do in rounds after that; `proof` how the
-    gateway does: with the pre-shared key, with its certificate chain (DER) and signer, or by EAP alone.
+    gateway does: with the pre-shared key, with its certificate chain (DER) and signer, or by EAP alone.  Without a
+    chain it shows `raw_key` (SubjectPublicKeyInfo), or nothing.  Clients with one of `client_keys` need no chain.
     """
 
     identity: Identity
@@ -73,7 +75,9 @@ class GatewayConfig:
     psk: Secret = field(default_factory=lambda: Secret(b""))
     chain: tuple[bytes, ...] = ()
     signer: Signer | None = None
+    raw_key: bytes | None = None
     client_anchors: tuple[x509.Certificate, ...] = ()
+    client_keys: tuple[PublicKey, ...] = ()
     accounts: Accounts = field(default_factory=lambda: Accounts({}))
     eap_methods: tuple[EapType, ...] = (EapType.MSCHAPV2,)
     dns: tuple[Address, ...] = ()

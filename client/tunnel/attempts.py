@@ -22,6 +22,9 @@ SETTLED = 30.0
 """A session that stood so long was a success: what ends it starts a new row of failures."""
 
 PATH_KINDS = (Kind.NET_NO_RESPONSE, Kind.NET_NO_PATH)
+LACKING = (Kind.AUTH_NEEDS_SECRET, Kind.TRUST_UNCONFIRMED)
+"""A login that goes on with the user's answer."""
+
 ANSWER_WITHIN = 120.0
 """Seconds that the user has for a question."""
 
@@ -111,7 +114,7 @@ def give_up(turn: Turn, failure: Failure) -> None:
     A login that lacks something has not failed yet: it goes on with the answer.
     """
     turn.know(last_failure=failure)
-    lacks = failure.kind is Kind.AUTH_NEEDS_SECRET and not failure.final  # final: asked, and not answered
+    lacks = failure.kind in LACKING and not failure.final  # final: asked, and not answered
     if not turn.tunnel.steadfast and not lacks:
         turn.know(wanted=False)
         release(turn, failure)

@@ -49,6 +49,8 @@ TREATMENTS: dict[Kind, Treatment] = {
     Kind.TRUST_EXPIRED: Treatment(0, 0, new_path=True),
     Kind.TRUST_NAME: Treatment(0, 0, new_path=True),
     Kind.TRUST_NO_PROOF: Treatment(1, 1, new_path=True),
+    Kind.TRUST_PIN: Treatment(0, 0, new_path=True),
+    Kind.TRUST_UNCONFIRMED: Treatment(0, 0, new_path=True),
     Kind.TRUST_UNKNOWN_CA: Treatment(0, 0, new_path=True),
     Kind.TRUST_WEAK: Treatment(0, 0, new_path=True),
     Kind.TS_UNACCEPTABLE: Treatment(0, None),

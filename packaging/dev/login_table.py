@@ -22,7 +22,6 @@ NOT_SHOWN = "*not shown*"
 UNSHOWN = (
     "EAP-OTP",
     "certificate, ML-DSA",
-    "raw public keys (RFC 7670)",
 )
 """What the engine does and no peer at hand can answer."""
 

@@ -5,6 +5,8 @@ What passes here is what docs/authentication.md says; `make docs-tables` writes 
 
 from __future__ import annotations
 
+import hashlib
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,9 +15,16 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
 from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 
+from client.ike.authentication import PrivateKey
 from client.lab import pki
 from client.lab.echo import ping
 from client.lab.laptop import Laptop
@@ -33,6 +42,7 @@ from tests.netns.peers.roadwarrior import (
     serve,
 )
 from tests.netns.peers.strongswan import Settings, StrongSwan
+from tests.netns.peers.vici import Value
 from tests.netns.profiles import NAME, profile
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
@@ -96,7 +106,10 @@ class Login:
         return Settings(self.options, tls=self.tls)
 
     def profile(self, road: Road) -> tuple[str, Files]:
-        return self.change(*profile(road, *self.sections))
+        text, files = profile(road, *self.sections)
+        if road.credentials is not None:
+            files["gateway.pub"] = public(road.credentials.gateway.key, Encoding.PEM)
+        return self.change(text, files)
 
 
 def by_eap(method: Method) -> Callable[[], Road]:
@@ -165,6 +178,46 @@ def inside_eap(text: str, files: Files) -> tuple[str, Files]:
     return text.replace('[auth.remote]\nmethod = "cert"', '[auth.remote]\nmethod = "eap"'), files
 
 
+def public(key: PrivateKey, form: Encoding = Encoding.DER) -> bytes:
+    return key.public_key().public_bytes(form, PublicFormat.SubjectPublicKeyInfo)
+
+
+def bare_keys(kind: pki.KeyKind) -> Callable[[], Road]:
+    """Neither end has a certificate: each knows the other's key (RFC 7670)."""
+
+    def road() -> Road:
+        credentials = make_credentials(kind)
+        proofs: dict[str, Value] = {
+            "local-1": {"auth": "pubkey", "id": GATEWAY_NAME, "pubkeys": [public(credentials.gateway.key)]},
+            "remote-1": {"auth": "pubkey", "id": USER, "pubkeys": [public(credentials.user.key)]},
+        }
+        return Road(Method.CERTIFICATE, credentials, connection=proofs)
+
+    return road
+
+
+def known_keys(text: str, files: Files) -> tuple[str, Files]:
+    text = text.replace('cert = "file:user.pem"\n', "")
+    return text.replace('ca = ["file:ca.pem"]', 'keys = ["file:gateway.pub"]'), files
+
+
+def pinned(text: str, files: Files) -> tuple[str, Files]:
+    """No authority at all: the gateway's certificate is nothing but a way to show its key."""
+    key = load_pem_public_key(octets(files["gateway.pub"]))
+    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    mark = hashlib.sha256(spki).hexdigest()
+    return text.replace('ca = ["file:ca.pem"]', f'pin = ["sha256:{mark}"]'), files
+
+
+def other_pin(text: str, files: Files) -> tuple[str, Files]:
+    return re.sub("sha256:[0-9a-f]{64}", f"sha256:{'0' * 64}", text), files
+
+
+def other_key(text: str, files: Files) -> tuple[str, Files]:
+    """A key of ours that the gateway does not know."""
+    return text, {**files, "key.pem": pki.pem(pki.make_key("ecdsa"))}
+
+
 LOGINS = {
     "PSK": Login(Road, other_file("psk")),
     "certificate, RSA": Login(by_certificate("rsa"), stranger),
@@ -181,6 +234,12 @@ LOGINS = {
     "certificate, ECDSA P-256 (RFC 4754)": Login(by_certificate("ecdsa"), stranger, options=CLASSIC),
     "certificate, Ed25519": Login(by_certificate("ed25519"), stranger),
     "certificate, Ed448": Login(by_certificate("ed448"), stranger),
+    "raw public keys (RFC 7670), ECDSA P-256": Login(bare_keys("ecdsa"), other_key, change=known_keys),
+    "raw public keys (RFC 7670), RSA": Login(bare_keys("rsa"), other_key, change=known_keys),
+    "raw public keys (RFC 7670), Ed25519": Login(bare_keys("ed25519"), other_key, change=known_keys),
+    "certificate, gateway by pinned key": Login(
+        by_certificate("ecdsa"), other_pin, exit_code=8, change=pinned
+    ),
     "certificate in PKCS #12": Login(
         by_certificate("ecdsa"), other_file("password"), exit_code=2, change=bundled
     ),

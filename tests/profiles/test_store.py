@@ -98,7 +98,10 @@ def test_static_addresses_replace_the_request() -> None:
         (with_lines("[trust]", 'ca = ["keyring:x"]'), "trust.ca[0]", "no reference that fits here"),
         (with_lines("[auth.remote]", 'method = "cert"'), "trust", "system_store = true"),
         (with_lines("[crypto]", 'ppk = "keyring:x"'), "crypto.ppk", "not available in this version"),
-        (with_lines("[trust]", 'pin = ["sha256/AAAA"]'), "trust.pin", "not available in this version"),
+        (with_lines("[trust]", 'pin = ["sha256/AAAA"]'), "trust.pin[0]", "64 hexadecimal digits"),
+        (with_lines("[trust]", f'pin = ["ask", "{"0" * 63}"]'), "trust.pin[1]", "is no fingerprint"),
+        (with_lines("[trust]", 'pin = ["ask"]', "system_store = true"), "trust.pin", "means nothing beside"),
+        (with_lines("[trust]", 'keys = ["ask:"]'), "trust.keys[0]", "no reference that fits here"),
         (with_lines("[address]", "none = true"), "address.none", "not available in this version"),
         (SMALL.replace('identity = "me@example.com"', ""), "identity.local", "nothing else says who we are"),
         (with_lines("name = 3"), "auth.local[0].name", "unknown key"),
@@ -110,6 +113,11 @@ def test_static_addresses_replace_the_request() -> None:
         (SMALL.replace("schema = 1", "schema = 2"), "schema", "Update Roam"),
         (SMALL.replace("schema = 1", "schema = true"), "schema", "none of 1"),
         (SMALL.replace('"psk"', '"cert"'), "auth.local[0].cert", "is missing"),
+        (
+            SMALL.replace('"psk"', '"eap"\neap_methods = ["tls"]\nkey = "file:x"'),
+            "auth.local[0].cert",
+            "is missing",
+        ),
         (
             SMALL.replace('"psk"', '"psk"\nkey = "file:x"'),
             "auth.local[0].key",

@@ -32,7 +32,7 @@ from ..preparation import Prepared, choose, prepare
 MOST_TRIES = 3
 """Passwords that a person may type: a gateway may lock an account after a few more."""
 _TOPICS = ("tunnel", "secret")
-_ANSWERABLE = frozenset({"auth.needs_secret"})
+_ANSWERABLE = frozenset({"auth.needs_secret", "trust.unconfirmed"})
 """What keeps a tunnel waiting for its user, rather than being the end."""
 
 

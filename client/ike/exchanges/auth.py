@@ -101,7 +101,10 @@ class FirstAuth:
         trust = None if isinstance(proof, PskProof) else proof.trust
         if trust is None:
             return ()
-        return (CertificateRequest(CertEncoding.X509_SIGNATURE, trust.authority_hashes()),)
+        raw = (CertificateRequest(CertEncoding.RAW_PUBLIC_KEY, ()),) if trust.keys else ()
+        if raw and not trust.anchors:
+            return raw
+        return (CertificateRequest(CertEncoding.X509_SIGNATURE, trust.authority_hashes()), *raw)
 
     def _configuration(self, core: Core) -> tuple[Configuration, ...]:
         config = core.config

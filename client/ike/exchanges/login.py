@@ -6,6 +6,7 @@ pre-shared key or a certificate, which the protocol sends first (RFC 7296 sectio
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ..authentication import check_shared_key, shared_key_auth, signed_octets, verify_signature
@@ -21,12 +22,14 @@ from ..natd import NatVerdict
 from ..options import CertLogin, CertProof, EapLogin, EapProof, PskLogin, PskProof, Round
 from ..options import Login as Means
 from ..payloads import Authentication, Certificate, Configuration, IdResponder, Notify, SecurityAssociation
+from ..pinning import Shown, candidates, check_pins
 from ..proposals import accept_esp
 from ..refusal import Refusal
 from ..registry import AuthMethod, CertEncoding, NotifyType
 from ..sa import IkeSa
+from ..signatures import PublicKey
 from ..states import SessionState
-from ..trust import Trust, verify_gateway
+from ..trust import Trust
 from .delete import say_farewell
 from .mobike import peer_addresses
 from .sa_init import Handshake, notify_name
@@ -75,9 +78,12 @@ class Login:
 
 
 def own_certificates(login: Login) -> tuple[Certificate, ...]:
-    """The round's CERT payloads, the one of our key first."""
-    chain = login.by.chain if isinstance(login.by, CertLogin) else ()
-    return tuple(Certificate(CertEncoding.X509_SIGNATURE, der) for der in chain)
+    """The round's CERT payloads, the one of our key first; or our bare key (RFC 7670)."""
+    if not isinstance(login.by, CertLogin):
+        return ()
+    if login.by.raw_key is not None:
+        return (Certificate(CertEncoding.RAW_PUBLIC_KEY, login.by.raw_key),)
+    return tuple(Certificate(CertEncoding.X509_SIGNATURE, der) for der in login.by.chain)
 
 
 def own_auth(login: Login, sa: IkeSa) -> tuple[Authentication | Notify, ...]:
@@ -131,13 +137,33 @@ def verify_proof(core: Core, sa: IkeSa, login: Login, response: Message) -> None
             _check_strict_identity(core, received)
             _check_psk(sa, login, auth, secret)
         case CertProof(trust) | EapProof(Trust() as trust) if auth is not None:
-            chain = [c.data for c in response.all(Certificate) if c.encoding == CertEncoding.X509_SIGNATURE]
-            key = verify_gateway(trust, received, chain, core.wall)
-            verify_signature(auth, key, login.responder_octets(sa), allow_sha1=trust.allow_sha1)
+            found = candidates(trust, received, _shown(response), core.wall)
+            key = _signer_of(auth, found.keys, login.responder_octets(sa), allow_sha1=trust.allow_sha1)
+            check_pins(trust, key, received, vouched=found.vouched)
         case _:
             _check_strict_identity(core, received)
             return
     settle(core, login)
+
+
+def _shown(response: Message) -> Shown:
+    """The gateway's certificates, and its bare key where it sends that instead."""
+    sent = response.all(Certificate)
+    chain = tuple(c.data for c in sent if c.encoding == CertEncoding.X509_SIGNATURE)
+    raw = next((c.data for c in sent if c.encoding == CertEncoding.RAW_PUBLIC_KEY), None)
+    return Shown(chain, raw)
+
+
+def _signer_of(
+    auth: Authentication, keys: tuple[PublicKey, ...], octets: bytes, *, allow_sha1: bool
+) -> PublicKey:
+    """Which of the keys AUTH was signed with."""
+    for key in keys[:-1]:
+        with suppress(AuthenticationFailed):
+            verify_signature(auth, key, octets, allow_sha1=allow_sha1)
+            return key
+    verify_signature(auth, keys[-1], octets, allow_sha1=allow_sha1)
+    return keys[-1]
 
 
 def settle(core: Core, login: Login) -> None:

@@ -1,0 +1,219 @@
+"""From profiles to logins by EAP, and to several rounds."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+)
+
+from client.config import AUTO, Material, SecretMissing, session_config
+from client.ike.identity import Identity
+from client.ike.keys import OneTimeCode, Secret
+from client.ike.options import (
+    CertLogin,
+    CertProof,
+    EapLogin,
+    EapProof,
+    Inner,
+    PskProof,
+    SessionConfig,
+    TlsOptions,
+)
+from client.ike.registry import EapType
+from client.lab.pki import make_authority, pem
+from profiles.errors import ProfileError
+from profiles.store import load_text
+from tests.configured import CERT, CERTIFICATE, EAP, FILES, KEY, SECRETS, configure
+
+
+@pytest.mark.parametrize(
+    ("words", "once", "methods"),
+    [
+        ('"mschapv2"', False, (EapType.MSCHAPV2,)),
+        ('"gtc"', True, (EapType.GTC,)),
+        ('"gtc", "mschapv2"', False, (EapType.GTC, EapType.MSCHAPV2)),
+        ('"md5", "auto"', False, (EapType.MD5, *AUTO)),
+        ('"gtc"]\none_time = false #', False, (EapType.GTC,)),
+        ('"mschapv2"]\none_time = true #', True, (EapType.MSCHAPV2,)),
+    ],
+)
+def test_eap_methods_and_whether_their_secret_serves_once(
+    words: str, once: bool, methods: tuple[EapType, ...]
+) -> None:
+    text = EAP.replace('secret = "ask:"\n', f'secret = "ask:"\neap_methods = [{words}]\n')
+    profile = load_text(text)
+    code = OneTimeCode(Secret(b"123456"))
+    material = Material(FILES, SECRETS, codes={"ask:": code})
+    login = session_config(profile, material).login
+    assert isinstance(login, EapLogin)
+    assert login.methods == methods
+    assert (login.password is code) is once
+    if once:
+        with pytest.raises(SecretMissing) as missing:
+            session_config(profile, Material(FILES, SECRETS))
+        assert missing.value.kind == "otp"
+
+
+@pytest.mark.parametrize("words", ['"aka"', '"aka-prime", "aka"'])
+def test_a_subscription_is_read_from_the_secret(words: str) -> None:
+    text = EAP.replace('secret = "ask:"\n', f'secret = "ask:"\neap_methods = [{words}]\n')
+    config = configure(text, secrets={"ask:": Secret(f"{'01' * 16}:{'02' * 16}".encode())})
+    assert isinstance(config.login, EapLogin)
+    assert config.login.usim is not None
+    assert "0101" not in repr(config)
+    with pytest.raises(ProfileError, match="32 hexadecimal digits") as error:
+        configure(text)
+    assert error.value.path == "auth.local[0].secret"
+    with pytest.raises(ProfileError, match="do not go with other methods"):
+        configure(text.replace(words, f'{words}, "gtc"'))
+
+
+def test_a_calculator_is_asked_when_the_challenge_is_there() -> None:
+    config = configure(EAP.replace('secret = "ask:"\n', 'eap_methods = ["otp"]\n'), secrets={})
+    assert isinstance(config.login, EapLogin)
+    assert config.login.asks_in_course
+    assert not config.lacks_code
+
+
+TLS = EAP.replace(
+    'secret = "ask:"\n',
+    'secret = "ask:"\ncert = "file:laptop.pem"\nkey = "file:laptop.key"\neap_methods = ["tls"]\n',
+)
+PEAP = EAP.replace('secret = "ask:"\n', 'secret = "ask:"\neap_methods = ["peap", "ttls"]\n')
+
+
+def tls_of(config: SessionConfig) -> TlsOptions:
+    assert isinstance(config.login, EapLogin)
+    assert config.login.tls is not None
+    return config.login.tls
+
+
+def test_eap_tls_shows_our_certificate_and_needs_no_password() -> None:
+    config = configure(TLS, secrets={})
+    assert isinstance(config.login, EapLogin)
+    assert config.login.methods == (EapType.TLS,)
+    identity = tls_of(config).identity
+    assert identity is not None
+    assert identity.chain == (CERTIFICATE.public_bytes(Encoding.DER),)
+
+
+def test_the_passphrase_of_the_key_is_asked_for_eap_tls_too() -> None:
+    encrypted = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"open sesame"))
+    files = {**FILES, "file:laptop.key": encrypted}
+    with pytest.raises(SecretMissing) as missing:
+        configure(TLS, files, {})
+    assert missing.value.kind == "passphrase"
+    assert tls_of(configure(TLS, files, {"ask:": Secret(b"open sesame")})).identity is not None
+    both = TLS.replace('["tls"]', '["tls", "mschapv2"]')
+    with pytest.raises(ProfileError, match="both a password and the passphrase"):
+        configure(both, files, {"ask:": Secret(b"open sesame")})
+
+
+def test_the_login_server_is_the_gateway_unless_told_otherwise() -> None:
+    config = configure(PEAP)
+    assert isinstance(config.proof, CertProof)
+    assert tls_of(config).trust == config.proof.trust
+    assert tls_of(config).identity is None
+    assert tls_of(config).inner == (Inner.MSCHAPV2,)
+
+
+def test_the_login_server_has_a_name_and_an_authority_of_its_own() -> None:
+    other = make_authority("Login CA")
+    text = PEAP + '[auth.remote]\naaa_name = "aaa.example.com"\naaa_ca = ["file:aaa.pem"]\n'
+    trust = tls_of(configure(text, {**FILES, "file:aaa.pem": pem(other.certificate).encode()})).trust
+    assert trust.expected == Identity.parse("aaa.example.com")
+    assert trust.anchors == (other.certificate,)
+
+
+def test_what_is_said_inside_and_outside_is_chosen() -> None:
+    text = PEAP.replace(
+        '["peap", "ttls"]', '["ttls"]\ninner = ["pap", "eap-gtc"]\nouter_identity = "@example.com"'
+    )
+    options = tls_of(configure(text))
+    assert options.inner == (Inner.PAP, Inner.EAP_GTC)
+    assert options.outer_identity == "@example.com"
+
+
+def test_auto_follows_the_credentials() -> None:
+    auto = TLS.replace('["tls"]', '["auto"]')
+    login = configure(auto, secrets={}).login
+    assert isinstance(login, EapLogin)
+    assert login.methods == (EapType.TLS,)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path"),
+    [
+        ('cert = "file:laptop.pem"\n', "", "auth.local[0].cert"),
+        ('["tls"]', '["mschapv2"]', "auth.local[0].cert"),
+        ('["tls"]', '["tls"]\ninner = ["pap"]', "auth.local[0].inner"),
+        ('["tls"]', '["tls", "peap"]\ninner = ["pap"]', "auth.local[0].inner"),
+        ('["tls"]', '["tls", "peap"]\ninner = []', "auth.local[0].inner"),
+        ('["tls"]', '["tls", "mschapv2"]\nouter_identity = "x"', "auth.local[0].outer_identity"),
+    ],
+)
+def test_keys_that_do_not_fit_the_methods_are_errors(old: str, new: str, path: str) -> None:
+    with pytest.raises(ProfileError) as raised:
+        configure(TLS.replace(old, new))
+    assert raised.value.path == path
+
+
+def test_somebody_must_vouch_for_the_login_server() -> None:
+    text = PEAP.replace(
+        '[trust]\nca = ["file:ca.pem"]\n', '[auth.remote]\nmethod = "psk"\nsecret = "file:psk"\n'
+    )
+    with pytest.raises(ProfileError) as raised:
+        configure(text)
+    assert raised.value.path == "auth.remote.aaa_ca"
+
+
+@pytest.mark.parametrize("name", ['aaa_name = "aaa.example.com"', 'aaa_ca = ["file:aaa.pem"]'])
+def test_a_login_server_without_tls_is_an_error(name: str) -> None:
+    with pytest.raises(ProfileError) as raised:
+        configure(f"{EAP}[auth.remote]\n{name}\n")
+    assert raised.value.path == f"auth.remote.{name.split()[0]}"
+
+
+ROUNDS = CERT.replace(
+    "[trust]",
+    """[[auth.local]]
+method = "eap"
+identity = "alice@example.com"
+secret = "ask:Code"
+eap_methods = ["gtc"]
+[trust]""",
+)
+
+
+def test_rounds_follow_one_another_each_as_somebody() -> None:
+    profile = load_text(ROUNDS)
+    config = session_config(profile, Material(FILES, {}, codes={"ask:Code": OneTimeCode(Secret(b"1"))}))
+    assert isinstance(config.login, CertLogin)
+    assert config.local_id == Identity.subject_of(CERTIFICATE)
+    (second,) = config.further
+    assert isinstance(second.login, EapLogin)
+    assert second.identity == Identity.parse("alice@example.com")
+    assert not config.lacks_code
+    with pytest.raises(SecretMissing) as missing:
+        session_config(profile, Material(FILES, {}))
+    assert (missing.value.path, missing.value.kind) == ("auth.local[1].secret", "otp")
+
+
+def test_the_gateway_may_prove_itself_by_a_key_that_we_do_not_use() -> None:
+    text = EAP + '[auth.remote]\nmethod = "psk"\nsecret = "keyring:site"\n'
+    config = configure(text)
+    assert isinstance(config.login, EapLogin)
+    assert config.proof == PskProof(Secret(b"a key"))
+
+
+@pytest.mark.parametrize("authorities", [True, False])
+def test_the_gateway_may_prove_itself_inside_eap(authorities: bool) -> None:
+    text = EAP.replace('secret = "ask:"\n', 'secret = "ask:"\neap_methods = ["ttls"]\n').replace(
+        "[trust]", '[auth.remote]\nmethod = "eap"\naaa_ca = ["file:ca.pem"]\n[trust]'
+    )
+    config = configure(text if authorities else text.replace('\nca = ["file:ca.pem"]\n', "\n"))
+    assert isinstance(config.proof, EapProof)
+    assert (config.proof.trust is not None) is authorities
