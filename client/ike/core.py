@@ -7,7 +7,7 @@ in the order in which it must be performed.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ from .trace import Sink, TraceEvent, ignore
 from .window import RoundTrip, Schedule
 
 if TYPE_CHECKING:
+    from .facts import MessageFacts
     from .opening import Opening
     from .refusal import Refusal
 
@@ -95,6 +96,11 @@ class Core:
     def trace(self, now: float, name: str, detail: str = "") -> None:
         """Tell the sink what happens."""
         self.sink(TraceEvent(now, name, detail))
+
+    def trace_message(self, now: float, name: str, facts: Callable[[], MessageFacts | None]) -> None:
+        """Tell what a message says, if anybody listens: reading certificates for nobody costs time."""
+        if self.sink is not ignore:
+            self.sink(TraceEvent(now, name, message=facts()))
 
     def drop(self, reason: str, now: float) -> None:
         """Count a datagram that changed nothing."""

@@ -8,13 +8,16 @@ fails costs the attempt only when no other answer is there, or comes within a mo
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 from .core import Core
 from .events import Failure, Kind, Path, Transmit
 from .exchanges.auth import FirstAuth
 from .exchanges.login import auth_channel
 from .exchanges.sa_init import Candidate, SaInit, Verdict, first_channel
+from .facts import MessageFacts
 from .message import Decoded, decode
+from .observation import observe, observe_clear
 from .registry import ExchangeType
 from .sa import IkeSa
 from .timers import Timer
@@ -58,6 +61,12 @@ class Opening:
             return False
         if len(self._candidates) >= MAX_CANDIDATES or len(self._seen) >= MAX_RESPONSES:
             return False
+        channel = first_channel(self._path).value
+        core.trace_message(
+            now,
+            "received",
+            lambda: observe(outcome.message, sent=False, channel=channel, octets=len(data), protected=False),
+        )
         result = self._init.process(core, self._path, data, outcome.message, now)
         if isinstance(result, Candidate):
             self._seen.add(data)
@@ -72,6 +81,7 @@ class Opening:
             return
         self._request.advance(now)
         self._transmit(core)
+        core.trace_message(now, "sent again", self._observed)
 
     def is_over(self, core: Core, now: float) -> bool:
         """Whether IKE_AUTH has had all the time that it gets, over all candidates."""
@@ -164,7 +174,12 @@ class Opening:
     def _send(self, core: Core, now: float) -> None:
         packet = self._init.build(core, self._path)
         self._request = Request(0, ExchangeType.IKE_SA_INIT, (packet,), core.schedule(), now)
+        core.trace_message(now, "sent", self._observed)
         self._transmit(core)
+
+    def _observed(self) -> MessageFacts | None:
+        facts = observe_clear(self._request.packets[0], sent=True, channel=first_channel(self._path).value)
+        return None if facts is None else replace(facts, attempt=self._request.attempts)
 
     def _transmit(self, core: Core) -> None:
         core.emit(Transmit(self._request.packets[0], first_channel(self._path), self._path))

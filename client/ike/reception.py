@@ -12,7 +12,9 @@ from .events import Failure, Kind
 from .exchanges.answers import answer
 from .exchanges.base import Exchange
 from .exchanges.delete import forget_replaced, say_farewell
+from .exchanges.sa_init import notify_name
 from .message import Decoded, Fragment, Header, Message, ProtectedError, Rejected
+from .observation import observe
 from .payloads import Notify
 from .registry import ExchangeType, NotifyType, ProtocolId
 from .sa import IkeSa, IkeSaState
@@ -36,7 +38,8 @@ class Reception:
     def take(self, sa: IkeSa, outcome: Outcome, arrival: Arrival) -> None:
         """Dispatch by outcome; a datagram that we could have sent ourselves is reflected, and dropped."""
         if isinstance(outcome, Rejected):
-            self._core.drop(outcome.reason, arrival.at)
+            said = "" if outcome.hint is None else f": {notify_name(outcome.hint.type)}"
+            self._core.drop(f"{outcome.reason}{said}", arrival.at)
             self._watch.take_hint(self._core, sa, outcome.hint, arrival.at)
             return
         if outcome.header.from_initiator is sa.initiated or not _is_protected(outcome):
@@ -72,6 +75,7 @@ class Reception:
         if not sa.window.expects(header):  # nor is what can be of no use collected
             self._core.drop("a fragment outside the window", arrival.at)
             return
+        self._core.trace(arrival.at, "fragment", f"{fragment.number} of {fragment.total}")
         whole = (sa.responses if header.is_response else sa.requests).add(fragment)
         if whole is not None:
             self.take(sa, whole, arrival)
@@ -84,7 +88,7 @@ class Reception:
         sa.window.outstanding = None
         self._core.timers.stop(Timer.RETRANSMIT, sa.local_spi)
         self._core.round_trip.measure(request, now)
-        self._core.trace(now, "response", type(exchange).__name__)
+        self._tell(header, message, now)
         before = self._core.state
         try:
             _refuse_nonsense(before, exchange, message)
@@ -101,13 +105,16 @@ class Reception:
         elif not sa.window.expects(header):
             core.drop("a request outside the window", arrival.at)
         else:
-            core.trace(arrival.at, "request", str(header.exchange))
+            self._tell(header, message, arrival.at)
             try:
                 payloads = answer(core, sa, message, arrival.back(core.required_path), arrival.at)
             except ProtocolError as error:
                 payloads = (_error_notify(error),)
             respond(core, sa, header, payloads, arrival)
             self._end_if_gone(sa, Failure(Kind.PEER_DELETED, "the gateway closed the connection"))
+
+    def _tell(self, header: Header, message: Message, now: float) -> None:
+        self._core.trace_message(now, "received", lambda: observe(message, sent=False, octets=header.length))
 
     def _take_protected_error(
         self, sa: IkeSa, header: Header, error: ProtocolError, arrival: Arrival

@@ -23,6 +23,7 @@ from .exchanges.rekey_ike import RekeyIke
 from .keys import Secret
 from .message import Rejected, decode
 from .natd import NatVerdict
+from .observation import version_of
 from .opening import OPENING, TRIES_EACH, Opening
 from .options import SessionConfig
 from .reception import Outcome, Reception
@@ -38,6 +39,7 @@ from .window import Request
 UNANSWERED_QUESTION = Failure(
     Kind.AUTH_NEEDS_SECRET, "what the gateway asked for was not answered", final=True
 )
+OUR_VERSION = 2  # an answer of an earlier one comes from a gateway that knows no better
 EXCHANGE_OCTET = slice(18, 19)  # of the header (RFC 7296 section 3.1)
 
 
@@ -266,6 +268,8 @@ class Session:
         core = self._core
         if channel is Channel.INIT and local is None and (core.path is None or core.path.local_init is None):
             core.drop("a channel that this path does not have", now)
+        elif 0 < version_of(data) < OUR_VERSION:
+            core.drop(f"IKE version {version_of(data)}", now)
         elif core.opening is not None and data[EXCHANGE_OCTET] == bytes([ExchangeType.IKE_SA_INIT]):
             if not core.opening.handle(core, data, now):
                 core.drop("not a usable IKE_SA_INIT response", now)

@@ -9,16 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+from .facts import MessageFacts
+
 
 @dataclass(frozen=True, slots=True)
 class TraceEvent:
-    """One thing that happened at `at` (seconds): a name and what is to be said about it."""
+    """One thing that happened at `at` (seconds): a name and what is to be said about it.
+
+    `message` has the facts where a message went by.
+    """
 
     at: float
     name: str
     detail: str = ""
+    message: MessageFacts | None = None
 
-    def as_dict(self) -> dict[str, float | str]:
+    def as_dict(self) -> dict[str, object]:
         """For a JSON line."""
         return asdict(self)
 

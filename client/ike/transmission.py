@@ -11,7 +11,9 @@ from .events import Channel, Endpoint, Path, Transmit
 from .exchanges.base import Exchange
 from .exchanges.liveness import Liveness
 from .exchanges.mobike import UpdateAddresses
+from .facts import MessageFacts
 from .message import Header, Message, encode_protected
+from .observation import exchange_name, observe
 from .payloads import Payload
 from .sa import IkeSa
 from .timers import Timer
@@ -84,6 +86,8 @@ def _lend_probe(sa: IkeSa, predecessor: IkeSa) -> bool:
 
 def transmit(core: Core, sa: IkeSa, request: Request, now: float) -> None:
     """Send a request, for the first time or again, over the path in use."""
+    if request.attempts > 1:
+        core.trace_message(now, "sent again", lambda: _repetition(core, request))
     for packet in request.packets:
         core.emit(Transmit(packet, core.channel, core.required_path))
     core.sent_at = now
@@ -119,7 +123,27 @@ def _send_request(
     schedule = _probe_schedule(core) if isinstance(exchange, PROBES) else core.schedule()
     request = Request(message_id, exchange.TYPE, _encode(core, sa, message), schedule, now)
     sa.window.outstanding = (request, exchange)
+    core.trace_message(now, "sent", lambda: _sent(core, message, request.packets))
     transmit(core, sa, request, now)
+
+
+def _sent(core: Core, message: Message, packets: tuple[bytes, ...]) -> MessageFacts:
+    octets = sum(map(len, packets))
+    return observe(message, sent=True, channel=core.channel.value, octets=octets, packets=len(packets))
+
+
+def _repetition(core: Core, request: Request) -> MessageFacts:
+    return MessageFacts(
+        True,
+        exchange_name(request.exchange_type),
+        request.message_id,
+        is_response=False,
+        channel=core.channel.value,
+        octets=sum(map(len, request.packets)),
+        packets=len(request.packets),
+        attempt=request.attempts,
+        protected=True,
+    )
 
 
 def _probe_schedule(core: Core) -> Schedule:
