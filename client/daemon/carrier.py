@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable
 
 from ..ike.events import Channel, ChildUp, Endpoint
@@ -12,6 +13,8 @@ from ..system.userspace import IkeDatagram
 from .inbox import Datagram, Inbox, PathEvent
 from .leg import Leg
 from .ports import CarrierPort
+
+log = logging.getLogger("roam.tunnel")
 
 Open = Callable[[], Awaitable[CarrierPort]]
 
@@ -68,6 +71,13 @@ class Carrier:
         return await self._started
 
     async def _listen(self, port: CarrierPort) -> None:
+        try:
+            await self._hear(port)
+        except Exception as error:
+            log.exception("the data path is not listened to any more")
+            self._inbox.put(PathEvent(DataPathFailed(f"an event of it was not understood: {error!r}")))
+
+    async def _hear(self, port: CarrierPort) -> None:
         events = port.events()
         while True:
             event = await events.get()
@@ -81,7 +91,7 @@ class Carrier:
     def _take(self, datagram: IkeDatagram) -> None:
         leg = self._legs_by_end.get(datagram.local)
         if leg is not None:
-            self._inbox.put(Datagram(leg, datagram.data, Channel.NATT, datagram.remote))
+            self._inbox.put(Datagram(leg, datagram.data, Channel.NATT, datagram.remote, datagram.local))
 
     async def bind(self, leg: Leg) -> None:
         """Carry everything over the leg's present path."""

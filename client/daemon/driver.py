@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..control.messages import OuterPath, TunnelStatus
+from ..control.messages import ControlError, OuterPath, TunnelStatus
 from ..ike.events import Failure
 from ..ike.options import SessionConfig
 from ..system.choice import Choice
@@ -30,10 +30,11 @@ from ..system.datapath import (
     SoftLimit,
 )
 from ..tunnel.controller import step
-from ..tunnel.events import Event, SecretMissing, Timer, UserDown, UserUp
+from ..tunnel.events import Crashed, Event, SecretMissing, Timer, UserDown, UserUp
 from ..tunnel.model import NetworkState, TunnelConfig
 from ..tunnel.states import Blocked, Off, State, Tunnel, Waiting, live_legs, next_deadline
 from .applier import Applier
+from .crashes import Crashes
 from .effects import Effects
 from .inbox import (
     AnswerGiven,
@@ -98,6 +99,7 @@ class Driver:
         self._counted_at = 0.0
         self._told: TunnelStatus | None = None
         self._ended = asyncio.Event()
+        self._crashes = Crashes()
 
     # What others see
 
@@ -140,6 +142,7 @@ class Driver:
     async def want(self, wish: Wish, *, restored: bool = False, renew: bool = False) -> None:
         """The tunnel is wanted; `restored` and `renew` as in `UserUp`."""
         self.wished = wish.wished
+        self._crashes = Crashes()  # the user may know better than we do
         self._effects.session_config = wish.session
         self._effects.after_refusal = wish.after_refusal
         self._effects.data_path = wish.data_path
@@ -171,20 +174,48 @@ class Driver:
     # The loop
 
     async def run(self) -> None:
-        """Until `Stop`."""
+        """Until `Stop`.  A fault of our own costs this tunnel its sessions, and no other one anything."""
+        item: Item | None = None
         try:
-            while not isinstance(item := await self._inbox.next(self._delay()), Stop):
-                now = self._world.clock()
-                if item is not None:
-                    await self._work(item, now)
-                await self._expire(now)
-                if await self._settle(now) or not isinstance(item, Datagram):
-                    self._report(now)  # a datagram that changed nothing costs no more than itself
-                if isinstance(item, UserAsked) and not item.done.done():
-                    item.done.set_result(None)
+            while not isinstance(item, Stop):
+                item = None
+                try:
+                    item = await self._inbox.next(self._delay())
+                    await self._turn(item)
+                except Exception as error:
+                    await self._recover(error, item)
                 await asyncio.sleep(0)  # a full inbox must not keep the other tasks from their turn
         finally:
             await self._effects.abandon()
+
+    async def _turn(self, item: Item | None) -> None:
+        if isinstance(item, Stop):
+            return
+        now = self._world.clock()
+        if item is not None:
+            await self._work(item, now)
+        await self._expire(now)
+        if await self._settle(now) or not isinstance(item, Datagram):
+            self._report(now)  # a datagram that changed nothing costs no more than itself
+        if isinstance(item, UserAsked) and not item.done.done():
+            item.done.set_result(None)
+
+    async def _recover(self, error: Exception, item: Item | None) -> None:
+        """Give up what the fault may have spoilt, and go on from the guard alone."""
+        now = self._world.clock()
+        incident = f"{int(self._world.chance() * 16**6):06x}"
+        log.error("%s: fault %s in our own program", self._effects.name, incident, exc_info=error)
+        failure = self._crashes.failure(now, incident, type(error).__name__)
+        await self._effects.reset()
+        try:
+            await self._decide(Crashed(failure), now)
+            await self._settle(now)
+            self._report(now)
+        except Exception:
+            log.exception("%s: no way on from fault %s", self._effects.name, incident)
+            self._tunnel = replace(self._tunnel, state=Blocked(failure, guarded=self._tunnel.wanted))
+        if isinstance(item, UserAsked) and not item.done.done():
+            item.done.set_exception(ControlError(failure.kind, failure.evidence))
 
     def _delay(self) -> float | None:
         """Seconds until something is due."""
@@ -202,9 +233,9 @@ class Driver:
 
     async def _work(self, item: Item, now: float) -> None:
         match item:
-            case Datagram(number, data, channel, remote):
+            case Datagram(number, data, channel, remote, local):
                 if (leg := self._effects.legs.get(number)) is not None:
-                    leg.session.handle_datagram(data, channel, remote, now)
+                    leg.session.handle_datagram(data, channel, remote, now, leg.own(local))
             case PathEvent(event):
                 await self._hear_data_path(event, now)
             case SystemAnswer():

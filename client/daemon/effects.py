@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable
-from contextlib import suppress
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
@@ -186,7 +186,9 @@ class Effects:
         return await self._world.open_data_path(self.data_path.kind, self.link, LINK_MTU, lifetimes)
 
     def _receive(self, leg: int, data: bytes, channel: Channel, remote: Endpoint) -> None:
-        self._inbox.put(Datagram(leg, data, channel, remote))
+        there = self.legs.get(leg)
+        local = None if there is None else there.sockets.path.ends(channel)[0]
+        self._inbox.put(Datagram(leg, data, channel, remote, local))
 
     async def _move(self, command: MoveSession, port: int) -> None:
         leg = self.legs.get(command.leg)
@@ -347,6 +349,20 @@ class Effects:
         await self.carrier.close()
         self.events.append(DataPathGone(reason))
 
+    async def reset(self) -> None:
+        """After a fault of ours nothing of the sessions and the data path is to be trusted; the guard stays."""
+        self._stop_lookup()
+        self.events.clear()
+        for leg in list(self.legs.values()):
+            with _logged("a session was not closed"):
+                leg.session.close(self._world.clock())
+                leg.send_rest()
+            with _logged("a session was not forgotten"):
+                self._forget(leg)
+        self.legs.clear()
+        with _logged("the data path was not closed"):
+            await self.carrier.close()
+
     async def abandon(self) -> None:
         """The daemon ends: say goodbye to the gateway, and give everything back but the guard."""
         self._stop_lookup()
@@ -356,3 +372,12 @@ class Effects:
             leg.close()
         self.legs.clear()
         await self.carrier.close()
+
+
+@contextmanager
+def _logged(what: str) -> Iterator[None]:
+    """One fault must not keep the rest from being given up."""
+    try:
+        yield
+    except Exception:
+        log.exception("%s", what)

@@ -26,6 +26,8 @@ class Datagram:
     data: bytes = field(repr=False)
     channel: Channel
     remote: Endpoint
+    local: Endpoint | None = None
+    """Where it came in, as far as whoever read it knows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..ike.events import Established, Selector, Transmit
+from ..ike.events import Endpoint, Established, Selector, Transmit
 from ..tunnel.model import Underlay
 from .ports import SessionPort, SocketsPort
 
@@ -45,6 +45,11 @@ class Leg:
         for output in self.session.outputs():
             if isinstance(output, Transmit):
                 self.send(output)
+
+    def own(self, end: Endpoint | None) -> Endpoint | None:
+        """`end`, if it is ours on the present path: what came in on an earlier one is answered from here."""
+        path = self.sockets.path
+        return end if end in (path.local_natt, path.local_init) else None
 
     def move(self, sockets: SocketsPort, underlay: Underlay) -> None:
         """Use other sockets from now; the data path still reads the old natt socket for a while."""

@@ -32,6 +32,7 @@ from .events import (
     ApplyFailed,
     CloseSession,
     Command,
+    Crashed,
     DataPathGone,
     Doubt,
     DropSession,
@@ -126,6 +127,8 @@ def _dispatch(turn: Turn, event: Event) -> None:
             _session_closed(turn, leg, failure)
         case DataPathGone(evidence):
             _data_path_gone(turn, evidence)
+        case Crashed(failure):
+            _crashed(turn, failure)
         case Applied():
             _applied(turn)
         case ApplyFailed(failure):
@@ -295,6 +298,21 @@ def _data_path_gone(turn: Turn, evidence: str) -> None:
             failed(turn, failure)
         case _:
             pass  # no session of ours was on it
+
+
+def _crashed(turn: Turn, failure: Failure) -> None:
+    """Nothing is left of the sessions.  What is wanted stays guarded, and is tried again later."""
+    match turn.tunnel.state:
+        case Off() | Blocked():
+            pass
+        case Closing(outcome=outcome):
+            release(turn, outcome)
+        case _ if not turn.tunnel.wanted:
+            release(turn)
+        case _:
+            turn.know(up=None)
+            turn.do(Apply(None))
+            failed(turn, failure)
 
 
 def _applied(turn: Turn) -> None:

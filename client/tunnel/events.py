@@ -121,6 +121,13 @@ class DataPathGone:
 
 
 @dataclass(frozen=True, slots=True)
+class Crashed:
+    """A fault of our own: the sessions and the data path were given up; with a `final` failure, for good."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
 class Applied:
     """The machine is as the last `Apply` or `Release` wanted it."""
 
@@ -160,6 +167,7 @@ Event = (
     | OtherAddresses
     | SessionClosed
     | DataPathGone
+    | Crashed
     | Applied
     | ApplyFailed
     | Slept

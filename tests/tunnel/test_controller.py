@@ -14,6 +14,7 @@ from client.tunnel.events import (
     ApplyFailed,
     AskSecret,
     CloseSession,
+    Crashed,
     DataPathGone,
     DropSession,
     Release,
@@ -400,6 +401,29 @@ ROWS = [
         (DropSession(1), Apply(None), *LOOKUP),
         {"up": None},
     ),
+    Row(
+        "a fault of our own costs the session, and what is wanted waits behind its guard",
+        standing(),
+        Crashed(BROKEN),
+        Waiting(BROKEN, NOW + 1, None, NOW),
+        (Apply(None),),
+        {"up": None, "wanted": True},
+    ),
+    Row(
+        "faults of our own that are a pattern leave it to the user",
+        standing(),
+        Crashed(replace(BROKEN, final=True)),
+        Blocked(replace(BROKEN, final=True), guarded=True),
+        (Apply(None),),
+    ),
+    Row(
+        "a fault of our own on the way down ends the way",
+        Tunnel(CONFIG, Closing(1, NOW + 2)),
+        Crashed(BROKEN),
+        Closing(None),
+        (Release(),),
+    ),
+    Row("a fault of our own changes nothing of a tunnel that is off", Tunnel(CONFIG), Crashed(BROKEN), Off()),
 ]
 
 

@@ -15,6 +15,7 @@ from client.tunnel.events import (
     ApplyFailed,
     CloseSession,
     Command,
+    Crashed,
     DataPathGone,
     Doubt,
     DropSession,
@@ -131,6 +132,7 @@ class World:
             Doubt(leg, chance.random() < 0.5, self.now),
             SessionClosed(leg, failure),
             DataPathGone("died"),
+            Crashed(Failure(Kind.LOCAL_FAULT, "a bug", final=chance.random() < 0.2)),
             Slept(100.0),
             Timer(),
             NotAnswered(),
@@ -153,6 +155,10 @@ class World:
             case SessionClosed(leg):
                 self.sessions.discard(leg)
                 self.closing.discard(leg)
+            case Crashed():
+                self.sessions.clear()
+                self.closing.clear()
+                self.resolving = False
             case Resolved() | ResolveFailed():
                 self.resolving = False
             case Applied() | ApplyFailed():

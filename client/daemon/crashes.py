@@ -1,0 +1,30 @@
+"""Faults of our own program, by tunnel: one may be a rare accident, several in a row are a pattern.
+
+An accident is followed by another attempt, later each time (`client.tunnel.backoff`).  A pattern ends that: the
+next attempt would fail as the others did, and whoever is to mend it needs one report rather than a thousand.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ..ike.events import Failure, Kind
+
+MOST = 5
+WITHIN = 600.0
+"""So many faults within so many seconds are a pattern."""
+
+
+class Crashes:
+    """When faults happened; times in seconds of any one clock."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque(maxlen=MOST)
+
+    def failure(self, now: float, incident: str, what: str) -> Failure:
+        """Count one more, with the name under which the log has it; `final` where it makes a pattern."""
+        self._times.append(now)
+        is_pattern = len(self._times) == MOST and now - self._times[0] <= WITHIN
+        again = f"for the {MOST}th time in a short while, " if is_pattern else ""
+        evidence = f"{again}a fault in Roam itself ({what}); the log has it as fault {incident}"
+        return Failure(Kind.LOCAL_FAULT, evidence, final=is_pattern)
