@@ -171,7 +171,9 @@ def _names(entry: TunnelStatus) -> str:
     if not entry.resolver:
         return f"{some(entry.dns)}{domains}, not in use"
     reason = f" ({printable(entry.resolver_reason)})" if entry.resolver_reason else ""
-    return f"{some(entry.dns)}{domains}, by {printable(entry.resolver)}{reason}"
+    by = entry.resolver
+    whom = f"in /etc/resolv.conf{by.removeprefix('file')}" if by.startswith("file") else f"by {by}"
+    return f"{some(entry.dns)}{domains}, {printable(whom)}{reason}"
 
 
 def _guard(entry: TunnelStatus) -> str:

@@ -94,7 +94,7 @@ def test_up_names_the_tunnels_server_and_down_puts_the_file_back(as_root: Laptop
     status = as_root.status("office")
     assert (status["dns"], status["domains"]) == ([str(SERVER)], ["corp.example.com"])
     assert status["resolver"] == "file"
-    assert status["resolver_reason"] == "/etc/resolv.conf belongs to no resolver that Roam knows"
+    assert status["resolver_reason"] == "no program manages /etc/resolv.conf"
     assert status["remarks"] == []
     as_root.roam("down")
     assert is_as_before(as_root)
@@ -142,10 +142,10 @@ def test_an_ordinary_daemon_without_its_helper_says_why_names_are_not_resolved()
         inode = laptop.etc.resolv_conf.stat().st_ino
         said = laptop.run("up", "office")
         assert said.returncode == 0
-        assert "note: file: " in said.stderr
+        assert "note: the tunnel's name servers are not in use: only root may change" in said.stderr
         status = laptop.status("office")
         (remark,) = status["remarks"]
-        assert remark.endswith("only root may, and roam-dns is not installed")
+        assert remark.endswith("'sudo systemctl enable --now roam-dns.socket' starts it")
         assert (status["state"], status["resolver"]) == ("up", "")
         assert is_as_before(laptop)
         laptop.roam("down")

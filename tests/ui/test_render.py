@@ -52,6 +52,13 @@ def test_names_that_nobody_could_be_told_of_are_not_in_use_and_the_reason_stands
     assert "  dns       10.77.0.1 for corp.example.com, not in use" in lines
 
 
+def test_where_no_program_manages_names_the_file_that_is_written_is_named() -> None:
+    reason = "no program manages /etc/resolv.conf"
+    for resolver, where in (("file", ""), ("file through roam-dns", " through roam-dns")):
+        lines = render.tunnel(UP.replace(resolver=resolver, resolver_reason=reason), NOW).splitlines()
+        assert f"  dns       10.77.0.1 for corp.example.com, in /etc/resolv.conf{where} ({reason})" in lines
+
+
 def test_a_tunnel_in_full() -> None:
     assert render.status(StatusReport(NOW, tunnels=(UP,))).splitlines() == [
         "office: up for 3 min 12 s  (Example Office)",

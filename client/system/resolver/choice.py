@@ -72,6 +72,21 @@ class Choice:
         """As it stands in the log."""
         return f"{self.kind}{' through roam-dns' if self.way is Way.HELPER else ''}: {self.reason}"
 
+    @property
+    def hindrance(self) -> str:
+        """Where nobody can make the change: what that means, why, and what to do.  Else empty."""
+        if self.way is not Way.NOBODY:
+            return ""
+        if self.kind in _OVER_THE_BUS:
+            why = f"{self.kind} does not let Roam's user set them (no polkit rule)"
+        else:
+            why = "only root may change /etc/resolv.conf"
+        return f"the tunnel's name servers are not in use: {why}, and {_NO_HELPER}"
+
+
+_OVER_THE_BUS = frozenset({Kind.RESOLVED, Kind.NETWORKMANAGER})
+_NO_HELPER = "Roam's helper for that is not there: 'sudo systemctl enable --now roam-dns.socket' starts it"
+
 
 class _Owner(StrEnum):
     STUB = "stub"
@@ -124,7 +139,7 @@ def _kind(facts: Environment) -> tuple[Kind, str]:
         case _Owner.NOBODY if facts.resolv_conf is None:
             return Kind.FILE, "there is no /etc/resolv.conf"
         case _Owner.NOBODY:
-            return Kind.FILE, "/etc/resolv.conf belongs to no resolver that Roam knows"
+            return Kind.FILE, "no program manages /etc/resolv.conf"
 
 
 def _by_networkmanager(facts: Environment) -> tuple[Kind, str]:
@@ -171,7 +186,7 @@ def _nameservers(text: str) -> set[str]:
 def _way(facts: Environment, kind: Kind) -> tuple[Way, str]:
     if facts.root:
         return Way.DIRECT, ""
-    over_the_bus = kind in (Kind.RESOLVED, Kind.NETWORKMANAGER)
+    over_the_bus = kind in _OVER_THE_BUS
     if over_the_bus and kind not in facts.refused:
         return Way.DIRECT, ""
     hindrance = "polkit does not permit it" if over_the_bus else "only root may"

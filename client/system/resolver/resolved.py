@@ -2,6 +2,8 @@
 
 What a link carries goes with the link, so nothing of it outlives a crash for long.  A full tunnel's link gets the
 domain `~.`, which takes all names away from the other links; `DefaultRoute` alone would let them be asked too.
+LLMNR and multicast DNS are off on our links: behind a tunnel there are no neighbours, and single words would reach
+whoever listens at its other end.  DNSSEC and DNS over TLS stay as the machine's owner has them.
 """
 
 from __future__ import annotations
@@ -24,6 +26,10 @@ _LINK = f"{SERVICE}.Link"
 _FAMILIES = {4: int(socket.AF_INET), 6: int(socket.AF_INET6)}
 _NO_SUCH_LINK = f"{SERVICE}.NoSuchLink"
 _PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5)  # seconds between looks for a new link
+
+_NEIGHBOURS = {"LLMNR": "SetLinkLLMNR", "MulticastDNS": "SetLinkMulticastDNS"}
+"""Properties of a link by which it asks whoever is there (RFC 4795, RFC 6762), and how they are set."""
+_LACKING = frozenset(f"org.freedesktop.DBus.Error.{what}" for what in ("UnknownMethod", "NotSupported"))
 
 _Domains = list[list[object]]
 
@@ -68,6 +74,8 @@ class Resolved:
         if _agrees(found, config):
             return False
         servers = [[_FAMILIES[server.version], server.packed] for server in config.servers]
+        for member in _NEIGHBOURS.values():
+            await self._silence(member, index)
         await self._tell("SetLinkDomains", "ia(sb)", index, _domains(config))
         await self._tell("SetLinkDefaultRoute", "ib", index, config.default_route)
         await self._tell("SetLinkDNS", "ia(iay)", index, servers)
@@ -92,6 +100,14 @@ class Resolved:
                 await asyncio.sleep(pause)
         return await self._bus.properties(SERVICE, path, _LINK)
 
+    async def _silence(self, member: str, index: int) -> None:
+        """One that was built without it asks no neighbours anyway."""
+        try:
+            await self._tell(member, "is", index, "no")
+        except Unable as error:
+            if error.name not in _LACKING:
+                raise
+
     async def _tell(self, member: str, signature: str, *body: object) -> None:
         """Change something.  It has answered before, so if somebody is missing now, it is polkit."""
         try:
@@ -113,7 +129,13 @@ def _agrees(found: dict[str, Any], config: DnsConfig | None) -> bool:
         return not (found["DNS"] or found["Domains"])
     servers = [_address(octets) for _, octets in found["DNS"]]
     domains = sorted(map(tuple, found["Domains"])) == sorted(map(tuple, _domains(config)))
-    return domains and servers == list(config.servers) and found["DefaultRoute"] == config.default_route
+    silent = all(found.get(name, "no") == "no" for name in _NEIGHBOURS)
+    return (
+        domains
+        and silent
+        and servers == list(config.servers)
+        and found["DefaultRoute"] == config.default_route
+    )
 
 
 def _address(octets: bytes) -> Address:

@@ -125,7 +125,7 @@ class Resolver:
                 answer = await remote.ask(self._places.helper, configs)
                 return Outcome(answer.choice or outcome.choice, answer.problems)
             case Choice(way=Way.NOBODY) as choice:
-                return Outcome(choice, (str(choice),))
+                return Outcome(choice, (choice.hindrance,))
             case _:
                 return outcome
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from client.system.resolver.choice import Environment, Flavour, Kind, ResolvConf, Way, choose
+from client.system.resolver.choice import Choice, Environment, Flavour, Kind, ResolvConf, Way, choose
 from client.system.resolver.detect import Places, detect
 
 PLAIN = ResolvConf("/etc/resolv.conf", "nameserver 192.168.1.1\n")
@@ -59,7 +59,7 @@ ROWS = [
     ),
     Row(
         on(PLAIN, replace(BUSY, nss_resolve=True, resolved=False)),
-        "file: /etc/resolv.conf belongs to no resolver that Roam knows",
+        "file: no program manages /etc/resolv.conf",
     ),
     Row(on(NM), "NetworkManager: it makes /etc/resolv.conf"),
     Row(on(ResolvConf("/run/NetworkManager/resolv.conf")), "NetworkManager: it makes /etc/resolv.conf"),
@@ -88,7 +88,7 @@ ROWS = [
         on(DEBIAN, replace(BUSY, resolvconf=None)),
         "file: resolvconf made /etc/resolv.conf and is not installed",
     ),
-    Row(on(PLAIN), "file: /etc/resolv.conf belongs to no resolver that Roam knows"),
+    Row(on(PLAIN), "file: no program manages /etc/resolv.conf"),
     Row(on(OURS), "file: /etc/resolv.conf is Roam's already"),
     Row(on(None), "file: there is no /etc/resolv.conf"),
     Row(on(STUB, replace(BUSY, asked_for=Kind.FILE)), "file: as configured"),
@@ -108,7 +108,7 @@ ROWS = [
     ),
     Row(
         on(PLAIN, replace(BUSY, root=False, helper=True)),
-        "file through roam-dns: /etc/resolv.conf belongs to no resolver that Roam knows; only root may",
+        "file through roam-dns: no program manages /etc/resolv.conf; only root may",
     ),
     Row(
         on(DEBIAN, replace(BUSY, root=False)),
@@ -210,6 +210,28 @@ def test_files_are_read_as(files: Files, tmp_path: Path) -> None:
             path.chmod(0o755)
     found = asyncio.run(detect(places(tmp_path)))
     assert replace(found, root=True) == files.facts
+
+
+HELPER = "Roam's helper for that is not there: 'sudo systemctl enable --now roam-dns.socket' starts it"
+
+
+@pytest.mark.parametrize(
+    ("kind", "way", "said"),
+    [
+        (Kind.FILE, Way.NOBODY, f"only root may change /etc/resolv.conf, and {HELPER}"),
+        (Kind.RESOLVCONF, Way.NOBODY, f"only root may change /etc/resolv.conf, and {HELPER}"),
+        (
+            Kind.RESOLVED,
+            Way.NOBODY,
+            f"systemd-resolved does not let Roam's user set them (no polkit rule), and {HELPER}",
+        ),
+        (Kind.RESOLVED, Way.HELPER, ""),
+        (Kind.FILE, Way.DIRECT, ""),
+    ],
+)
+def test_who_cannot_be_told_is_said_with_what_to_do(kind: Kind, way: Way, said: str) -> None:
+    hindrance = Choice(kind, way, "").hindrance
+    assert hindrance == (f"the tunnel's name servers are not in use: {said}" if said else "")
 
 
 def test_the_helper_is_there_if_its_socket_is(tmp_path: Path) -> None:

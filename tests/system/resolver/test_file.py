@@ -241,7 +241,7 @@ def test_a_read_only_etc_is_a_problem_with_its_reason(tmp_path: Path, laptop: Sc
 def watched(tmp_path: Path, etc: Path, body: Callable[[Resolver], Awaitable[None]]) -> None:
     async def main() -> None:
         resolver = Resolver(tmp_path / "state", Places(tmp_path, f"unix:path={tmp_path}/no-bus"))
-        line = "file: /etc/resolv.conf belongs to no resolver that Roam knows"
+        line = "file: no program manages /etc/resolv.conf"
         for _ in range(2):
             assert str((await resolver.apply([FULL])).choice) == line
         async with asyncio.TaskGroup() as tasks:

@@ -81,7 +81,7 @@ def test_a_request_changes_the_file_and_restore_puts_it_back(
     (answer,) = talk(tmp_path, listener, encode_request([FULL]))
     assert json.loads(answer) == {
         "kind": "file",
-        "reason": "/etc/resolv.conf belongs to no resolver that Roam knows",
+        "reason": "no program manages /etc/resolv.conf",
         "problems": [],
     }
     assert "nameserver 10.77.0.1\n" in (etc / "resolv.conf").read_text()
@@ -186,7 +186,7 @@ def test_started_by_its_socket_it_serves_root_on_the_real_files(tmp_path: Path) 
             assert Path("/etc/resolv.conf").read_text() == HOME
             process.terminate()
             assert process.stderr.read().splitlines() == [
-                "file: /etc/resolv.conf belongs to no resolver that Roam knows",
+                "file: no program manages /etc/resolv.conf",
                 "restored",
             ]
 

@@ -44,6 +44,23 @@ def test_a_full_tunnel_takes_every_name(laptop: AtHome, tmp_path: Path) -> None:
     using(laptop, tmp_path, body)
 
 
+def test_nobody_behind_the_tunnel_is_asked_as_a_neighbour(laptop: AtHome, tmp_path: Path) -> None:
+    """And what the machine's owner has said of DNSSEC and DNS over TLS stays."""
+    before = settings(laptop)
+    assert before["LLMNR"] == "yes"
+
+    async def body(resolver: Resolver) -> None:
+        await resolver.apply([SPLIT])
+        assert settings(laptop) == {**before, "LLMNR": "no", "MulticastDNS": "no"}
+        await asyncio.to_thread(laptop.workstation.run, "/usr/bin/resolvectl", "llmnr", "roam0", "yes")
+        await resolver.repair()
+        assert settings(laptop)["LLMNR"] == "no"
+        await resolver.restore()
+
+    using(laptop, tmp_path, body)
+    assert settings(laptop) == before
+
+
 def test_names_of_another_links_own_domain_are_still_asked_there(laptop: AtHome, tmp_path: Path) -> None:
     """systemd-resolved: the longest domain wins. What leaves with it is for the guard to judge."""
 
@@ -188,6 +205,15 @@ def test_without_the_bus_the_file_is_used(laptop: AtHome, tmp_path: Path) -> Non
 
 def status(laptop: AtHome) -> str:
     return laptop.workstation.run("/usr/bin/resolvectl", "status")
+
+
+def settings(laptop: AtHome) -> dict[str, str]:
+    """How systemd-resolved asks over the tunnel's link."""
+    names = {"llmnr": "LLMNR", "mdns": "MulticastDNS", "dnssec": "DNSSEC", "dnsovertls": "DNSOverTLS"}
+    said = {
+        name: laptop.workstation.run("/usr/bin/resolvectl", verb, "roam0") for verb, name in names.items()
+    }
+    return {name: line.rpartition(":")[2].strip() for name, line in said.items()}
 
 
 def changes(laptop: AtHome) -> int:

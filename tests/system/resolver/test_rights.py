@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from client.lab.namespaces import Account, Surroundings
+from client.system.resolver.choice import Choice, Kind, Way
 from tests.system.resolver.scene import AtHome
 from tests.system.resolver.workstation import ROAM_UID, Workstation
 
@@ -19,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
 RULE = ROOT / "packaging/polkit/50-roam.rules"
 ROAM = Account(ROAM_UID, ROAM_UID)
 CHOICE = "systemd-resolved: /etc/resolv.conf leads to its stub"
-REFUSED = f"{CHOICE}; polkit does not permit it, and roam-dns is not installed"
+REFUSED = Choice(Kind.RESOLVED, Way.NOBODY, "").hindrance
 HELPED = "systemd-resolved through roam-dns: /etc/resolv.conf leads to its stub"
 
 
@@ -119,10 +120,7 @@ def test_the_file_is_changed_by_the_helper(laptop: AtHome) -> None:
     path.unlink()
     path.write_text("nameserver 192.168.1.1\n")
     start_helper(laptop.workstation)
-    assert (
-        act(laptop.workstation, "full")
-        == "file through roam-dns: /etc/resolv.conf belongs to no resolver that Roam knows"
-    )
+    assert act(laptop.workstation, "full") == "file through roam-dns: no program manages /etc/resolv.conf"
     assert "nameserver 10.77.0.1\n" in path.read_text()
     assert act(laptop.workstation, "restore") == ""
     assert path.read_text() == "nameserver 192.168.1.1\n"
@@ -133,7 +131,7 @@ def test_without_the_helper_the_file_stays(laptop: AtHome) -> None:
     path.unlink()
     path.write_text("nameserver 192.168.1.1\n")
     said = act(laptop.workstation, "full")
-    assert said.splitlines()[0].endswith("only root may, and roam-dns is not installed")
+    assert said.splitlines()[0] == Choice(Kind.FILE, Way.NOBODY, "").hindrance
     assert path.read_text() == "nameserver 192.168.1.1\n"
 
 
