@@ -53,6 +53,7 @@ class Welcome(Message):
     boot: str  # of this daemon process: another value means that sequence numbers start anew
     uid: int
     access: str  # "read", "control" or "admin"
+    methods: tuple[str, ...] = ()  # those that we may call: a program can look before it asks
 
 
 class Up(Message):

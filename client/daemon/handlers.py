@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NoReturn
 
 from profiles.errors import ProfileError, ProfileNotFound
@@ -15,20 +15,20 @@ from profiles.references import UnsafeFile
 from profiles.store import SYSTEM_PREFIX, Store
 
 from ..config import SecretMissing
-from ..control.handlers import Access, Caller
+from ..control.handlers import Access, Action, Caller
 from ..control.messages import (
     Accepted,
     Cleaned,
     ControlError,
     Down,
+    Empty,
     Ended,
-    LockdownSet,
     LockdownStatus,
-    PortalOpen,
     ProfileEntry,
     ProfileList,
     Rekey,
     SecretAnswer,
+    SecretCancel,
     SecretNeeded,
     SecretText,
     StatusReport,
@@ -62,6 +62,18 @@ class DaemonHandlers:
         self._unix = unix
         self._sweep = sweep
         self._warden = warden
+        self.actions: Mapping[str, Action] = {
+            "profile.list": self.profiles,
+            "tunnel.up": self.up,
+            "tunnel.down": self.down,
+            "tunnel.rekey": self.rekey,
+            "lockdown.status": self.lockdown,
+            "lockdown.set": self._warden.set_lockdown,
+            "portal.open": self._warden.open_portal,
+            "secret.answer": self.answer,
+            "secret.cancel": self.cancel,
+            "daemon.cleanup": self.cleanup,
+        }
 
     async def up(self, caller: Caller, request: Up) -> Accepted:
         """Want a tunnel; what becomes of it, events tell."""
@@ -102,7 +114,7 @@ class DaemonHandlers:
         entry.driver.tell(RekeyAsked(request.ike))
         return Accepted(entry.status)
 
-    async def cleanup(self, caller: Caller) -> Cleaned:
+    async def cleanup(self, caller: Caller, _request: Empty) -> Cleaned:
         """End everything that the caller controls, and sweep."""
         foreign = [entry.key.id for entry in self._tunnels if not _controls(caller, entry)]
         if foreign:
@@ -111,7 +123,7 @@ class DaemonHandlers:
         await asyncio.gather(*(ending for _, ending in ended))
         return Cleaned((*(f"tunnel {name}" for name, _ in ended), *await self._sweep()))
 
-    async def answer(self, caller: Caller, request: SecretAnswer) -> None:
+    async def answer(self, caller: Caller, request: SecretAnswer) -> Empty:
         """A person's answer: to a login that waits for it, or for the tunnel to be tried again with it."""
         question, entry = self._asked(caller, request.id)
         self._tunnels.questions.close(request.id)
@@ -125,6 +137,7 @@ class DaemonHandlers:
                 entry.driver.tell(NotAnswered())
             case OfProfile(reference):
                 await self._want_again(entry.order.with_secret(reference, value))
+        return Empty()
 
     async def _want_again(self, order: Order) -> None:
         try:
@@ -132,15 +145,16 @@ class DaemonHandlers:
         except ProfileError as error:
             _refuse_profile(error)
 
-    async def cancel(self, caller: Caller, secret_id: str) -> None:
+    async def cancel(self, caller: Caller, request: SecretCancel) -> Empty:
         """The person does not answer: a login is over with that, and a tunnel that has never stood."""
-        question, entry = self._asked(caller, secret_id)
-        self._tunnels.questions.close(secret_id)
+        question, entry = self._asked(caller, request.id)
+        self._tunnels.questions.close(request.id)
         match question.subject:
             case OfLogin(leg):
                 entry.driver.tell(AnswerGiven(leg, None))
             case OfProfile() | OfGateway():
                 entry.driver.tell(NotAnswered())
+        return Empty()
 
     def _asked(self, caller: Caller, secret_id: str) -> tuple[Question, Entry]:
         """The open question of this id, if it is the caller's to answer."""
@@ -152,19 +166,11 @@ class DaemonHandlers:
             raise ControlError("permission.denied", "the question was for somebody else")
         return question, entry
 
-    async def set_lockdown(self, caller: Caller, request: LockdownSet) -> LockdownStatus:
-        """Turn lockdown on or off."""
-        return await self._warden.set_lockdown(caller, request)
-
-    async def open_portal(self, caller: Caller, request: PortalOpen) -> LockdownStatus:
-        """Let the caller's browser out for a time."""
-        return await self._warden.open_portal(caller, request)
-
-    def lockdown(self) -> LockdownStatus:
+    async def lockdown(self, _caller: Caller, _request: Empty) -> LockdownStatus:
         """How the machine stands."""
         return self._warden.status
 
-    async def profiles(self, caller: Caller) -> ProfileList:
+    async def profiles(self, _caller: Caller, _request: Empty) -> ProfileList:
         """The system's profiles, also those that do not read."""
         return ProfileList(await asyncio.to_thread(self._system_profiles))
 

@@ -9,30 +9,35 @@ import socket
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from client.control.access import PeerCredentials, Policy
-from client.control.handlers import Caller
+from client.control.handlers import Action, Caller
 from client.control.listener import listen
 from client.control.messages import (
     Accepted,
     Cleaned,
     ControlError,
     Down,
+    Empty,
     Ended,
     EventData,
     LockdownSet,
     LockdownStatus,
+    Message,
     PortalOpen,
     ProfileList,
     Rekey,
     SecretAnswer,
+    SecretCancel,
     SecretNeeded,
     StatusReport,
     TunnelStatus,
     Up,
 )
-from client.control.server import ControlServer
+from client.control.methods import METHODS
+from client.control.server import OWN, ControlServer
 
 ROOT = PeerCredentials(0, 0)
 GROUP = 4242
@@ -56,6 +61,28 @@ class FakeDaemon:
         self.renews = True
         self.clock = NOW
         self.last_serial = 0
+        self.results: dict[str, Message] = {}
+        """Answers to the methods that have no fake of their own."""
+        self.actions: dict[str, Action] = {
+            name: partial(self._canned, name) for name in METHODS.keys() - OWN
+        } | {
+            "profile.list": self.profiles,
+            "tunnel.up": self.up,
+            "tunnel.down": self.down,
+            "tunnel.rekey": self.rekey,
+            "lockdown.status": self.lockdown,
+            "lockdown.set": self.set_lockdown,
+            "portal.open": self.open_portal,
+            "secret.answer": self.answer,
+            "secret.cancel": self.cancel,
+            "daemon.cleanup": self.cleanup,
+        }
+
+    async def _canned(self, name: str, caller: Caller, request: object) -> Message:
+        self._note(caller, name, request)
+        if name not in self.results:
+            raise ControlError("local.fault", f"no test has said what {name} answers")
+        return self.results[name]
 
     def change(self, data: EventData) -> None:
         """Let something happen: a new status is kept, and everything is published."""
@@ -106,16 +133,18 @@ class FakeDaemon:
             asyncio.get_running_loop().call_soon(self.change, renewed)
         return Accepted(tunnel)
 
-    async def cleanup(self, caller: Caller) -> Cleaned:
+    async def cleanup(self, caller: Caller, _request: Empty) -> Cleaned:
         self._note(caller, "cleanup", None)
         return Cleaned(("route 0.0.0.0/0 in table 29440",))
 
-    async def answer(self, caller: Caller, request: SecretAnswer) -> None:
+    async def answer(self, caller: Caller, request: SecretAnswer) -> Empty:
         self._note(caller, "answer", request)
         self._play()
+        return Empty()
 
-    async def cancel(self, caller: Caller, secret_id: str) -> None:
-        self._note(caller, "cancel", secret_id)
+    async def cancel(self, caller: Caller, request: SecretCancel) -> Empty:
+        self._note(caller, "cancel", request.id)
+        return Empty()
 
     async def set_lockdown(self, caller: Caller, request: LockdownSet) -> LockdownStatus:
         self._note(caller, "lockdown", request)
@@ -127,10 +156,10 @@ class FakeDaemon:
         until = NOW + request.seconds if request.seconds else None
         return self.machine.replace(portal_owner=caller.uid, portal_until=until, time=NOW)
 
-    def lockdown(self) -> LockdownStatus:
+    async def lockdown(self, _caller: Caller, _request: Empty) -> LockdownStatus:
         return self.machine
 
-    async def profiles(self, caller: Caller) -> ProfileList:
+    async def profiles(self, caller: Caller, _request: Empty) -> ProfileList:
         self._note(caller, "profiles", None)
         return ProfileList()
 

@@ -15,7 +15,7 @@ from client.control.handlers import Access, Caller
 from client.control.messages import (
     TunnelStatus,
 )
-from client.control.server import METHODS
+from client.control.methods import METHODS
 from tests.control.fake import GROUP, ROOT, FakeDaemon, serving
 from tests.control.talk import MEMBER, STRANGER, exchange, request
 

@@ -12,13 +12,17 @@ from client.control.handlers import Access, Caller
 from client.control.messages import (
     ControlError,
     Down,
+    Empty,
     Rekey,
     SecretAnswer,
+    SecretCancel,
     SecretNeeded,
     SecretText,
     TunnelStatus,
     Up,
 )
+from client.control.methods import METHODS
+from client.control.server import OWN
 from client.daemon.handlers import DaemonHandlers
 from client.daemon.inbox import Stop
 from client.daemon.intent import Intents
@@ -107,6 +111,13 @@ def write_system_profile(directory: Path, text: str, name: str = "office") -> No
     (directory / "system" / f"{name}.toml").write_text(text)
 
 
+def test_every_method_has_an_action(tmp_path: Path) -> None:
+    async def scene(office: Office) -> None:
+        assert office.handlers.actions.keys() | OWN == METHODS.keys()
+
+    play(tmp_path, scene)
+
+
 def test_up_answers_with_a_tunnel_under_way_and_it_comes_up(tmp_path: Path) -> None:
     async def scene(office: Office) -> None:
         accepted = await office.handlers.up(ALICE, UP)
@@ -185,7 +196,7 @@ def test_a_tunnel_belongs_to_its_owner(tmp_path: Path) -> None:
         with pytest.raises(ControlError):
             await office.handlers.rekey(BOB, Rekey("office"))
         with pytest.raises(ControlError) as denied:
-            await office.handlers.cleanup(BOB)
+            await office.handlers.cleanup(BOB, Empty())
         assert denied.value.kind == "permission.denied"
         assert (await office.handlers.down(ROOT, Down("office"))).names == ("office",)
 
@@ -251,7 +262,7 @@ def test_a_system_profile_is_read_by_the_daemon_and_shared(tmp_path: Path) -> No
     write_system_profile(tmp_path, PROFILE)
 
     async def scene(office: Office) -> None:
-        (entry,) = (await office.handlers.profiles(ALICE)).profiles
+        (entry,) = (await office.handlers.profiles(ALICE, Empty())).profiles
         assert (entry.name, entry.gateway, entry.problem) == ("office", "vpn.example.com", "")
         await office.handlers.up(ALICE, Up(name="office", secrets=KEY))
         await office.machine.until_state("up", 5)
@@ -270,7 +281,7 @@ def test_an_unknown_or_broken_system_profile_is_told(tmp_path: Path) -> None:
         assert error.value.kind == "profile.unknown"
         with pytest.raises(ControlError):
             await office.handlers.up(ALICE, Up(name="../broken"))
-        (entry,) = (await office.handlers.profiles(ALICE)).profiles
+        (entry,) = (await office.handlers.profiles(ALICE, Empty())).profiles
         assert "newer" in entry.problem
 
     play(tmp_path, scene)
@@ -326,7 +337,7 @@ def test_a_question_is_void_after_two_minutes(tmp_path: Path) -> None:
         await asyncio.sleep(121)
         assert office.handlers.pending_secrets() == ()
         with pytest.raises(ControlError):
-            await office.handlers.cancel(ALICE, needed.id)
+            await office.handlers.cancel(ALICE, SecretCancel(needed.id))
 
     play(tmp_path, scene)
 
@@ -335,7 +346,7 @@ def test_cleanup_ends_everything(tmp_path: Path) -> None:
     async def scene(office: Office) -> None:
         await office.handlers.up(ALICE, UP)
         await office.machine.until_state("up", 5)
-        cleaned = await office.handlers.cleanup(ROOT)
+        cleaned = await office.handlers.cleanup(ROOT, Empty())
         assert cleaned.removed == ("tunnel office",)
         assert office.handlers.status().tunnels == ()
 

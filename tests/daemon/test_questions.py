@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
-from client.control.messages import ControlError, SecretAnswer, SecretNeeded, SecretText, Up
+from client.control.messages import ControlError, SecretAnswer, SecretCancel, SecretNeeded, SecretText, Up
 from client.daemon.tunnels import Tunnels
 from client.ike.keys import Secret
 from client.ike.registry import EapType
@@ -108,8 +108,8 @@ def test_a_question_that_is_declined_gives_a_new_tunnel_up(tmp_path: Path) -> No
         await office.handlers.up(ALICE, Up(profile=PROFILE))
         needed = await asked(office)
         with pytest.raises(ControlError):
-            await office.handlers.cancel(BOB, needed.id)
-        await office.handlers.cancel(ALICE, needed.id)
+            await office.handlers.cancel(BOB, SecretCancel(needed.id))
+        await office.handlers.cancel(ALICE, SecretCancel(needed.id))
         await given_up(office)
 
     play(tmp_path, scene)
@@ -274,7 +274,7 @@ def test_a_further_code_is_asked_for_while_the_password_is_lasting(tmp_path: Pat
 def test_declining_ends_the_login_and_a_new_tunnel(tmp_path: Path) -> None:
     async def scene(office: Office) -> None:
         await office.handlers.up(ALICE, order_for("otp"))
-        await office.handlers.cancel(ALICE, (await asked(office)).id)
+        await office.handlers.cancel(ALICE, SecretCancel((await asked(office)).id))
         await office.machine.until_state("blocked", 5)
         await given_up(office)
         assert office.machine.sessions == 1

@@ -1,0 +1,101 @@
+"""The method table: what can be asked of the daemon, by whom, with which parameters, and what comes back.
+
+A new method is: its message types (in `messages`, or where only its own command needs them in a module beside
+it), a row here, and an action of the same name in `client.daemon.handlers`.  The JSON-RPC server, the varlink
+façade, the JSON Schema and the document of the protocol all follow this table; tests compare.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+from .handlers import Access
+from .messages import (
+    Accepted,
+    Cleaned,
+    Down,
+    Empty,
+    Ended,
+    Hello,
+    LockdownSet,
+    LockdownStatus,
+    Message,
+    Named,
+    PortalOpen,
+    ProfileList,
+    Rekey,
+    SecretAnswer,
+    SecretCancel,
+    Snapshot,
+    StatusReport,
+    Subscribe,
+    Up,
+    Welcome,
+)
+
+
+class Whose(Enum):
+    """What the action checks beyond the level of access, because only it knows whose thing is meant."""
+
+    NOBODY = "nothing more is checked"
+    TUNNEL = "the tunnel must be the caller's own, or a shared one; root controls all"
+    QUESTION = "the question must have been put to the caller; root may answer for him"
+    LOCKDOWN = "lockdown is ended or changed by whoever turned it on, or root"
+
+
+class Method(NamedTuple):
+    """A row of the table.
+
+    `access` is the least that a caller needs, `summary` one sentence for people.  `patience` is how many
+    seconds an answer may take; a client waits so long.
+    """
+
+    access: Access
+    params: type[Message]
+    result: type[Message]
+    summary: str
+    whose: Whose = Whose.NOBODY
+    patience: float = 10.0
+
+
+METHODS: dict[str, Method] = {
+    "hello": Method(Access.READ, Hello, Welcome, "Tells who answers, and who the caller is to it."),
+    "profile.list": Method(Access.CONTROL, Empty, ProfileList, "Lists the system's profiles."),
+    "tunnel.status": Method(
+        Access.READ, Named, StatusReport, "Tells how one tunnel stands, or all; those of others redacted."
+    ),
+    "tunnel.up": Method(
+        Access.CONTROL, Up, Accepted, "Wants a tunnel; what becomes of it, events tell.", Whose.TUNNEL
+    ),
+    "tunnel.down": Method(
+        Access.CONTROL, Down, Ended, "Ends the wish; answers when the tunnel is gone.", Whose.TUNNEL, 60.0
+    ),
+    "tunnel.rekey": Method(
+        Access.CONTROL, Rekey, Accepted, "Starts to replace keys; events tell when.", Whose.TUNNEL
+    ),
+    "lockdown.status": Method(Access.READ, Empty, LockdownStatus, "Tells how the machine stands."),
+    "lockdown.set": Method(
+        Access.CONTROL, LockdownSet, LockdownStatus, "Turns lockdown on or off.", Whose.LOCKDOWN
+    ),
+    "portal.open": Method(
+        Access.CONTROL, PortalOpen, LockdownStatus, "Lets the caller's browser out around the guard."
+    ),
+    "secret.answer": Method(
+        Access.CONTROL, SecretAnswer, Empty, "Answers a question of the daemon.", Whose.QUESTION
+    ),
+    "secret.cancel": Method(
+        Access.CONTROL, SecretCancel, Empty, "Declines a question of the daemon.", Whose.QUESTION
+    ),
+    "events.subscribe": Method(
+        Access.READ, Subscribe, Snapshot, "Starts events: a snapshot, then everything that follows it."
+    ),
+    "daemon.cleanup": Method(
+        Access.CONTROL,
+        Empty,
+        Cleaned,
+        "Ends the caller's tunnels and sweeps the machine.",
+        Whose.TUNNEL,
+        60.0,
+    ),
+}
