@@ -35,6 +35,7 @@ from ..system.reconcile import System
 from ..system.resolver.detect import Places as ResolverPlaces
 from ..system.resolver.file import KEPT
 from ..system.resolver.resolver import Resolver as NameService
+from ..system.resolver.uplinks import uplink_servers
 from ..tunnel.events import Slept
 from ..tunnel.model import OWN_LINKS, NetworkChange, Stance
 from .applier import Applier
@@ -92,7 +93,11 @@ class Daemon:
         self._applier = Applier(self._system, self._watcher.use, self._names, Stance(uid=os.getuid()))
         self._intents = Intents(places.state)
         self._store = Store(places.profiles / "nobody's", places.profiles)
-        self._resolver = Resolver(Sources(kept=where.etc / KEPT), ours=lambda: self._names.servers)
+        self._resolver = Resolver(
+            Sources(kept=where.etc / KEPT),
+            ours=lambda: self._names.servers,
+            uplinks=lambda: uplink_servers(where),
+        )
         self._warden = Warden(
             places.state,
             self._applier,

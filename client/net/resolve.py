@@ -11,7 +11,7 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -56,7 +56,8 @@ class _Failure(Exception):
 class Resolver:
     """Remembers the last good addresses of each name, and the servers that were there before our own.
 
-    `ours` are servers behind our tunnels: wherever they are listed, they are not the underlay's.
+    `ours` are servers behind our tunnels: wherever they are listed, they are not the underlay's.  `uplinks` is
+    asked where the files list ours alone.
     """
 
     def __init__(
@@ -64,10 +65,12 @@ class Resolver:
         sources: Sources | None = None,
         port: int = DNS_PORT,
         ours: Callable[[], Collection[Address]] = tuple,
+        uplinks: Callable[[], Awaitable[Sequence[Address]]] | None = None,
     ) -> None:
         self._sources = sources if sources is not None else Sources()
         self._port = port
         self._ours = ours
+        self._uplinks = uplinks
         self._last_servers: tuple[Address, ...] = ()
         self._last_good: dict[str, tuple[Address, ...]] = {}
 
@@ -121,10 +124,12 @@ class Resolver:
         return tuple(addresses)
 
     async def servers(self) -> tuple[Address, ...]:
-        """The underlay's; where a resolver lists ours alone, those that it had before."""
+        """The underlay's; where nobody knows any but ours, those that were known before."""
         listed = await asyncio.to_thread(_servers, self._sources)
         ours = self._ours()
         theirs = tuple(server for server in listed if server not in ours)
+        if listed and not theirs and self._uplinks is not None:
+            theirs = tuple(server for server in await self._uplinks() if server not in ours)
         if theirs or not listed:
             self._last_servers = theirs
         return (theirs or self._last_servers or listed)[:_MOST_SERVERS]

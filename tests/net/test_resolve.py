@@ -234,6 +234,25 @@ def test_one_family_that_gets_no_answer_does_not_hold_the_other_up(tmp_path: Pat
     playing(tmp_path, body)
 
 
+def test_where_the_files_list_ours_alone_the_uplinks_managers_are_asked(tmp_path: Path) -> None:
+    ours, before, now = map(ip_address, ("10.77.0.1", "192.168.1.1", "172.16.0.1"))
+    known = [ours, now]
+
+    async def uplinks() -> list[Address]:
+        return known
+
+    async def body(scene: Scene) -> None:
+        resolver = Resolver(scene.sources, ours=lambda: {ours}, uplinks=uplinks)
+        scene.sources.resolv_conf.write_text(f"nameserver {ours}\nnameserver {before}\n")
+        assert await resolver.servers() == (before,)
+        scene.sources.resolv_conf.write_text(f"nameserver {ours}\n")
+        assert await resolver.servers() == (now,)
+        known.clear()
+        assert await resolver.servers() == (now,)  # nobody knows: as it was last
+
+    playing(tmp_path, body)
+
+
 FAILURES = [
     ("nowhere.example.com", honest, "nowhere.example.com does not exist, says 127.0.0.1"),
     ("empty.example.com", honest, "empty.example.com has no address, says 127.0.0.1"),

@@ -12,11 +12,14 @@ name is asked of the tunnels' servers.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import Any
 
 from dbus_fast import Variant
 
+from ...ike.events import Address
 from .bus import Bus
 from .model import DnsConfig
 from .outcome import Refused, Unable, Unsuitable
@@ -28,6 +31,7 @@ _DNS_PATH = f"{_PATH}/DnsManager"
 _DNS_INTERFACE = f"{SERVICE}.DnsManager"
 _PROPERTY = "GlobalDnsConfiguration"
 _ALL = "*"
+_NOWHERE = "/"  # D-Bus's path for no object
 _STARTING = frozenset(
     {f"org.freedesktop.DBus.Error.Unknown{what}" for what in ("Method", "Object", "Interface", "Property")}
 )
@@ -41,7 +45,7 @@ Global = Mapping[str, Any]
 
 
 class NetworkManager:
-    """`apply`, `restore`, `holds`; `found` says what to restore, before the first `apply`."""
+    """`apply`, `restore`, `holds`; `found` says what to restore, before the first `apply`; `uplink_servers`."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
@@ -79,6 +83,27 @@ class NetworkManager:
         found = await self._bus.properties(SERVICE, _DNS_PATH, _DNS_INTERFACE)
         return str(found.get("RcManager", ""))
 
+    async def uplink_servers(self) -> tuple[Address, ...]:
+        """What its connections name, whatever the global configuration says; those of the primary one first."""
+        manager = await self._bus.properties(SERVICE, _PATH, SERVICE)
+        primary = manager.get("PrimaryConnection", _NOWHERE)
+        paths = [primary, *(path for path in manager.get("ActiveConnections", ()) if path != primary)]
+        found: list[Address] = []
+        for path in paths:
+            if path != _NOWHERE:
+                with suppress(Unable):  # it has just ended
+                    found += await self._servers_of(path)
+        return tuple(dict.fromkeys(found))
+
+    async def _servers_of(self, connection: str) -> list[Address]:
+        active = await self._bus.properties(SERVICE, connection, f"{SERVICE}.Connection.Active")
+        found: list[Address] = []
+        for name in ("Ip4Config", "Ip6Config"):
+            if (path := active.get(name, _NOWHERE)) != _NOWHERE:
+                config = await self._bus.properties(SERVICE, path, f"{SERVICE}.{name.replace('Ip', 'IP')}")
+                found += _addresses(config)
+        return found
+
     async def _read(self) -> Global:
         """While it starts, its name is on the bus a little before its properties are."""
         for pause in (*_PAUSES, None):
@@ -93,6 +118,17 @@ class NetworkManager:
 
     async def _write(self, value: Global) -> None:
         await self._bus.put(SERVICE, _PATH, SERVICE, _PROPERTY, Variant("a{sv}", _typed(value)))
+
+
+def _addresses(config: Mapping[str, Any]) -> Iterator[Address]:
+    """IPv4 ones are words since 1.14, beside numbers that mean the same; IPv6 ones are octets."""
+    for entry in config.get("NameserverData", ()):
+        with suppress(ValueError):
+            yield ip_address(entry.get("address", ""))
+    for octets in config.get("Nameservers", ()):
+        if isinstance(octets, bytes):
+            with suppress(ValueError):
+                yield ip_address(octets)
 
 
 def _global(configs: Sequence[DnsConfig]) -> Global:

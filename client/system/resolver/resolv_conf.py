@@ -36,7 +36,7 @@ def render(configs: Sequence[DnsConfig], before: str) -> str:
     lines = [f"{HEADER} for {links}; what stood here before comes back on `roam down` or `roam cleanup`."]
     servers: tuple[str, ...] = tuple(map(str, servers_of(configs)))
     if not any(config.default_route for config in configs):
-        servers = tuple(dict.fromkeys((*servers, *_values(before, "nameserver"))))[:_MOST_SERVERS]
+        servers = tuple(dict.fromkeys((*servers, *nameservers(before))))[:_MOST_SERVERS]
     lines += [f"nameserver {server}" for server in servers]
     names = searched(configs) or _search_list(before)
     lines += [f"search {' '.join(names)}"] if names else []
@@ -63,10 +63,10 @@ def _alternating(servers: Sequence[Address]) -> Iterable[Address]:
         yield from (family[rank] for family in families if rank < len(family))
 
 
-def _values(text: str, keyword: str) -> list[str]:
-    """The addresses behind a keyword; anything else is left out."""
+def nameservers(text: str) -> list[str]:
+    """The addresses of a text's `nameserver` lines; anything else is left out."""
     found = []
-    for word in _words(text, keyword):
+    for word in _words(text, "nameserver"):
         try:
             found.append(str(ip_address(word)))
         except ValueError:

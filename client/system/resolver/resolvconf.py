@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 
+from ...ike.events import Address
 from ...tunnel.model import OWN_LINKS
 from .choice import Flavour
 from .model import DnsConfig
 from .outcome import Unable
-from .resolv_conf import entry
+from .resolv_conf import entry, nameservers
 
 _PREFIXES = {Flavour.DEBIAN: "tun.", Flavour.OPENRESOLV: "vpn."}
 _DIRECTORIES = ("interface", "interfaces", "keys")  # Debian's, openresolv's, and openresolv's since 3.14
@@ -57,6 +59,16 @@ class Resolvconf:
     def is_touched(self) -> bool:
         """Whether there are entries of ours."""
         return any(True for _ in self._entries())
+
+    def uplink_servers(self) -> tuple[Address, ...]:
+        """What the entries of others name."""
+        texts = [
+            path.read_text(errors="replace")
+            for directory in _DIRECTORIES
+            for path in sorted((self._state / directory).glob("*"))
+            if path.is_file() and f".{OWN_LINKS}" not in path.name
+        ]
+        return tuple(dict.fromkeys(ip_address(server) for text in texts for server in nameservers(text)))
 
     def _is_so(self, name: str, text: str | None, config: DnsConfig) -> bool:
         if text is None or _lines(text) != _lines(entry(config)):

@@ -19,6 +19,7 @@ from client.system.resolver.detect import Places
 from client.system.resolver.model import DnsConfig
 from client.system.resolver.networkmanager import MARK, NetworkManager
 from client.system.resolver.resolver import Resolver
+from client.system.resolver.uplinks import uplink_servers
 from client.system.tun import open_tun
 from tests.system.resolver.scene import FULL, SPLIT, eventually, tunnel_up
 from tests.system.resolver.test_rights import act, install_rule, start_helper
@@ -35,6 +36,12 @@ GLOBAL = "[global-dns-domain-*]\nservers=9.9.9.10\n"
 CONNECTION = (
     "connection add type ethernet con-name home ifname wlan0 ipv4.method manual ipv4.addresses 192.168.1.23/24 "
     "ipv4.gateway 192.168.1.1 ipv4.dns 192.168.1.1 ipv4.dns-search home.lan ipv6.method disabled"
+)
+
+AWAY = (
+    "connection add type ethernet con-name away ifname wlan0 ipv4.method manual ipv4.addresses 10.11.0.23/24 "
+    "ipv4.gateway 10.11.0.1 ipv4.dns 10.11.0.53 ipv6.method manual ipv6.addresses 2001:db8:11::23/64 "
+    "ipv6.dns 2001:db8:11::53"
 )
 
 
@@ -128,6 +135,28 @@ def test_another_network_changes_nothing(laptop: Workstation, tmp_path: Path) ->
         assert resolv_conf(laptop) == THROUGH
         await asyncio.to_thread(laptop.run, "/usr/bin/nmcli", "connection", "up", "home")
         assert resolv_conf(laptop) == THROUGH
+
+    using(laptop, tmp_path, body)
+
+
+def test_while_ours_stand_it_still_says_which_servers_each_network_has(
+    laptop: Workstation, tmp_path: Path
+) -> None:
+    """For the gateway's name: what resolv.conf said before is of the network that was left."""
+    laptop.run("/usr/bin/nmcli", *AWAY.split())
+
+    async def body(resolver: Resolver) -> None:
+        await resolver.apply([FULL])
+        assert await servers() == ["192.168.1.1"]
+        await asyncio.to_thread(laptop.run, "/usr/bin/nmcli", "connection", "up", "away")
+        assert resolv_conf(laptop) == THROUGH
+        assert await servers() == ["10.11.0.53", "2001:db8:11::53"]
+        await asyncio.to_thread(laptop.run, "/usr/bin/nmcli", "connection", "up", "home")
+        assert await servers() == ["192.168.1.1"]
+
+    async def servers() -> list[str]:
+        found = await uplink_servers(Places(laptop.place, laptop.bus_address))
+        return [str(server) for server in found]
 
     using(laptop, tmp_path, body)
 

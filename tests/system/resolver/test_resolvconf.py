@@ -15,6 +15,7 @@ from client.system.resolver.detect import Places
 from client.system.resolver.outcome import Unable
 from client.system.resolver.resolvconf import Resolvconf
 from client.system.resolver.resolver import Resolver
+from client.system.resolver.uplinks import uplink_servers
 from tests.conftest import PEERS
 from tests.netns.peers.releases import PeerUnavailable, release
 from tests.system.resolver.private_etc import HOME, in_private_etc
@@ -127,6 +128,24 @@ def test_another_network_comes_behind_the_tunnel(run: Run, laptop: Scene, tmp_pa
         assert asked_by_a_program(laptop, "public.example") == {"inside"}
 
     run(body)
+
+
+def test_whom_the_uplinks_ask_is_known_also_where_it_is_left_out(run: Run, tmp_path: Path) -> None:
+    """For the gateway's name."""
+
+    def body() -> None:
+        apply(tmp_path / "state", FULL)
+        assert uplinks() == ["192.168.1.1"]
+        there = "nameserver 172.16.0.1\nnameserver 127.0.0.1\n"
+        subprocess.run([PROGRAM, "-a", "eth0.dhclient"], input=there, text=True, check=True)
+        subprocess.run([PROGRAM, "-d", "wlan0.dhclient"], check=True)
+        assert uplinks() == ["172.16.0.1"]
+
+    run(body)
+
+
+def uplinks() -> list[str]:
+    return [str(server) for server in asyncio.run(uplink_servers(Places(bus="unix:path=/nonexistent")))]
 
 
 def test_a_crash_is_swept_with_or_without_the_note(run: Run, tmp_path: Path) -> None:
