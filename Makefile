@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+JOBS ?= 2
 PREFIX ?= /usr
 DESTDIR ?=
 
@@ -11,7 +12,7 @@ DESTDIR ?=
 
 help:
 	@echo "make demo        a tunnel that roams, on a network of its own (TUI=1 in the terminal UI, KEEP=dir keeps records)"
-	@echo "make test        all tests (PEER=bookworm|trixie for one strongSwan; ARGS=... for pytest); root runs them all"
+	@echo "make test        all tests (PEER=bookworm|trixie for one strongSwan; JOBS=N at once; ARGS=... for pytest); root runs them all"
 	@echo "make check       types, lint and format"
 	@echo "make docs-tables  tables in docs/ from what tests show against real peers (root)"
 	@echo "make bench       side-by-side figures with strongSwan (root; PEER=..., ARGS=--runs N)"
@@ -28,7 +29,7 @@ demo: environment
 	@$(BIN)/roam demo $(if $(TUI),--tui) $(if $(KEEP),--keep "$(KEEP)")
 
 test: environment-dev
-	@$(BIN)/pytest $(if $(PEER),--peer $(PEER)) $(ARGS)
+	@$(BIN)/pytest -n $(JOBS) --dist loadgroup $(if $(PEER),--peer $(PEER)) $(ARGS)
 
 check: environment-dev
 	@$(BIN)/ruff check .

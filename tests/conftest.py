@@ -6,12 +6,19 @@ import os
 
 import pytest
 
+from tests.evidence import Evidence
+
 PEERS = ("bookworm", "trixie")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--peer", choices=PEERS, help="test against this Debian release's strongSwan only")
     parser.addoption("--record-logins", metavar="FILE", help="write down which ways to log in were shown")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Evidence(), "evidence")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

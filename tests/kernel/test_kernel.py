@@ -17,7 +17,12 @@ from .conftest import Report
 from .guest import WANTED
 from .machine import Kernel, kernel, start
 
-pytestmark = [pytest.mark.netns, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.netns,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("kernel"),
+    pytest.mark.timeout(600),
+]
 
 _OLDEST = "bookworm"
 _PATIENCE = 300.0  # seconds for one verdict; a machine that does nothing else needs 80 for them all

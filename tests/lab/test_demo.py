@@ -18,7 +18,7 @@ from client.lab.devices import offer_tun
 from client.lab.laptop import PROGRAM, program_environment
 from client.lab.namespaces import Account, Namespace, Surroundings
 
-pytestmark = [pytest.mark.netns, pytest.mark.slow]
+pytestmark = [pytest.mark.netns, pytest.mark.slow, pytest.mark.xdist_group("demo")]
 
 PATIENCE = 120.0  # seconds for one demo
 ACCOUNTS = {"root": None, "an ordinary uid": Account(1234, 1234, frozenset())}

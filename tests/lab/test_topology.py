@@ -20,7 +20,7 @@ from client.lab.namespaces import Account, Namespace, Surroundings
 from client.lab.snapshot import difference, snapshot
 from client.lab.topology import GATEWAY, GATEWAY_V6, SERVER, SERVER_V6, Topology, topology
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.xdist_group("topology")]
 
 NOBODY = 65534
 

@@ -3,70 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 import pytest
 
 from client.lab.topology import Topology, topology
 from tests.conftest import PEERS
-from tests.netns.logins import Record, Row
+from tests.evidence import INTEROP, LOGIN
 from tests.netns.peers.releases import PeerUnavailable, Release, release
 
 
-@dataclass
+@dataclass(frozen=True)
 class Interop:
-    """The table that a run prints: what was shown against which peer."""
+    """Notes what a test shows against a peer; it counts if the test passes."""
 
-    rows: list[tuple[str, str, str]] = field(default_factory=list)
+    test: pytest.Item
 
     def shown(self, peer: str, what: str, result: str) -> None:
-        """Add a row: only a test that has passed so far comes here."""
-        self.rows.append((peer, what, result))
-
-
-TABLE = Interop()
-LOGINS = Record()
+        """Add a row to the table that a run prints."""
+        self.test.user_properties.append((INTEROP, (peer, what, result)))
 
 
 @dataclass(frozen=True)
 class Logins:
-    """Notes what a test has shown of a way to log in: only a test that has passed so far comes here."""
+    """Notes what a test shows of a way to log in; it counts if the test passes."""
 
-    test: str
+    test: pytest.Item
 
     def shown(self, method: str, peer: str) -> None:
         """Wrong credentials were refused, and with the right ones traffic went."""
-        LOGINS.rows.add(Row(method, peer, self.test))
+        self.test.user_properties.append((LOGIN, (method, peer)))
 
 
 @pytest.fixture
-def interop() -> Interop:
-    return TABLE
+def interop(request: pytest.FixtureRequest) -> Interop:
+    return Interop(request.node)
 
 
 @pytest.fixture
 def logins(request: pytest.FixtureRequest) -> Logins:
-    return Logins(request.node.nodeid.removeprefix("tests/netns/"))
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    file = session.config.getoption("--record-logins")
-    if file is not None:
-        LOGINS.write(Path(file))
-    elif LOGINS.unsaid():
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if terminalreporter.config.getoption("--record-logins") is None and (unsaid := LOGINS.unsaid()):
-        terminalreporter.section("docs/authentication.md does not say what was shown: make docs-tables")
-        for line in unsaid:
-            terminalreporter.write_line(line)
-    if TABLE.rows:
-        terminalreporter.section("interoperability")
-        for peer, what, result in sorted(TABLE.rows):
-            terminalreporter.write_line(f"{peer:18} {what:48} {result}")
+    return Logins(request.node)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -31,7 +31,7 @@ from tests.netns.tls_gateways import (
     wrong_credentials,
 )
 
-pytestmark = [pytest.mark.netns, pytest.mark.slow]
+pytestmark = [pytest.mark.netns, pytest.mark.slow, pytest.mark.xdist_group("tls")]
 
 UNTRUSTED = [name for name in CASES if "1.3" in name and ("EAP-TLS, " in name or "with " in name)]
 

@@ -13,6 +13,7 @@ import pytest
 from client.daemon.warden import FILE
 from tests.packaging.private_root import PrivateRoot
 
+pytestmark = pytest.mark.xdist_group("install")
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "SUDO_USER": "someone"}
 

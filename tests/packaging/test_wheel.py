@@ -9,6 +9,7 @@ from zipfile import ZipFile
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("wheel")
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("client", "ui", "profiles")
 

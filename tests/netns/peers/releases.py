@@ -36,6 +36,7 @@ PACKAGES = (
 )
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _COMPLETE = "complete"
+_LONGEST_FETCH = 240.0  # seconds
 _MERGED = ("bin", "sbin", "lib", "lib64")  # Debian's merged /usr: packages still name both places
 _EMPTY = ("dev", "proc", "run", "sys", "tmp", "var")
 
@@ -72,11 +73,13 @@ class Release:
 def release(suite: str, packages: Sequence[str] = PACKAGES, name: str = "peers") -> Release:
     """The release with these packages, fetched first if the cache has none under `name` (20 MB, a few seconds)."""
     directory = cache() / name / suite
+    if directory in _failed:
+        raise PeerUnavailable(_failed[directory])
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (directory / _COMPLETE).exists():
-            _fetch(suite, directory, packages)
+            _fetch_once(suite, directory, packages)
     return Release(suite, directory / "root")
 
 
@@ -84,6 +87,18 @@ def cache() -> Path:
     """$ROAM_CACHE, else ~/.cache/roam."""
     named = os.environ.get("ROAM_CACHE")
     return Path(named) if named else Path.home() / ".cache" / "roam"
+
+
+_failed: dict[Path, str] = {}
+"""Why a release could not be had: what took minutes to fail is not tried again for every test."""
+
+
+def _fetch_once(suite: str, directory: Path, packages: Sequence[str]) -> None:
+    try:
+        _fetch(suite, directory, packages)
+    except PeerUnavailable as error:
+        _failed[directory] = str(error)
+        raise
 
 
 def _fetch(suite: str, directory: Path, packages: Sequence[str]) -> None:
@@ -132,6 +147,9 @@ Dir::Cache::archives "{directory}/archives";
 APT::Sandbox::User "root";
 APT::Install-Recommends "false";
 Acquire::Languages "none";
+Acquire::Retries "2";
+Acquire::http::Timeout "20";
+Acquire::https::Timeout "20";
 """
 
 
@@ -139,9 +157,19 @@ def _apt(configuration: Path | None, *arguments: str) -> str:
     environment = {**os.environ, "LC_ALL": "C"}
     if configuration is not None:
         environment["APT_CONFIG"] = str(configuration)
-    answer = subprocess.run(
-        ["apt-get", *arguments], env=environment, capture_output=True, text=True, check=False, timeout=300
-    )
+    try:
+        answer = subprocess.run(
+            ["apt-get", *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_LONGEST_FETCH,
+        )
+    except subprocess.TimeoutExpired:
+        why = f"apt-get {arguments[-1]} took more than {_LONGEST_FETCH:.0f} s"
+        raise PeerUnavailable(f"the peers could not be fetched: {why}") from None
     if answer.returncode != 0:
         said = [line for line in answer.stderr.splitlines() if line.startswith("E:")] or ["no reason given"]
         raise PeerUnavailable(f"the peers could not be fetched: apt-get {arguments[-1]}: {said[0]}")
