@@ -29,6 +29,11 @@ KINDS: dict[str, tuple[int, str, str]] = {
         "a password or code is needed",
         "Run 'roam up' in a terminal to be asked, or name a keyring: or file: reference in the profile.",
     ),
+    "auth.needs_signer": (
+        NEEDS_TERMINAL,
+        "the key that proves who we are is not at hand",
+        "Insert the card or start the agent, then 'roam up'; 'roam signer' keeps the key at hand.",
+    ),
     "auth.method": (
         REFUSED,
         "the gateway wants another way of authentication",

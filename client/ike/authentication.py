@@ -6,7 +6,9 @@ RFC 7296 sections 2.15, 2.16 and 3.8; RFC 4754 for the three ECDSA methods; RFC 
 
 from __future__ import annotations
 
+import base64
 import hmac
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -25,6 +27,8 @@ from .transforms import Pseudorandom
 
 __all__ = [
     "OUR_HASHES",
+    "DistantSigner",
+    "Errand",
     "KeySigner",
     "PrivateKey",
     "PublicKey",
@@ -79,15 +83,16 @@ def check_shared_key(
 
 
 class Signer(Protocol):
-    """Whoever holds our private key: a key in memory, later a smart card.
+    """Whoever holds our private key: a key in memory, a smart card, an agent of the user's.
 
     It is a port because padding salts and signature nonces are random and not taken from `rng`.
     """
 
-    def sign(self, octets: bytes, peer_hashes: frozenset[int]) -> Authentication:
-        """AUTH over `octets`; `AuthenticationFailed` where the peer understands none of our signatures.
+    def sign(self, octets: bytes, peer_hashes: frozenset[int]) -> Authentication | Errand:
+        """AUTH over `octets`, or what to ask the key's holder for.
 
         `peer_hashes` is what the peer announced (RFC 7427 section 4); empty means the methods before it.
+        `AuthenticationFailed` where the peer understands none of our signatures.
         """
         ...
 
@@ -101,28 +106,95 @@ class KeySigner:
 
     def sign(self, octets: bytes, peer_hashes: frozenset[int]) -> Authentication:
         """The best that both ends know: method 14, else what RFC 7296 and RFC 4754 prescribe."""
-        for algorithm, scheme in signatures.ours(self._key):
-            if scheme.hash_id in peer_hashes:
-                data = bytes([len(algorithm)]) + algorithm + scheme.sign(self._key, octets)
-                return Authentication(AuthMethod.DIGITAL_SIGNATURE, data)
-        method, scheme = self._classic()
-        return Authentication(method, scheme.sign(self._key, octets))
+        way = ways_to_sign(self._key.public_key(), peer_hashes, allow_sha1=self._allow_sha1)[0]
+        return way.auth(way.scheme.sign(self._key, octets))
 
-    def _classic(self) -> tuple[int, Scheme]:
-        """Method and scheme for a peer that announces no hash algorithm of ours."""
-        match self._key:
-            case ec.EllipticCurvePrivateKey(curve=curve):
-                for method, scheme in signatures.CURVES.items():
-                    if curve.name == scheme.curve.name:
-                        return method, scheme
-            case rsa.RSAPrivateKey() if self._allow_sha1:
-                return AuthMethod.RSA_SIGNATURE, signatures.RSA_SHA1
-            case rsa.RSAPrivateKey():
-                # Section 3.8: SHA-1 unless the peer is known to take another hash, which nothing tells us.
-                raise Refusal(Kind.AUTH_METHOD, "the gateway takes RSA signatures with SHA-1 only")
-            case _:
-                pass
-        raise Refusal(Kind.AUTH_METHOD, "the gateway announces no support for signatures of our key")
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A signature that somebody else is to make; `finish` makes AUTH of it.
+
+    `algorithms` are names, best first: its holder takes the first that it can.
+    """
+
+    key: str  # the profile's reference to it
+    octets: bytes = field(repr=False)
+    ways: tuple[Way, ...]
+    public: PublicKey = field(repr=False)
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """What the peer takes, by name."""
+        return tuple(dict.fromkeys(way.scheme.name for way in self.ways))
+
+    def finish(self, answer: Secret) -> Authentication:
+        """AUTH of `ALGORITHM BASE64`; `AuthenticationFailed` for what the key's owner has not signed."""
+        name, _, text = answer.reveal().partition(b" ")
+        way = next((w for w in self.ways if w.scheme.name.encode() == name), None)
+        if way is None:
+            raise Refusal(Kind.AUTH_NEEDS_SIGNER, f"{self.key} was signed with in a way nobody asked for")
+        try:
+            signature = way.scheme.adapt(base64.b64decode(text, validate=True))
+        except ValueError:
+            raise Refusal(Kind.AUTH_NEEDS_SIGNER, f"the signature by {self.key} does not read") from None
+        if not _is_valid(way.scheme, self.public, signature, self.octets):
+            evidence = f"the signature by {self.key} does not fit our certificate or public key"
+            raise Refusal(Kind.AUTH_NEEDS_SIGNER, evidence)
+        return way.auth(signature)
+
+
+class DistantSigner:
+    """Has somebody else sign, who holds the key of this public one; `key` is the profile's reference to it."""
+
+    def __init__(self, key: str, public: PublicKey, *, allow_sha1: bool = False) -> None:
+        self._key = key
+        self._public = public
+        self._allow_sha1 = allow_sha1
+
+    def sign(self, octets: bytes, peer_hashes: frozenset[int]) -> Errand:
+        """Every way that both ends know: not every card can sign with PSS, no agent can."""
+        ways = ways_to_sign(self._public, peer_hashes, allow_sha1=self._allow_sha1)
+        return Errand(self._key, octets, ways, self._public)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to sign: the method of AUTH, what stands before the signature in it, and the scheme."""
+
+    method: int
+    prefix: bytes
+    scheme: Scheme
+
+    def auth(self, signature: bytes) -> Authentication:
+        """The payload."""
+        return Authentication(self.method, self.prefix + signature)
+
+
+def ways_to_sign(key: PublicKey, peer_hashes: frozenset[int], *, allow_sha1: bool = False) -> tuple[Way, ...]:
+    """What this key can sign and the peer understands, best first; `AuthenticationFailed` where that is nothing."""
+    modern = tuple(
+        Way(AuthMethod.DIGITAL_SIGNATURE, bytes([len(algorithm)]) + algorithm, scheme)
+        for algorithm, scheme in signatures.ours(key)
+        if scheme.hash_id in peer_hashes
+    )
+    return modern or (_classic(key, allow_sha1=allow_sha1),)
+
+
+def _classic(key: PublicKey, *, allow_sha1: bool) -> Way:
+    """For a peer that announces no hash algorithm of ours."""
+    match key:
+        case ec.EllipticCurvePublicKey(curve=curve):
+            for method, scheme in signatures.CURVES.items():
+                if curve.name == scheme.curve.name:
+                    return Way(method, b"", scheme)
+        case rsa.RSAPublicKey() if allow_sha1:
+            return Way(AuthMethod.RSA_SIGNATURE, b"", signatures.RSA_SHA1)
+        case rsa.RSAPublicKey():
+            # Section 3.8: SHA-1 unless the peer is known to take another hash, which nothing tells us.
+            raise Refusal(Kind.AUTH_METHOD, "the gateway takes RSA signatures with SHA-1 only")
+        case _:
+            pass
+    raise Refusal(Kind.AUTH_METHOD, "the gateway announces no support for signatures of our key")
 
 
 def verify_signature(

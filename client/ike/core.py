@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from .events import (
-    AnswerKind,
     AnswerNeeded,
     Assigned,
     Channel,
     ChildDown,
     Closed,
     Failure,
+    Kind,
     Output,
     Path,
     Rng,
@@ -44,7 +44,12 @@ CLOSE_WITHIN = 3.0  # seconds that a Delete may take before the session ends wit
 RETRY_AFTER = 2.0  # seconds before an exchange is tried again after TEMPORARY_FAILURE, at least
 RETRY_AT_MOST = 60.0  # seconds before a later try
 ANSWER_WITHIN = 120.0  # seconds that a person has to answer; most gateways wait less
+SIGN_WITHIN = 30.0  # seconds for a key's holder: gateways forget whom they wait for after as much
 REFUSED_AT_MOST = 300.0  # seconds from the first refusal of a rekey to the end of the session
+
+UNANSWERED_QUESTION = Failure(
+    Kind.AUTH_NEEDS_SECRET, "what the gateway asked for was not answered", final=True
+)
 
 
 @dataclass(slots=True)
@@ -70,6 +75,7 @@ class Core:
     assigned: Assigned = field(default_factory=Assigned)
     peer_identity: str = ""
     asking: tuple[Asking, IkeSa] | None = None  # what waits for the user's answer
+    unanswered: Failure = UNANSWERED_QUESTION  # what it means if none comes
     verdict: Refusal | None = None  # what a login has come to whose last words are on their way
     farewell: Failure | None = None  # why the session is CLOSING
     inbound_at: float = 0.0  # last authentic packet, IKE or ESP
@@ -130,11 +136,22 @@ class Core:
         else:
             target.queue.append(exchange)
 
-    def ask(self, exchange: Asking, sa: IkeSa, kind: AnswerKind, prompt: str, now: float) -> None:
+    def ask(self, exchange: Asking, sa: IkeSa, needed: AnswerNeeded, now: float) -> None:
         """Let an exchange wait for the user, but not for ever."""
         self.asking = exchange, sa
-        self.timers.set(Timer.ANSWER, now + ANSWER_WITHIN)
-        self.emit(AnswerNeeded(kind, prompt))
+        self.unanswered = UNANSWERED_QUESTION
+        within = ANSWER_WITHIN
+        if needed.signature is not None:
+            evidence = f"nobody has signed with {needed.signature.key}, which proves who we are"
+            self.unanswered = Failure(Kind.AUTH_NEEDS_SIGNER, evidence, final=True)
+            within = SIGN_WITHIN
+        self.timers.set(Timer.ANSWER, now + within)
+        self.emit(needed)
+
+    def stop_asking(self) -> None:
+        """No answer is needed any more."""
+        self.asking = None
+        self.timers.stop(Timer.ANSWER)
 
     def is_queued(self, kind: type) -> bool:
         """Whether any IKE SA has such an exchange waiting or outstanding."""

@@ -113,6 +113,7 @@ class Kind(StrEnum):
 
     AUTH_REJECTED = "auth.rejected"
     AUTH_NEEDS_SECRET = "auth.needs_secret"  # noqa: S105 - the name of a condition
+    AUTH_NEEDS_SIGNER = "auth.needs_signer"
     AUTH_METHOD = "auth.method"
     CRYPTO_NO_PROPOSAL = "crypto.no_proposal"
     NET_NO_RESPONSE = "net.no_response"
@@ -140,6 +141,7 @@ class AnswerKind(StrEnum):
 
     PASSWORD = "password"  # noqa: S105 - the name of a kind
     OTP = "otp"  # serves once: it is not kept, and not used again
+    SIGNATURE = "signature"  # by a key that the user holds: nothing for a person to type
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,7 @@ class Failure:
     evidence: str
     final: bool = False
     subject: str = ""  # what a user may confirm: the fingerprint of a key
+    hint: str = ""  # what to do, where more is known than the kind says
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +200,24 @@ class Established:
 
 
 @dataclass(frozen=True, slots=True)
+class SignatureWanted:
+    """`octets` to be signed with the key that the profile calls `key`, by the first algorithm that it can.
+
+    The answer is `ALGORITHM BASE64`: RSA as it is, ECDSA as DER.
+    """
+
+    key: str
+    algorithms: tuple[str, ...]
+    octets: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerNeeded:
     """The login waits for the user: `Session.answer` or `decline` goes on; `prompt` is the server's words."""
 
     kind: AnswerKind
     prompt: str
+    signature: SignatureWanted | None = None  # for AnswerKind.SIGNATURE
 
 
 @dataclass(frozen=True, slots=True)

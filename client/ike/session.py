@@ -10,6 +10,7 @@ and changes nothing but a counter.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from .children import install, use_outbound
@@ -36,9 +37,6 @@ from .transmission import Arrival, start_exchanges, transmit
 from .watch import Watch
 from .window import Request
 
-UNANSWERED_QUESTION = Failure(
-    Kind.AUTH_NEEDS_SECRET, "what the gateway asked for was not answered", final=True
-)
 OUR_VERSION = 2  # an answer of an earlier one comes from a gateway that knows no better
 EXCHANGE_OCTET = slice(18, 19)  # of the header (RFC 7296 section 3.1)
 
@@ -215,18 +213,19 @@ class Session:
         core = self._core
         if core.asking is None:
             return
-        (exchange, sa), core.asking = core.asking, None
-        core.timers.stop(Timer.ANSWER)
+        exchange, sa = core.asking
+        core.stop_asking()
         try:
             exchange.resume(core, sa, value, now)
         except ProtocolError as error:
             self._reception.fail(sa, error, now)
         self._go_on(now)
 
-    def decline(self, now: float) -> None:
-        """The user does not answer: the login is over."""
-        if self._core.asking is not None:
-            self._core.close(UNANSWERED_QUESTION)
+    def decline(self, now: float, why: str = "") -> None:
+        """The user does not answer (or cannot: `why`), so the login is over."""
+        core = self._core
+        if core.asking is not None:
+            core.close(replace(core.unanswered, evidence=why) if why else core.unanswered)
 
     def close(self, now: float) -> None:
         """End the session for the user: with a Delete where there is something to delete."""
@@ -327,7 +326,7 @@ class Session:
             case Timer.KEEPALIVE:
                 self._watch.keep_alive(core, now)
             case Timer.ANSWER:
-                core.close(UNANSWERED_QUESTION)
+                core.close(core.unanswered)
             case Timer.CLOSE:
                 core.close(core.farewell or Failure(Kind.USER_DOWN, "ended"))
             case _:

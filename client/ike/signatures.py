@@ -50,7 +50,16 @@ class Scheme(Protocol):
         """The hash function as RFC 7427 numbers it."""
         ...
 
+    @property
+    def name(self) -> str:
+        """What whoever holds the key is asked for, as `rsa-pss-sha256`."""
+        ...
+
     def sign(self, key: PrivateKey, octets: bytes) -> bytes: ...
+
+    def adapt(self, signature: bytes) -> bytes:
+        """A signature in its usual form as this scheme has it; ValueError where it is none."""
+        ...
 
     def verify(self, key: PublicKey, signature: bytes, octets: bytes) -> None: ...
 
@@ -63,11 +72,26 @@ _HASHES: dict[SignatureHash, hashes.HashAlgorithm] = {
 }
 
 
+class _AsItIs:
+    """A scheme whose signatures have their usual form."""
+
+    __slots__ = ()
+
+    def adapt(self, signature: bytes) -> bytes:
+        """Nothing is changed."""
+        return signature
+
+
 @dataclass(frozen=True, slots=True)
-class RsaPkcs1:
+class RsaPkcs1(_AsItIs):
     """RSASSA-PKCS1-v1_5."""
 
     hash_id: SignatureHash
+
+    @property
+    def name(self) -> str:
+        """As others call it."""
+        return f"rsa-pkcs1-{_HASHES[self.hash_id].name}"
 
     def sign(self, key: PrivateKey, octets: bytes) -> bytes:
         """`key` must be an RSA key, as in all `sign` of its kind."""
@@ -79,10 +103,15 @@ class RsaPkcs1:
 
 
 @dataclass(frozen=True, slots=True)
-class RsaPss:
+class RsaPss(_AsItIs):
     """RSASSA-PSS with MGF1 of the same hash and a salt of its size (RFC 8247 section 3.2)."""
 
     hash_id: SignatureHash
+
+    @property
+    def name(self) -> str:
+        """As others call it."""
+        return f"rsa-pss-{_HASHES[self.hash_id].name}"
 
     def sign(self, key: PrivateKey, octets: bytes) -> bytes:
         """Random salt."""
@@ -98,10 +127,15 @@ class RsaPss:
 
 
 @dataclass(frozen=True, slots=True)
-class Ecdsa:
+class Ecdsa(_AsItIs):
     """ECDSA on any curve, the signature as DER (RFC 7427 appendix A.3)."""
 
     hash_id: SignatureHash
+
+    @property
+    def name(self) -> str:
+        """As others call it."""
+        return f"ecdsa-{_HASHES[self.hash_id].name}"
 
     def sign(self, key: PrivateKey, octets: bytes) -> bytes:
         """Random nonce."""
@@ -126,10 +160,22 @@ class RawEcdsa:
         """Octets of r, and of s."""
         return (self.curve.key_size + 7) // 8
 
+    @property
+    def name(self) -> str:
+        """As others call it."""
+        return f"ecdsa-{_HASHES[self.hash_id].name}"
+
     def sign(self, key: PrivateKey, octets: bytes) -> bytes:
         """Random nonce."""
-        r, s = decode_dss_signature(Ecdsa(self.hash_id).sign(key, octets))
-        return r.to_bytes(self.size) + s.to_bytes(self.size)
+        return self.adapt(Ecdsa(self.hash_id).sign(key, octets))
+
+    def adapt(self, signature: bytes) -> bytes:
+        """From DER."""
+        r, s = decode_dss_signature(signature)
+        try:
+            return r.to_bytes(self.size) + s.to_bytes(self.size)
+        except OverflowError:
+            raise ValueError("r or s is too large for the curve") from None
 
     def verify(self, key: PublicKey, signature: bytes, octets: bytes) -> None:
         """The curve is part of the method."""
@@ -141,7 +187,7 @@ class RawEcdsa:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(_AsItIs):
     """A key over the octets themselves, without context (RFC 8420 section 2 for Ed25519 and Ed448).
 
     ML-DSA (FIPS 204) is used likewise, pure and with an empty context, as its drafts for IKEv2 say.
@@ -150,6 +196,11 @@ class Whole:
     public: type[WholePublicKey]
     private: type[WholePrivateKey]
     hash_id: SignatureHash = SignatureHash.IDENTITY
+
+    @property
+    def name(self) -> str:
+        """As others call it."""
+        return self.public.__name__.removesuffix("PublicKey").lower()
 
     def sign(self, key: PrivateKey, octets: bytes) -> bytes:
         """Deterministic, or with randomness of the library's."""
@@ -253,15 +304,30 @@ def _rows() -> Iterator[tuple[bytes, Scheme]]:
 ALGORITHMS: dict[bytes, Scheme] = dict(_rows())
 
 
-def ours(key: PrivateKey) -> list[tuple[bytes, Scheme]]:
-    """What a key can sign with by method 14, best first: PSS for RSA, the curve's own hash size for ECDSA."""
+def ours(key: PublicKey) -> list[tuple[bytes, Scheme]]:
+    """What a key can sign with by method 14, best first: PSS before PKCS #1, the curve's own hash size for ECDSA.
+
+    Of several encodings of one algorithm the first is the one of ours.
+    """
     match key:
-        case rsa.RSAPrivateKey():
-            return [row for row in ALGORITHMS.items() if isinstance(row[1], RsaPss)]
-        case ec.EllipticCurvePrivateKey():
-            rows = [row for row in ALGORITHMS.items() if isinstance(row[1], Ecdsa)]
+        case rsa.RSAPublicKey():
+            pss = _first_of_each(RsaPss)
+            return [*pss, *_first_of_each(RsaPkcs1)]
+        case ec.EllipticCurvePublicKey():
             size = key.curve.key_size
+            rows = _first_of_each(Ecdsa)
             return sorted(rows, key=lambda row: abs(_HASHES[row[1].hash_id].digest_size * 8 - size))
         case _:
-            rows = [row for row in ALGORITHMS.items() if isinstance(row[1], Whole)]
-            return [row for row in rows if isinstance(row[1], Whole) and isinstance(key, row[1].private)]
+            return [row for row in _first_of_each(Whole) if _is_for(row[1], key)]
+
+
+def _first_of_each(kind: type[RsaPss | RsaPkcs1 | Ecdsa | Whole]) -> list[tuple[bytes, Scheme]]:
+    found: dict[Scheme, bytes] = {}
+    for identifier, scheme in ALGORITHMS.items():
+        if isinstance(scheme, kind):
+            found.setdefault(scheme, identifier)
+    return [(identifier, scheme) for scheme, identifier in found.items()]
+
+
+def _is_for(scheme: Scheme, key: WholePublicKey) -> bool:
+    return isinstance(scheme, Whole) and isinstance(key, scheme.public)

@@ -38,6 +38,7 @@ TREATMENTS: dict[Kind, Treatment] = {
     # One retry: a datagram of IKE_SA_INIT that was changed on its way shows itself only as a refusal later.
     Kind.AUTH_REJECTED: Treatment(1, 1),
     Kind.AUTH_NEEDS_SECRET: Treatment(0, 0),
+    Kind.AUTH_NEEDS_SIGNER: Treatment(0, 0),
     Kind.AUTH_METHOD: Treatment(0, 1),
     Kind.CRYPTO_NO_PROPOSAL: Treatment(0, None),
     Kind.NET_NO_RESPONSE: ENDLESS,

@@ -30,6 +30,7 @@ DESIGN = {
     "trust.no_proof": 8,
     "secret.no_terminal": 9,
     "auth.needs_secret": 9,
+    "auth.needs_signer": 9,
 }
 
 

@@ -8,6 +8,7 @@ from ..configuration import build_request
 from ..core import Core
 from ..errors import AuthenticationFailed
 from ..events import Kind
+from ..keys import Secret
 from ..message import Message
 from ..options import EapProof, PskProof
 from ..payloads import (
@@ -26,7 +27,7 @@ from ..registry import CertEncoding, ExchangeType, NotifyType
 from ..sa import IkeSa
 from ..sa_payload import Proposal
 from .eap_auth import take_answer
-from .login import Login, own_auth, own_certificates, refuse_errors, verify_proof
+from .login import Login, own_auth, own_certificates, prove, refuse_errors, take_signature, verify_proof
 from .sa_init import Handshake
 
 
@@ -48,11 +49,13 @@ class FirstAuth:
             core.config.further,
         )
 
-    def build(self, core: Core, sa: IkeSa, now: float) -> tuple[Payload, ...]:
+    def build(self, core: Core, sa: IkeSa, now: float) -> tuple[Payload, ...] | None:
         """# --> IKE_AUTH { IDi, [CERT+,] [N+,] [CERTREQ,] [IDr,] [AUTH,] [CP,] SA, TSi, TSr, [N(MOBIKE)] }."""
         config = core.config
         if config.further and not self.login.handshake.several_rounds:
             raise Refusal(Kind.AUTH_METHOD, "the gateway does not know several rounds of authentication")
+        if not prove(core, self, sa, self.login, now):
+            return None
         contact = (Notify(NotifyType.INITIAL_CONTACT),) if config.initial_contact else ()
         mobike = (Notify(NotifyType.MOBIKE_SUPPORTED),) if config.mobike else ()
         expected = config.remote_id if config.send_idr else None
@@ -62,7 +65,7 @@ class FirstAuth:
             *contact,
             *self._certificate_request(core),
             *((IdResponder(*expected.payload_fields()),) if expected else ()),
-            *own_auth(self.login, sa),
+            *own_auth(self.login),
             *self._configuration(core),
             SecurityAssociation(self._proposals(core)),
             TsInitiator(self.login.local_selectors),
@@ -70,6 +73,10 @@ class FirstAuth:
             *mobike,
             *self._willing(core),
         )
+
+    def resume(self, core: Core, sa: IkeSa, answer: Secret, now: float) -> None:
+        """Our key's holder has signed."""
+        take_signature(core, self, sa, self.login, answer)
 
     def _willing(self, core: Core) -> tuple[Notify, ...]:
         """What the gateway may do because we can: rounds (RFC 4739), and EAP without a proof before (RFC 5998)."""

@@ -15,7 +15,7 @@ from ..eap.method import Ask, EapFailed
 from ..eap.methods import METHODS
 from ..eap.peer import EapPeer
 from ..errors import AuthenticationFailed
-from ..events import Kind
+from ..events import AnswerNeeded, Kind
 from ..keys import Secret
 from ..message import Message
 from ..options import CertProof, EapLogin, EapProof, Proof, PskProof
@@ -29,8 +29,10 @@ from .login import (
     complete,
     own_auth,
     own_certificates,
+    prove,
     refuse_errors,
     settle,
+    take_signature,
 )
 from .sa_init import Handshake
 
@@ -76,7 +78,7 @@ class EapRound:
     def _go_on(self, core: Core, sa: IkeSa, turn: Callable[[], bytes | Ask | None], now: float) -> None:
         match self._outcome(core, turn):
             case Ask(kind, prompt):
-                core.ask(self, sa, kind, prompt, now)
+                core.ask(self, sa, AnswerNeeded(kind, prompt), now)
             case bytes(response):
                 self.response = response
                 core.begin(self, sa, first=True)
@@ -160,11 +162,18 @@ class NextRound:
         first, login.further = login.further[0], login.further[1:]
         self.identity = IdInitiator(*first.identity.payload_fields())
         login.by, login.id_body = first.login, self.identity.body
+        login.auth = None
         self.login = login
 
-    def build(self, core: Core, sa: IkeSa, now: float) -> tuple[Payload, ...]:
+    def build(self, core: Core, sa: IkeSa, now: float) -> tuple[Payload, ...] | None:
         """# --> IKE_AUTH { IDi, [CERT+,] [AUTH,] [N(ANOTHER_AUTH_FOLLOWS)] }."""
-        return (self.identity, *own_certificates(self.login), *own_auth(self.login, sa))
+        if not prove(core, self, sa, self.login, now):
+            return None
+        return (self.identity, *own_certificates(self.login), *own_auth(self.login))
+
+    def resume(self, core: Core, sa: IkeSa, answer: Secret, now: float) -> None:
+        """Our key's holder has signed."""
+        take_signature(core, self, sa, self.login, answer)
 
     def process(self, core: Core, sa: IkeSa, response: Message, now: float) -> None:
         """# <-- IKE_AUTH { EAP } or { [CP,] SA, TSi, TSr }."""

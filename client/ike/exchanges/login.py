@@ -8,13 +8,25 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from ..authentication import check_shared_key, shared_key_auth, signed_octets, verify_signature
+from ..authentication import Errand, check_shared_key, shared_key_auth, signed_octets, verify_signature
 from ..children import accepted_selectors, build_child, install
 from ..configuration import parse_reply
 from ..core import Core
 from ..errors import AuthenticationFailed, NoProposalChosen, ProtocolError, TsUnacceptable
-from ..events import Assigned, Channel, Established, Failure, Kind, Path, Selector
+from ..events import (
+    AnswerKind,
+    AnswerNeeded,
+    Assigned,
+    Channel,
+    Established,
+    Failure,
+    Kind,
+    Path,
+    Selector,
+    SignatureWanted,
+)
 from ..identity import Identity
 from ..keys import Secret
 from ..message import Message
@@ -30,6 +42,7 @@ from ..sa import IkeSa
 from ..signatures import PublicKey
 from ..states import SessionState
 from ..trust import Trust
+from .base import Asking, Exchange
 from .delete import say_farewell
 from .mobike import peer_addresses
 from .sa_init import Handshake, notify_name
@@ -56,6 +69,8 @@ class Login:
     by: Means  # how we prove ourselves in this round
     further: tuple[Round, ...] = ()
     responder_id_body: bytes = field(default=b"")
+    auth: Authentication | None = None  # ours in this round, once it is made
+    errand: Errand | None = None  # while somebody else signs
     handshake: Handshake = field(init=False)  # the one that the gateway has vouched for, else the first
 
     def __post_init__(self) -> None:
@@ -86,17 +101,47 @@ def own_certificates(login: Login) -> tuple[Certificate, ...]:
     return tuple(Certificate(CertEncoding.X509_SIGNATURE, der) for der in login.by.chain)
 
 
-def own_auth(login: Login, sa: IkeSa) -> tuple[Authentication | Notify, ...]:
-    """The round's AUTH, and the word that another one comes; nothing asks for EAP (A2)."""
+class Proving(Exchange, Asking, Protocol):
+    """A request that carries our AUTH."""
+
+
+def prove(core: Core, exchange: Proving, sa: IkeSa, login: Login, now: float) -> bool:
+    """Make the round's AUTH; False where the key's holder is asked first, whose answer begins the exchange anew."""
+    if login.auth is not None:
+        return True
     match login.by:
         case PskLogin(secret):
             mac = shared_key_auth(sa.suite.prf, secret, login.octets(sa))
-            auth = Authentication(AuthMethod.SHARED_KEY_MIC, mac)
+            login.auth = Authentication(AuthMethod.SHARED_KEY_MIC, mac)
         case CertLogin(_, signer):
-            auth = signer.sign(login.octets(sa), login.handshake.peer_hashes)
+            made = signer.sign(login.octets(sa), login.handshake.peer_hashes)
+            if isinstance(made, Errand):
+                login.errand = made
+                wanted = SignatureWanted(made.key, made.algorithms, made.octets)
+                core.ask(exchange, sa, AnswerNeeded(AnswerKind.SIGNATURE, "", wanted), now)
+                return False
+            login.auth = made
         case EapLogin():
-            return ()
-    return (auth, *another_follows(login))
+            pass
+    return True
+
+
+def take_signature(core: Core, exchange: Proving, sa: IkeSa, login: Login, answer: Secret) -> None:
+    """Go on with what the key's holder has signed; another gateway would get nothing better from him."""
+    if login.errand is None:
+        raise AssertionError("nobody was asked to sign")
+    try:
+        login.auth = login.errand.finish(answer)
+    except Refusal as refusal:
+        core.close(refusal.failure)
+    else:
+        core.begin(exchange, sa, first=True)
+    login.errand = None
+
+
+def own_auth(login: Login) -> tuple[Authentication | Notify, ...]:
+    """The round's AUTH, and the word that another one comes; nothing asks for EAP (A2)."""
+    return () if login.auth is None else (login.auth, *another_follows(login))
 
 
 def another_follows(login: Login) -> tuple[Notify, ...]:
@@ -171,6 +216,7 @@ def settle(core: Core, login: Login) -> None:
     core.peer_identity = str(Identity(*login.responder_id))
     core.channel = auth_channel(core.required_path, login.handshake.nat)
     core.opening = None
+    core.stop_asking()  # another candidate may wait for a signature
 
 
 def auth_channel(path: Path, nat: NatVerdict) -> Channel:
