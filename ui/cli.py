@@ -199,6 +199,16 @@ def _portal(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "topic",
+        metavar="dns",
+        nargs="?",
+        choices=("dns",),
+        help="ask for names, and see which servers are asked",
+    )
+
+
 def _demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tui", action="store_true", help="show it in the terminal UI")
     parser.add_argument("--keep", metavar="DIR", help="keep the measurements and a capture there")
@@ -214,6 +224,7 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
     "cleanup": ("end all tunnels and remove what is left of them", ".commands.tunnels", _state_dir),
     "lockdown": ("let nothing leave outside a tunnel, ever", ".commands.lockdown", _lockdown),
     "portal": ("let your browser out for a time, to log in to a network", ".commands.lockdown", _portal),
+    "doctor": ("look at this machine, and say what to do", ".commands.doctor", _doctor),
     "profiles": ("list the profiles", ".commands.listing", _plain),
     "tui": ("open the terminal UI", ".commands.terminal", _plain),
     "demo": ("show a roaming tunnel in namespaces of this machine", ".demo", _demo),

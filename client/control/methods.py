@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
+from .diagnosis import Diagnosis, Examine
 from .handlers import Access
 from .messages import (
     Accepted,
@@ -80,6 +81,13 @@ METHODS: dict[str, Method] = {
     ),
     "portal.open": Method(
         Access.CONTROL, PortalOpen, LockdownStatus, "Lets the caller's browser out around the guard."
+    ),
+    "doctor": Method(
+        Access.CONTROL,
+        Examine,
+        Diagnosis,
+        'Looks at this machine; with "dns", by asking for names.',
+        patience=120.0,
     ),
     "secret.answer": Method(
         Access.CONTROL, SecretAnswer, Empty, "Answers a question of the daemon.", Whose.QUESTION

@@ -1,21 +1,29 @@
-"""What `roamd` does where no daemon runs: close the guard before the network comes, open it, clear up."""
+"""What `roamd` does where no daemon runs: close the guard before the network comes, open it, clear up, look."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from ..control.diagnosis import Examine
+from ..control.kinds import DONE
 from ..control.messages import ControlError
+from ..control.wire import plain
 from ..net.netlink import snapshot
+from ..system.choice import choose_data_path
 from ..system.kernel import sweep_kernel
 from ..system.reconcile import Outcome, System
+from ..system.resolver.detect import Places
 from ..system.resolver.resolver import Resolver
 from ..tunnel.merge import system_config
 from ..tunnel.model import NetworkState, Stance, SystemConfig
+from .checkup import has_net_admin
+from .doctor import Doctor
 from .intent import Intents
 from .warden import LockdownFile
 
@@ -50,6 +58,14 @@ async def disarm(socket_path: Path, state_dir: Path) -> None:
         _say([f"lockdown is off; the guard stays for {names}, until the daemon runs or 'roam cleanup'"])
     else:
         await _swept(state_dir, SystemConfig())
+
+
+async def examine(socket_path: Path, state_dir: Path, topic: str) -> int:
+    """Look at this machine as whoever calls; the data path is tried only where that disturbs no daemon."""
+    may_look = has_net_admin() and not _is_answered(socket_path)
+    doctor = Doctor(state_dir, Places(), choose_data_path if may_look else lambda: None)
+    _say([json.dumps(plain(await doctor.examine(None, Examine(topic))))])
+    return DONE
 
 
 def _locked(state_dir: Path) -> SystemConfig:
@@ -98,6 +114,14 @@ def _say(lines: Iterable[str]) -> None:
 
 
 def _refuse_beside_a_daemon(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, suppress(OSError):
-        probe.connect(str(path))
+    if _is_answered(path):
         raise ControlError("daemon.running", f"a daemon answers at {path}")
+
+
+def _is_answered(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True

@@ -37,6 +37,7 @@ from ..control.messages import (
 )
 from ..ike.keys import Secret
 from ..tunnel.events import NotAnswered
+from .doctor import Doctor
 from .inbox import AnswerGiven, RekeyAsked
 from .order import Key, Order, missing_secret, system_order, user_order
 from .questions import OfGateway, OfLogin, OfProfile, Question
@@ -56,6 +57,7 @@ class DaemonHandlers:
         unix: Callable[[], float],
         sweep: Callable[[], Awaitable[tuple[str, ...]]],
         warden: Warden,
+        doctor: Doctor,
     ) -> None:
         self._tunnels = tunnels
         self._store = store
@@ -70,6 +72,7 @@ class DaemonHandlers:
             "lockdown.status": self.lockdown,
             "lockdown.set": self._warden.set_lockdown,
             "portal.open": self._warden.open_portal,
+            "doctor": doctor.examine,
             "secret.answer": self.answer,
             "secret.cancel": self.cancel,
             "daemon.cleanup": self.cleanup,

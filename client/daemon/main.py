@@ -12,6 +12,7 @@ from pathlib import Path
 
 from profiles.store import SYSTEM_DIRECTORY
 
+from ..control.diagnosis import TOPICS
 from ..control.messages import DEFAULT_SOCKET, ControlError, exit_code
 from . import alone
 from .hardening import harden
@@ -36,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     sys.setswitchinterval(_TURN)
     places = Places(options.socket, options.state_dir, options.run_dir, options.system_profiles)
+    if options.doctor is not None:
+        return asyncio.run(alone.examine(places.socket, places.state, options.doctor))
     try:
         harden()
         with only_one(places.state):
@@ -68,6 +71,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     once.add_argument("--arm", action="store_true", help="under lockdown, close the guard, and end")
     once.add_argument("--disarm", action="store_true", help="end lockdown where no daemon runs, and end")
+    once.add_argument(
+        "--doctor",
+        nargs="?",
+        const="",
+        choices=TOPICS,
+        metavar="dns",
+        help="look at this machine with the caller's rights, tell it in JSON, and end ('roam doctor' shows it)",
+    )
     parser.add_argument("--verbose", action="store_true", help="log every step of every exchange")
     return parser
 

@@ -53,7 +53,7 @@ class Naming:
 
 
 class Names:
-    """Commands: `want`, `leave`, `repair`, `restore`, `close`; getters: `servers`, `naming`."""
+    """Commands: `want`, `leave`, `repair`, `restore`, `close`; getters: `configs`, `servers`, `naming`."""
 
     def __init__(self, resolver: ResolverPort) -> None:
         self._resolver = resolver
@@ -66,9 +66,14 @@ class Names:
     # Getters
 
     @property
+    def configs(self) -> tuple[DnsConfig, ...]:
+        """What all tunnels together should have now."""
+        return self._configs or ()
+
+    @property
     def servers(self) -> frozenset[Address]:
         """Those that are asked through tunnels now."""
-        return frozenset(server for config in self._configs or () for server in config.servers)
+        return frozenset(server for config in self.configs for server in config.servers)
 
     def naming(self, up: TunnelUp, found: Wanted) -> Naming:
         """What has come of what a tunnel should have."""

@@ -41,6 +41,7 @@ from ..tunnel.model import OWN_LINKS, NetworkChange, Stance
 from .applier import Applier
 from .clock import Epoch, boottime, wall
 from .data_paths import DataPaths
+from .doctor import Doctor
 from .handlers import DaemonHandlers
 from .inbox import NamesChanged
 from .intent import Intent, Intents
@@ -169,7 +170,14 @@ class Daemon:
         )
 
     def _make_server(self, tunnels: Tunnels) -> ControlServer:
-        handlers = DaemonHandlers(tunnels, self._store, time.time, self._applier.sweep, self._warden)
+        doctor = Doctor(
+            self._places.state,
+            ResolverPlaces(),
+            lambda: self._data_paths.choose("auto"),
+            lambda: self._names.configs,
+            self._name_service,
+        )
+        handlers = DaemonHandlers(tunnels, self._store, time.time, self._applier.sweep, self._warden, doctor)
         return ControlServer(
             handlers,
             Policy(group_id(), os.getuid()),

@@ -253,6 +253,20 @@ class Conversation:
                 return Table(heads, rules)
         raise OSError(errno.EBUSY, "the rules change faster than they can be listed")
 
+    def listing(self, request: bytes) -> list[tuple[int, dict[int, bytes]]]:
+        """Family and attributes of each thing that a request lists; what changes meanwhile may be missing."""
+        serial = self._send(request)
+        found: list[tuple[int, dict[int, bytes]]] = []
+        for kind, answered, body, _ in self._messages():
+            if answered != serial:
+                continue
+            if kind == _DONE:
+                break
+            if kind == _ERROR:
+                _refuse(body)
+            found.append((body[0], attributes_of(body[_NETFILTER_HEADER:])))
+        return found
+
     def _head(self, family: int) -> bytes | None:
         try:
             told = attributes_of(self._ask(codec.table_request(family)))

@@ -41,6 +41,7 @@ from ..tunnel.ruleset import (
 
 NETLINK_NETFILTER = 12
 TABLE = "roam"
+WITNESS = "roam-witness"  # a table that stands while the doctor looks who is asked for names
 INET, ARP = 1, 3  # families, NFPROTO_…: IPv4 and IPv6 together, and ARP
 _ANY = 0
 COMMENT = "Roam's guard: docs/leaks.md says what may pass"
@@ -63,6 +64,7 @@ class Kind(IntEnum):
     GETTABLE = 1
     DELTABLE = 2
     NEWCHAIN = 3
+    GETCHAIN = 4
     NEWRULE = 6
     GETRULE = 7
     NEWSET = 9
@@ -101,6 +103,9 @@ _ADDRESSES = {4: (12, 16, 4), 6: (8, 24, 16)}  # offsets of source and destinati
 _ARP_TARGET = 24  # offset of the address asked for, with Ethernet's addresses before it
 _ICMP = {4: 1, 6: 58}
 _NAME_SIZE = 16
+_POSTROUTING, _LAST = 4, 1000  # hook, and a priority behind everybody else's
+_OWNED = 0x2  # NFT_TABLE_F_OWNER
+_UDP, _DNS_PORT = 17, 53
 
 
 # --- what netlink is made of
@@ -186,6 +191,34 @@ def generation_request() -> bytes:
 def rules_request() -> bytes:
     """Ask for the rules of all tables of our name, in order."""
     return _request(Kind.GETRULE, _DUMP, _ANY, _text(RULE_TABLE, TABLE))
+
+
+def tables_request() -> bytes:
+    """Ask for all tables of all families, whoever made them."""
+    return _request(Kind.GETTABLE, _DUMP, _ANY, b"")
+
+
+def chains_request() -> bytes:
+    """Ask for the chains of all tables."""
+    return _request(Kind.GETCHAIN, _DUMP, _ANY, b"")
+
+
+def witness(group: int) -> list[bytes]:
+    """One transaction: a table that ends with our socket, and copies what leaves for port 53 to this group."""
+    table = _text(TABLE_NAME, WITNESS)
+    hook = _nest(4, _number(1, _POSTROUTING), _number(2, _LAST))
+    chain = _text(1, WITNESS) + _text(3, "asked") + hook + _number(5, _ACCEPT) + _text(7, "filter")
+    to_port = _payload(_TRANSPORT, 2, 2), _compare(_EQUAL, _DNS_PORT.to_bytes(2))
+    log = _expression("log", attribute(1, group.to_bytes(2)), attribute(4, (1).to_bytes(2)))
+    parts = (_meta(_L4PROTO), _compare(_EQUAL, bytes([_UDP])), *to_port, log)
+    rule = _text(RULE_TABLE, WITNESS) + _text(RULE_CHAIN, "asked") + _nest(4, *parts)
+    return _transaction(
+        [
+            _request(Kind.NEWTABLE, _CREATE, INET, table + _number(TABLE_FLAGS, _OWNED)),
+            _request(Kind.NEWCHAIN, _CREATE, INET, chain),
+            _request(Kind.NEWRULE, _CREATE | _APPEND, INET, rule),
+        ]
+    )
 
 
 def _transaction(messages: list[bytes]) -> list[bytes]:

@@ -45,6 +45,8 @@ _PATIENCE = 10.0  # seconds; loading a module takes a part of one
 _LARGEST = 1 << 17
 _FIRST_SPI, _LAST_SPI = 0x100, 0xFFFFFFFF  # lower ones are reserved (RFC 4303 section 2.1)
 _GONE = frozenset({errno.ESRCH, errno.ENOENT})
+_FORBIDDEN = frozenset({errno.EPERM, errno.EACCES})
+_NO_MIGRATION = frozenset({errno.ENOPROTOOPT, errno.EOPNOTSUPP})
 
 
 class XfrmRefused(OSError):
@@ -138,6 +140,17 @@ class Xfrm:
             self._perform(messages.migrate(_NOBODY, Direction.OUT, sa.if_id, move, to.encapsulation))
         finally:
             self.delete_policy(_NOBODY, Direction.OUT, sa.if_id)
+
+    def can_migrate(self) -> bool:
+        """Whether this kernel moves SAs (CONFIG_XFRM_MIGRATE): it is asked to move one that does not exist."""
+        move = Move(*(4 * (_NOBODY.source.network_address,)), reqid=0)
+        try:
+            self._perform(messages.migrate(_NOBODY, Direction.OUT, 0, move, None))
+        except XfrmRefused as error:
+            if error.errno in _FORBIDDEN:
+                raise
+            return error.errno not in _NO_MIGRATION
+        return True
 
     def set_usage(self, sa: Sa, usage: Usage) -> None:
         """Let an SA count on from here."""

@@ -23,6 +23,7 @@ from client.control.messages import (
 )
 from client.control.methods import METHODS
 from client.control.server import OWN
+from client.daemon.doctor import Doctor
 from client.daemon.handlers import DaemonHandlers
 from client.daemon.inbox import Stop
 from client.daemon.intent import Intents
@@ -32,6 +33,7 @@ from client.daemon.warden import Warden
 from client.ike.events import Address
 from client.ike.keys import Secret
 from client.lab.pki import pem
+from client.system.resolver.detect import Places
 from client.tunnel.model import NetworkChange
 from profiles.store import Store
 from tests.daemon.virtual_loop import now, run
@@ -73,7 +75,9 @@ class Office:
         self.warden = Warden(
             directory / "state", machine.applier, now, now, no_resolvers, lambda: "", lambda _notice: None
         )
-        self.handlers = DaemonHandlers(self.tunnels, self.store, now, machine.applier.sweep, self.warden)
+        doctor = Doctor(directory, Places(directory), lambda: None)
+        sweep = machine.applier.sweep
+        self.handlers = DaemonHandlers(self.tunnels, self.store, now, sweep, self.warden, doctor)
         self.tunnels.network_changed(NetworkChange(machine.network, machine.network))
 
     def _tell(self, data: TunnelStatus | SecretNeeded) -> None:

@@ -100,7 +100,7 @@ def without_daemon(options: argparse.Namespace, wish: str) -> int:
     if not _may_change_the_network():
         evidence = "no daemon is running, and without one only root can change the network"
         raise ControlError("permission.denied", evidence, "Run it again with sudo.")
-    command = [_daemon_program(), wish, "--socket", socket_path(options.socket)]
+    command = [daemon_program(), wish, "--socket", socket_path(options.socket)]
     if options.state_dir:
         command += ["--state-dir", options.state_dir]
     if not options.json:
@@ -124,7 +124,7 @@ def _may_change_the_network() -> bool:
     return bool(effective >> _CAP_NET_ADMIN & 1)
 
 
-def _daemon_program() -> str:
+def daemon_program() -> str:
     """`roamd` of this installation, which lies beside our own interpreter."""
     beside = Path(sys.executable).with_name("roamd")
     found = str(beside) if beside.exists() else shutil.which("roamd")
