@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
+from .affairs import DaemonInfo, LogLevel, LogQuery, LogReport, ReportData
 from .diagnosis import Diagnosis, Examine
 from .handlers import Access
 from .messages import (
@@ -75,6 +76,9 @@ METHODS: dict[str, Method] = {
     "tunnel.rekey": Method(
         Access.CONTROL, Rekey, Accepted, "Starts to replace keys; events tell when.", Whose.TUNNEL
     ),
+    "tunnel.reauth": Method(
+        Access.CONTROL, Named, Accepted, "Starts a new login beside the one that stands.", Whose.TUNNEL
+    ),
     "lockdown.status": Method(Access.READ, Empty, LockdownStatus, "Tells how the machine stands."),
     "lockdown.set": Method(
         Access.CONTROL, LockdownSet, LockdownStatus, "Turns lockdown on or off.", Whose.LOCKDOWN
@@ -97,6 +101,16 @@ METHODS: dict[str, Method] = {
     ),
     "events.subscribe": Method(
         Access.READ, Subscribe, Snapshot, "Starts events: a snapshot, then everything that follows it."
+    ),
+    "daemon.info": Method(Access.READ, Empty, DaemonInfo, "Tells which daemon this is."),
+    "daemon.log": Method(
+        Access.CONTROL, LogQuery, LogReport, "Tells what was logged, or waits for more.", Whose.TUNNEL, 70.0
+    ),
+    "daemon.set_log_level": Method(
+        Access.ADMIN, LogLevel, DaemonInfo, "Logs more, or less, until the daemon ends."
+    ),
+    "daemon.report": Method(
+        Access.CONTROL, Empty, ReportData, "Tells what helps to understand a fault, redacted.", Whose.TUNNEL
     ),
     "daemon.cleanup": Method(
         Access.CONTROL,

@@ -365,3 +365,4 @@ def _seen(leg: Leg) -> Seen:
         is_doubted=leg.is_doubted,
         is_asking=leg.is_asking,
     )
+        session=leg.id,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 from profiles.errors import ProfileError, ProfileNotFound
@@ -24,6 +24,7 @@ from ..control.messages import (
     Empty,
     Ended,
     LockdownStatus,
+    Named,
     ProfileEntry,
     ProfileList,
     Rekey,
@@ -36,7 +37,7 @@ from ..control.messages import (
     Up,
 )
 from ..ike.keys import Secret
-from ..tunnel.events import NotAnswered
+from ..tunnel.events import NotAnswered, Reauthenticate
 from .doctor import Doctor
 from .inbox import AnswerGiven, RekeyAsked
 from .order import Key, Order, missing_secret, system_order, user_order
@@ -64,12 +65,13 @@ class DaemonHandlers:
         self._unix = unix
         self._sweep = sweep
         self._warden = warden
-        self.actions: Mapping[str, Action] = {
+        self.actions: dict[str, Action] = {
             "profile.list": self.profiles,
             "tunnel.up": self.up,
             "tunnel.down": self.down,
             "tunnel.rekey": self.rekey,
             "lockdown.status": self.lockdown,
+            "tunnel.reauth": self.reauth,
             "lockdown.set": self._warden.set_lockdown,
             "portal.open": self._warden.open_portal,
             "doctor": doctor.examine,
@@ -119,6 +121,14 @@ class DaemonHandlers:
 
     async def cleanup(self, caller: Caller, _request: Empty) -> Cleaned:
         """End everything that the caller controls, and sweep."""
+    async def reauth(self, caller: Caller, request: Named) -> Accepted:
+        """A new login, without a break, for a tunnel that stands."""
+        entry = self._find(caller, request.name)
+        if entry.status.state != "up":
+            raise ControlError("tunnel.not_connected", f"{entry.key.id} is {entry.status.state}")
+        entry.driver.tell(Reauthenticate())
+        return Accepted(entry.status)
+
         foreign = [entry.key.id for entry in self._tunnels if not _controls(caller, entry)]
         if foreign:
             raise ControlError("permission.denied", f"{', '.join(foreign)} belongs to somebody else")

@@ -38,6 +38,7 @@ from ..system.resolver.resolver import Resolver as NameService
 from ..system.resolver.uplinks import uplink_servers
 from ..tunnel.events import Slept
 from ..tunnel.model import OWN_LINKS, NetworkChange, Stance
+from .affairs import Affairs
 from .applier import Applier
 from .clock import Epoch, boottime, wall
 from .data_paths import DataPaths
@@ -45,6 +46,7 @@ from .doctor import Doctor
 from .handlers import DaemonHandlers
 from .inbox import NamesChanged
 from .intent import Intent, Intents
+from .journal import Journal
 from .names import Names
 from .notify import notify
 from .order import Order, system_order, user_order
@@ -108,17 +110,21 @@ class Daemon:
             lambda: self._system.filter_problem,
             self._publish,
         )
+        self._boot = secrets.token_hex(8)
+        self._journal = Journal()
         self._tunnels: Tunnels | None = None
         self._server: ControlServer | None = None
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Until `stopping` is set, or a part fails."""
+        self._journal.attach(log)
         try:
             await self._data_paths.look()
             _rehearse()
             async with asyncio.TaskGroup() as group:
                 await self._run(group, stopping)
         finally:
+            log.removeHandler(self._journal)
             self._watcher.close()
             await self._data_paths.close()
             self._system.close()
@@ -178,11 +184,20 @@ class Daemon:
             self._name_service,
         )
         handlers = DaemonHandlers(tunnels, self._store, time.time, self._applier.sweep, self._warden, doctor)
+        affairs = Affairs(
+            self._journal,
+            tunnels,
+            handlers.status,
+            time.time,
+            version=program_version(),
+            boot=self._boot,
+        )
+        handlers.actions.update(affairs.actions)
         return ControlServer(
             handlers,
             Policy(group_id(), os.getuid()),
             version=program_version(),
-            boot=secrets.token_hex(8),
+            boot=self._boot,
             wall=time.time,
         )
 

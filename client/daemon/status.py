@@ -52,6 +52,7 @@ class Seen:
     is_answered: bool = False
     is_doubted: bool = False
     is_asking: bool = False
+    session: int = 0
 
 
 @dataclass(slots=True)
@@ -144,6 +145,8 @@ def _with_session(status: TunnelStatus, seen: Seen | None, facts: Facts) -> Tunn
         mobike=_mobike(facts.tunnel.state),
         probing=seen.is_doubted,
         traffic=_traffic(facts.traffic),
+        session=seen.session,
+        renewal=_renewal(facts.tunnel),
     )
 
 
@@ -213,6 +216,17 @@ def fault(tunnel: Tunnel) -> Fault | None:
 
 def _fault(failure: Failure) -> Fault:
     return Fault(str(failure.kind), failure.evidence, HINTS[failure.kind])
+def _renewal(tunnel: Tunnel) -> Fault | None:
+    """Of a tunnel that stands, only a new login beside it can have failed."""
+    match tunnel:
+        case Tunnel(
+            state=Up(applied=True, doubt_at=None, replacement=None), last_failure=Failure() as failure
+        ):
+            return _fault(failure)
+        case _:
+            return None
+
+
 
 
 def _is_asking(state: State, seen: Seen | None) -> bool:

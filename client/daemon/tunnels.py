@@ -16,6 +16,7 @@ from .applier import Applier
 from .driver import Driver, Wish
 from .inbox import Item, Stop
 from .intent import Intent, Intents
+from .journal import Subject, about
 from .order import Key, Order, missing_secret
 from .ports import World
 from .questions import OfGateway, OfLogin, OfProfile, Questions
@@ -161,7 +162,8 @@ class Tunnels:
             partial(self._heard, key),
             _Asker(self, key),
         )
-        task = self._group.create_task(driver.run(), name=f"tunnel {key}")
+        context = about(Subject(key.id, order.owner, order.shared))
+        task = self._group.create_task(driver.run(), name=f"tunnel {key}", context=context)
         entry = self._entries[key] = Entry(order, driver, task, link)
         return entry
 

@@ -42,6 +42,7 @@ from .events import (
     NotMoved,
     OtherAddresses,
     Probe,
+    Reauthenticate,
     Resolved,
     ResolveFailed,
     SecretMissing,
@@ -59,6 +60,7 @@ from .roaming import (
     moved,
     network_changed,
     not_moved,
+    reauthenticate,
     replacement_closed,
     roam,
     standing_timer,
@@ -104,6 +106,9 @@ def _dispatch(turn: Turn, event: Event) -> None:
         case NotAnswered():
             if isinstance(turn.tunnel.state, Blocked) and turn.tunnel.state.until is not None:
                 not_answered(turn, turn.tunnel.state)
+        case Reauthenticate():
+            if isinstance(turn.tunnel.state, Up):
+                reauthenticate(turn, turn.tunnel.state)
         case NetworkChange():
             network_changed(turn, event)
         case Resolved(addresses):

@@ -43,6 +43,11 @@ class NotAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class Reauthenticate:
+    """The user wants to log in anew, without a break: a second session, and the first one goes when it stands."""
+
+
+@dataclass(frozen=True, slots=True)
 class Resolved:
     """The gateway's addresses, best first."""
 
@@ -156,6 +161,7 @@ Event = (
     | UserDown
     | SecretMissing
     | NotAnswered
+    | Reauthenticate
     | NetworkChange
     | Resolved
     | ResolveFailed

@@ -254,11 +254,24 @@ def start_replacement(turn: Turn, state: Standing) -> None:
     _replace_on(turn, state, target, "the gateway did not answer", until)
 
 
+def reauthenticate(turn: Turn, state: Up) -> None:
+    """Log in anew on the same path: make before break (RFC 7296 section 2.8.3).  Once at a time."""
+    if state.replacement is not None or not _is_usable(turn, state.leg.underlay):
+        return
+    turn.know(last_failure=None)
+    attempt = turn.attempt(state.leg.underlay, None)
+    turn.enter(replace(state, replacement=attempt))
+    turn.do(StartSession(attempt.id, attempt.underlay))
+
+
 def replacement_closed(turn: Turn, state: Standing, failure: Failure) -> None:
     """A session that was to take over did not come to stand."""
-    if state.replacement is not None:
+    was_wish = state.doubt_at is None and isinstance(state, Up)  # the path carries, it has only been refused
+    if state.replacement is not None and not was_wish:
         turn.avoid(state.replacement.underlay)
     alone = replace(state, replacement=None)
+    if was_wish:
+        turn.know(last_failure=failure)
     if state.doubt_at is None and _is_usable(turn, state.leg.underlay):
         turn.enter(_as_up(alone))
     elif may_retry(turn, failure):

@@ -32,7 +32,7 @@ def test_each_method_needs_its_access(path: Path, method: str, peer: PeerCredent
 
 def test_reading_is_all_that_everybody_may() -> None:
     free = {name for name, method in METHODS.items() if method.access is Access.READ}
-    assert free == {"hello", "tunnel.status", "lockdown.status", "events.subscribe"}
+    assert free == {"hello", "tunnel.status", "lockdown.status", "events.subscribe", "daemon.info"}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from client.control.messages import (
     ControlError,
     Down,
     Empty,
+    Named,
     Rekey,
     SecretAnswer,
     SecretCancel,
@@ -23,10 +24,12 @@ from client.control.messages import (
 )
 from client.control.methods import METHODS
 from client.control.server import OWN
+from client.daemon.affairs import Affairs
 from client.daemon.doctor import Doctor
 from client.daemon.handlers import DaemonHandlers
 from client.daemon.inbox import Stop
 from client.daemon.intent import Intents
+from client.daemon.journal import Journal
 from client.daemon.order import user_order
 from client.daemon.tunnels import Tunnels
 from client.daemon.warden import Warden
@@ -78,6 +81,9 @@ class Office:
         doctor = Doctor(directory, Places(directory), lambda: None)
         sweep = machine.applier.sweep
         self.handlers = DaemonHandlers(self.tunnels, self.store, now, sweep, self.warden, doctor)
+        self.journal = Journal()
+        affairs = Affairs(self.journal, self.tunnels, self.handlers.status, now, version="0.1", boot="boot-1")
+        self.handlers.actions.update(affairs.actions)
         self.tunnels.network_changed(NetworkChange(machine.network, machine.network))
 
     def _tell(self, data: TunnelStatus | SecretNeeded) -> None:

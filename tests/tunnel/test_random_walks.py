@@ -24,6 +24,7 @@ from client.tunnel.events import (
     MoveSession,
     NotAnswered,
     NotMoved,
+    Reauthenticate,
     Release,
     Resolve,
     Resolved,
@@ -136,6 +137,7 @@ class World:
             Slept(100.0),
             Timer(),
             NotAnswered(),
+            Reauthenticate(),
             SecretMissing(CONFIG, Failure(Kind.AUTH_NEEDS_SECRET, "a code"), restored=chance.random() < 0.5),
         ]
         if self.resolving:
