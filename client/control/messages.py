@@ -166,6 +166,8 @@ class TunnelStatus(Message):
     data_path: str = ""  # "xfrm" or "userspace"
     data_path_reason: str = ""
     mobike: bool | None = None  # None: not known yet
+    session: int = 0  # number of the IKE session in use: another one after a new login or `tunnel.reauth`
+    renewal: Fault | None = None  # why `tunnel.reauth` failed; the session from before is in use
     probing: bool = False  # the gateway's liveness is in question
     asking: bool = False  # it waits for the user's answer to a `SecretNeeded`
     guard: bool = False  # selected traffic leaves through the tunnel or not at all

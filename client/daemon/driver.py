@@ -364,5 +364,5 @@ def _seen(leg: Leg) -> Seen:
         is_answered=leg.is_answered,
         is_doubted=leg.is_doubted,
         is_asking=leg.is_asking,
-    )
         session=leg.id,
+    )

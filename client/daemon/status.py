@@ -143,10 +143,10 @@ def _with_session(status: TunnelStatus, seen: Seen | None, facts: Facts) -> Tunn
         data_path=str(facts.data_path.kind),
         data_path_reason=facts.data_path.reason,
         mobike=_mobike(facts.tunnel.state),
-        probing=seen.is_doubted,
-        traffic=_traffic(facts.traffic),
         session=seen.session,
         renewal=_renewal(facts.tunnel),
+        probing=seen.is_doubted,
+        traffic=_traffic(facts.traffic),
     )
 
 
@@ -214,8 +214,6 @@ def fault(tunnel: Tunnel) -> Fault | None:
             return None
 
 
-def _fault(failure: Failure) -> Fault:
-    return Fault(str(failure.kind), failure.evidence, HINTS[failure.kind])
 def _renewal(tunnel: Tunnel) -> Fault | None:
     """Of a tunnel that stands, only a new login beside it can have failed."""
     match tunnel:

@@ -297,6 +297,39 @@ def test_an_unknown_or_broken_system_profile_is_told(tmp_path: Path) -> None:
     play(tmp_path, scene)
 
 
+def test_reauth_logs_in_anew_beside_the_session_that_stands(tmp_path: Path) -> None:
+    async def scene(office: Office) -> None:
+        await office.handlers.up(ALICE, UP)
+        with pytest.raises(ControlError) as error:
+            await office.handlers.reauth(ALICE, Named())
+        assert error.value.kind == "tunnel.not_connected"
+        await office.machine.until_state("up", 5)
+        before, told = office.machine.status.session, len(office.machine.statuses)
+        await office.handlers.reauth(ALICE, Named())
+        await office.machine.until(lambda: office.machine.status.session != before, 2)
+        await office.machine.until_state("up", 2)
+        assert {status.state for status in office.machine.statuses[told:]} == {"up"}
+        assert office.machine.status.renewal is None
+
+    play(tmp_path, scene)
+
+
+def test_a_reauth_that_fails_leaves_the_tunnel_up_and_says_why(tmp_path: Path) -> None:
+    async def scene(office: Office) -> None:
+        await office.handlers.up(ALICE, UP)
+        await office.machine.until_state("up", 5)
+        before = office.machine.status.session
+        office.machine.internet.is_gateway_up = False
+        await office.handlers.reauth(ALICE, Named())
+        await office.machine.until(lambda: office.machine.status.renewal is not None, 120)
+        renewal = office.machine.status.renewal
+        assert renewal is not None
+        assert renewal.kind == "net.no_response"
+        assert (office.machine.status.state, office.machine.status.session) == ("up", before)
+
+    play(tmp_path, scene)
+
+
 def test_rekey_needs_a_tunnel_that_stands(tmp_path: Path) -> None:
     async def scene(office: Office) -> None:
         await office.handlers.up(ALICE, UP)
