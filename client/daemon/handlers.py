@@ -70,8 +70,8 @@ class DaemonHandlers:
             "tunnel.up": self.up,
             "tunnel.down": self.down,
             "tunnel.rekey": self.rekey,
-            "lockdown.status": self.lockdown,
             "tunnel.reauth": self.reauth,
+            "lockdown.status": self.lockdown,
             "lockdown.set": self._warden.set_lockdown,
             "portal.open": self._warden.open_portal,
             "doctor": doctor.examine,
@@ -119,8 +119,6 @@ class DaemonHandlers:
         entry.driver.tell(RekeyAsked(request.ike))
         return Accepted(entry.status)
 
-    async def cleanup(self, caller: Caller, _request: Empty) -> Cleaned:
-        """End everything that the caller controls, and sweep."""
     async def reauth(self, caller: Caller, request: Named) -> Accepted:
         """A new login, without a break, for a tunnel that stands."""
         entry = self._find(caller, request.name)
@@ -129,6 +127,8 @@ class DaemonHandlers:
         entry.driver.tell(Reauthenticate())
         return Accepted(entry.status)
 
+    async def cleanup(self, caller: Caller, _request: Empty) -> Cleaned:
+        """End everything that the caller controls, and sweep."""
         foreign = [entry.key.id for entry in self._tunnels if not _controls(caller, entry)]
         if foreign:
             raise ControlError("permission.denied", f"{', '.join(foreign)} belongs to somebody else")

@@ -225,6 +225,8 @@ def _renewal(tunnel: Tunnel) -> Fault | None:
             return None
 
 
+def _fault(failure: Failure) -> Fault:
+    return Fault(str(failure.kind), failure.evidence, HINTS[failure.kind])
 
 
 def _is_asking(state: State, seen: Seen | None) -> bool:
