@@ -63,6 +63,8 @@ class Applier:
         self._names = names
         self._use = use
         self._shares: dict[str, Share] = {}
+        self._standing: Mapping[str, Share] = {}  # as of the last change that was made
+        self._open: set[str] = set()
         self._network = NetworkState()
         self._wanted: dict[str, Wanted] = {}
         self._waiting: list[Answer] = []
@@ -89,6 +91,10 @@ class Applier:
             return Naming()
         return self._names.naming(share.up, found)
 
+    def leaves_open(self, name: str) -> bool:
+        """Whether nothing of this tunnel stands, its guard included, since that could not be made."""
+        return name in self._open
+
     def share(self, name: str, share: Share, answer: Answer | None = None) -> None:
         """From now the tunnel contributes this."""
         self._shares[name] = share
@@ -97,6 +103,7 @@ class Applier:
     def withdraw(self, name: str, answer: Answer | None = None) -> None:
         """From now the tunnel contributes nothing."""
         self._shares.pop(name, None)
+        self._open.discard(name)
         self._ask(answer)
 
     def take(self, stance: Stance, answer: Answer | None = None) -> None:
@@ -149,7 +156,7 @@ class Applier:
         }
         configs = [found.config for found in self._wanted.values() if found.config is not None]
         await self._names.leave(configs)
-        failure = await self._apply_system(shares)
+        failure = await self._try_system(shares)
         if failure is not None:
             self._tell(waiting, ApplyFailed(failure))
         elif self._names.want(configs) and configs:
@@ -163,6 +170,27 @@ class Applier:
         """Whoever is told that his tunnel stands will use names at once."""
         await self._names.settle()
         self._tell(waiting, Applied())
+
+    async def _try_system(self, shares: Mapping[str, Share]) -> Failure | None:
+        """As `_apply_system`; a fault of our own there is a failure like others, and other tunnels go on."""
+        try:
+            return await self._apply_system(shares)
+        except Exception as error:
+            log.exception("a fault in our own program: the machine is not changed")
+            self._take_back(shares)
+            return Failure(Kind.LOCAL_FAULT, f"a fault in Roam itself ({type(error).__name__}); see the log")
+
+    def _take_back(self, shares: Mapping[str, Share]) -> None:
+        """What could not be made is not wanted of the machine any more: it would keep others from theirs."""
+        for name, share in shares.items():
+            before = self._standing.get(name)
+            if share is before or self._shares.get(name) is not share:  # or it is another one already
+                continue
+            if before is None:
+                del self._shares[name]
+                self._open.add(name)
+            else:
+                self._shares[name] = before
 
     async def _apply_system(self, shares: Mapping[str, Share]) -> Failure | None:
         self._generation += 1
@@ -179,14 +207,17 @@ class Applier:
                 self.stance,
             )
         except FullTunnelConflict as conflict:
+            self._take_back(shares)
             return conflict.failure
         config = replace(config, coming=frozenset(share.link for share in shares.values() if share.link))
         outcome = await self._system.apply(config, self._generation)
-        self.config = config
         self._log(outcome)
-        if not outcome.problems:
-            return None
-        return Failure(Kind.LOCAL_FAULT, "; ".join(str(problem) for problem in outcome.problems[:3]))
+        if outcome.undone:
+            self._take_back(shares)
+        else:
+            self.config, self._standing = config, shares
+            self._open.difference_update(shares)
+        return _failure(outcome)
 
     def _with_resolvers(self, name: str, up: TunnelUp | None) -> TunnelUp | None:
         found = self._wanted.get(name)
@@ -201,6 +232,14 @@ class Applier:
     def _tell(self, waiting: list[Answer], event: Applied | ApplyFailed) -> None:
         for answer in waiting:
             answer(event)
+
+
+def _failure(outcome: Outcome) -> Failure | None:
+    """What could not be done, and what to do about the first of it."""
+    if not outcome.problems:
+        return None
+    told = "; ".join(str(problem) for problem in outcome.problems[:3])
+    return Failure(Kind.LOCAL_FAULT, told, hint=outcome.problems[0].advice)
 
 
 def _nobody(event: Applied | ApplyFailed) -> None:

@@ -134,6 +134,7 @@ class Driver:
                 self._since,
                 self._world.epoch(),
                 self._effects.data_path,
+                self._applier.leaves_open(self._effects.name),
             )
         )
 

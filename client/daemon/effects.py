@@ -39,6 +39,7 @@ from ..system.choice import DataPathKind
 from ..tunnel.events import (
     Answered,
     Apply,
+    ApplyFailed,
     AskSecret,
     CloseSession,
     Command,
@@ -269,6 +270,8 @@ class Effects:
             return
         if self._share is None:
             await self.carrier.close()
+        elif isinstance(answer.event, ApplyFailed):
+            self._share = replace(self._share, up=None)
         self.events.append(answer.event)
 
     # Outputs of a session

@@ -89,6 +89,8 @@ class Facts:
     since: float = 0.0
     epoch: float = 0.0
     data_path: Choice = NO_CHOICE
+    is_open: bool = False
+    """The guard could not be made, and nothing is left of the attempt."""
 
 
 def describe(facts: Facts) -> TunnelStatus:
@@ -105,7 +107,7 @@ def describe(facts: Facts) -> TunnelStatus:
         detail=detail(tunnel, seen),
         gateway=", ".join(tunnel.config.gateways),
         link=facts.link if tunnel.up is not None else "",
-        guard=tunnel.config.guard and tunnel.wanted,
+        guard=tunnel.config.guard and tunnel.wanted and not facts.is_open,
         retry_at=_unix(_retry_at(tunnel.state), facts.epoch),
         handover=_handover(facts.passage, facts.epoch),
         failure=fault(tunnel),
@@ -226,7 +228,7 @@ def _renewal(tunnel: Tunnel) -> Fault | None:
 
 
 def _fault(failure: Failure) -> Fault:
-    return Fault(str(failure.kind), failure.evidence, HINTS[failure.kind])
+    return Fault(str(failure.kind), failure.evidence, failure.hint or HINTS[failure.kind])
 
 
 def _is_asking(state: State, seen: Seen | None) -> bool:

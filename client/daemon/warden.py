@@ -177,4 +177,4 @@ class Warden:
         outcome = await done
         if isinstance(outcome, ApplyFailed):
             failure = outcome.failure
-            raise ControlError(failure.kind, failure.evidence, HINTS[failure.kind])
+            raise ControlError(failure.kind, failure.evidence, failure.hint or HINTS[failure.kind])

@@ -36,6 +36,7 @@ _ROUTE_TYPES = (
     "blackhole ",
     "unreachable ",
     "prohibit ",
+    "throw ",
 )
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 _NO_SUPPRESSION = 0xFFFFFFFF

@@ -158,7 +158,7 @@ class Nftables:
 
     def replace(self, rules: RuleSet) -> None:
         """Put these there, in place of whatever stands there now; where the kernel cannot, `problem` says why."""
-        self._wanted = rules
+        before, self._wanted = (self._known, self._wanted), rules
         if self.problem:
             return
         self._known = None
@@ -167,6 +167,8 @@ class Nftables:
                 self._put(kernel, rules)
                 self._known = _Known(rules, kernel.generation())
         except OSError as error:
+            if not isinstance(error, TimeoutError) and error.errno not in _LACKING:
+                self._known, self._wanted = before  # a transaction that is refused has changed nothing
             self._note_lack(error)
 
     def _put(self, kernel: Tables, rules: RuleSet) -> None:

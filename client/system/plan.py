@@ -7,7 +7,7 @@ there is no instant in which a packet that is selected before and after finds a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..ike.events import Interface
@@ -87,13 +87,14 @@ class DropRoute:
 
 @dataclass(frozen=True, slots=True)
 class SetLink:
-    """Give a link of ours its MTU and set it up."""
+    """Give a link of ours its MTU and set it up, or down."""
 
     name: str
     mtu: int
+    up: bool = True
 
     def __str__(self) -> str:
-        return f"link set {self.name} mtu {self.mtu} up"
+        return f"link set {self.name} mtu {self.mtu} {'up' if self.up else 'down'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,45 @@ def plan_sweep(actual: Actual, originals: Mapping[str, str], keep: SystemConfig 
     return [*(step for step in steps if step not in last), *links, *last]
 
 
+def adds_anything(steps: Iterable[Step]) -> bool:
+    """Whether they make something new, rather than only take away (with a smaller filter in place of a larger)."""
+    return any(isinstance(step, PutRule | PutRoute | PutAddress | SetLink) for step in steps)
+
+
+_EVERY_LINK = "net/ipv4/conf/all/rp_filter"
+_STRICT, _LOOSE = 1, 2
+
+
+def loosened(
+    links: Iterable[str], sysctls: Mapping[str, str], originals: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
+    """The settings of these uplinks' reverse path filters: loose (RFC 3704 section 2.4) where they were strict.
+
+    The strict filter (RFC 3704 section 2.2) drops what comes in over another link than the best route to its
+    source: the gateway's answers, while we use or try a path that is not the network's first.  A filter that is
+    off stays off.  The larger value of the link's own and of "all" counts.
+    """
+    everywhere = _number(sysctls.get(_EVERY_LINK))
+    keys = dict.fromkeys(map(filter_of, links))
+    before = {key: _number(originals.get(key, sysctls.get(key))) for key in keys if key in sysctls}
+    return tuple((key, str(_LOOSE)) for key, own in before.items() if max(own, everywhere) == _STRICT)
+
+
+def filter_settings(links: Iterable[str]) -> frozenset[str]:
+    """The settings that `loosened` looks at."""
+    keys = frozenset(map(filter_of, links))
+    return keys | {_EVERY_LINK} if keys else keys
+
+
+def filter_of(link: str) -> str:
+    """The setting of a link's own reverse path filter."""
+    return f"net/ipv4/conf/{link}/rp_filter"
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text is not None and text.isdecimal() else 0
+
+
 def missing_links(actual: Actual, desired: SystemConfig) -> tuple[str, ...]:
     """Links that should be configured and do not exist."""
     present = {link.name for link in actual.links}
@@ -215,6 +255,11 @@ def _removals(actual: Actual, desired: SystemConfig, originals: Mapping[str, str
     yield from (DropRoute(route) for route in sorted(stale, key=lambda route: route.link is None))
     yield from (DropRule(rule) for rule in reversed(actual.rules) if rule not in desired.rules)
     kept_settings = {key for key, _ in desired.sysctls}
-    yield from (PutSysctl(key, value) for key, value in originals.items() if key not in kept_settings)
+    yield from (
+        PutSysctl(key, value)
+        for key, value in originals.items()
+        if key not in kept_settings
+        and actual.sysctls.get(key, value) != value  # it may have gone with its link
+    )
     if desired.guard is None and actual.guard is not None:
         yield DropGuard()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -20,11 +20,15 @@ from ..tunnel.model import SystemConfig
 from .manifest import Manifest, Owned, Place
 from .nft import Nftables
 from .nft_watch import FilterWatch
-from .plan import Actual, Step, missing_links, plan, plan_sweep
+from .plan import Actual, Step, adds_anything, filter_settings, loosened, missing_links, plan, plan_sweep
 from .routes import Kernel
+from .undo import advice, may_be_done, number_of, undo
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
+Perform = Callable[
+    ["Machine", Sequence[Step], SystemConfig, Actual], tuple[list["Problem"], bool]
+]  # how steps are carried out
 _NOTHING = SystemConfig()
 
 
@@ -34,16 +38,17 @@ class Machine(Protocol):
     def read(self, table: int, sysctls: frozenset[str], links: frozenset[str]) -> Actual:
         """What of ours is there."""
 
-    def perform(self, step: Step, table: int) -> None:
-        """Carry one step out; `OSError` where that fails."""
+    def perform(self, step: Step, table: int) -> bool:
+        """Carry one step out; whether there was anything to do.  `OSError` where that fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that could not be done, and why."""
+    """Something that could not be done, why, and what a person can do about it ("": nothing is known)."""
 
     what: str
     reason: str
+    advice: str = ""
 
     def __str__(self) -> str:
         return f"{self.what}: {self.reason}"
@@ -51,18 +56,24 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an `apply` of this generation did, and what it could not do."""
+    """What an `apply` of this generation did, and what it could not do.
+
+    `undone`: a step failed, and what had been done before it was taken back; the machine is as it was.
+    """
 
     generation: int
     steps: tuple[Step, ...] = ()
     problems: tuple[Problem, ...] = ()
+    undone: bool = False
 
 
 class System:
     """Commands: `apply`, `repair`, `sweep`, `expect`, `close`; they may overlap and are carried out in turn.
 
-    A step that fails does not keep the following ones from being tried: what closes the guard comes first,
-    and a half-made configuration is better than a leak.  Repeating `apply` is always right.
+    `apply` is done as a whole or not at all: where a step fails, exactly what was done before is taken back, and
+    the machine stands as it stood, with the guard of what it carried.  Where nothing new is wanted, as on the way
+    down, in a repair and in a sweep, a step that fails does not keep the following ones from being tried; nor
+    under lockdown, where a half-made configuration is better than a leak.  Repeating `apply` is always right.
     """
 
     def __init__(
@@ -72,8 +83,7 @@ class System:
         self._filter = Nftables()
         self._open = open_machine or partial(Kernel, self._filter)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="applier")
-        self._desired: SystemConfig | None = None
-        self._generation = 0
+        self._stands: tuple[SystemConfig, int] | None = None  # what was applied last, and its generation
 
     @property
     def filter_problem(self) -> str:
@@ -85,20 +95,15 @@ class System:
         return FilterWatch(lambda: self._filter.ports)
 
     async def apply(self, desired: SystemConfig, generation: int) -> Outcome:
-        """Make the machine so."""
-        self._desired, self._generation = desired, generation
+        """Make the machine so, or leave it as it is."""
         return await self._in_turn(lambda: self._apply(desired, generation))
 
     async def repair(self) -> Outcome:
         """Put back what somebody else changed since the last `apply`; without one, nothing is done."""
-        desired, generation = self._desired, self._generation
-        if desired is None:
-            return Outcome(generation)
-        return await self._in_turn(lambda: self._apply(desired, generation))
+        return await self._in_turn(self._repair)
 
     async def sweep(self, keep: SystemConfig = _NOTHING) -> Outcome:
         """Leave nothing of ours but `keep`, whoever made it, with or without a manifest; no link is kept."""
-        self._desired = None if keep == _NOTHING else keep
         return await self._in_turn(lambda: self._sweep(keep))
 
     async def expect(self, links: frozenset[str]) -> None:
@@ -114,25 +119,33 @@ class System:
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)
 
     def _apply(self, desired: SystemConfig, generation: int) -> Outcome:
-        steps: list[Step] = []
-        problems: list[Problem] = []
+        outcome = self._change(desired, generation, _as_a_whole)
+        if desired.fail_closed or not outcome.undone:
+            self._stands = desired, generation
+        return outcome
+
+    def _repair(self) -> Outcome:
+        if self._stands is None:
+            return Outcome(0)
+        return self._change(*self._stands, _as_far_as_possible)
+
+    def _change(self, desired: SystemConfig, generation: int, perform: Perform) -> Outcome:
         try:
             place = Place.here()
             owned = self._manifest.load(place)
-            wanted = frozenset(link.name for link in desired.links)
-            keys = frozenset(key for key, _ in desired.sysctls) | owned.sysctls.keys()
             with self._open() as machine:
-                actual = machine.read(desired.table, keys, wanted)
-                steps += plan(actual, desired, owned.sysctls)
-                problems += self._note(_owned_while(owned, desired, actual), place)
+                actual, desired = _look(machine, desired, owned)
+                steps = tuple(plan(actual, desired, owned.sysctls))
+                problems = self._note(_owned_while(owned, desired, actual), place)
                 problems += [
                     Problem(f"link {link}", "is not there") for link in missing_links(actual, desired)
                 ]
-                problems += _perform(machine, steps, desired.table)
-            problems += self._note(_owned_after(owned, desired, actual), place)
+                failures, undone = perform(machine, steps, desired, actual)
+            after = owned if undone else _owned_after(owned, desired, actual)
+            problems += failures + self._note(after, place)
         except OSError as error:
-            problems.append(Problem("the kernel's routing", error.strerror or str(error)))
-        return Outcome(generation, tuple(steps), tuple(problems))
+            return Outcome(generation, problems=(_unreachable(error),), undone=True)
+        return Outcome(generation, steps, tuple(problems), undone)
 
     def _expect(self, links: frozenset[str]) -> None:
         place = Place.here()
@@ -168,19 +181,65 @@ class System:
             if not problems:
                 self._manifest.forget()
         except OSError as error:
-            problems.append(Problem("the kernel's routing", error.strerror or str(error)))
-        return Outcome(self._generation, tuple(steps), tuple(problems))
+            problems.append(_unreachable(error))
+        generation = 0 if self._stands is None else self._stands[1]
+        self._stands = None if keep == _NOTHING else (keep, generation)
+        return Outcome(generation, tuple(steps), tuple(problems))
 
 
-def _perform(machine: Machine, steps: list[Step], table: int) -> list[Problem]:
-    problems: list[Problem] = []
+def _look(machine: Machine, desired: SystemConfig, owned: Owned) -> tuple[Actual, SystemConfig]:
+    """What is there, and what is wanted in view of the settings that are there."""
+    wanted = frozenset(link.name for link in desired.links)
+    keys = frozenset(key for key, _ in desired.sysctls) | filter_settings(desired.loose)
+    actual = machine.read(desired.table, keys | owned.sysctls.keys(), wanted)
+    settings = loosened(desired.loose, actual.sysctls, owned.sysctls)
+    return actual, replace(desired, sysctls=(*desired.sysctls, *settings))
+
+
+def _as_a_whole(
+    machine: Machine, steps: Sequence[Step], desired: SystemConfig, actual: Actual
+) -> tuple[list[Problem], bool]:
+    """All steps, or none: the problems, and whether what was done is undone."""
+    if desired.fail_closed or not adds_anything(steps):
+        return _as_far_as_possible(machine, steps, desired, actual)
+    done: list[Step] = []
     for step in steps:
-        _log.debug("%s", step)
-        try:
-            machine.perform(step, table)
-        except OSError as error:
-            problems.append(Problem(str(step), error.strerror or str(error)))
-    return problems
+        failure, was_done = _try(machine, step, desired.table)
+        if was_done:
+            done.append(step)
+        if failure is not None:
+            return [failure, *_take_back(machine, undo(done, actual), desired.table)], True
+    return [], False
+
+
+def _as_far_as_possible(
+    machine: Machine, steps: Sequence[Step], desired: SystemConfig, _actual: Actual
+) -> tuple[list[Problem], bool]:
+    """Every step that can be done."""
+    return _perform(machine, steps, desired.table), False
+
+
+def _perform(machine: Machine, steps: Iterable[Step], table: int) -> list[Problem]:
+    tried = (_try(machine, step, table)[0] for step in steps)
+    return [failure for failure in tried if failure is not None]
+
+
+def _take_back(machine: Machine, steps: Iterable[Step], table: int) -> list[Problem]:
+    return [replace(problem, what=f"to undo: {problem.what}") for problem in _perform(machine, steps, table)]
+
+
+def _try(machine: Machine, step: Step, table: int) -> tuple[Problem | None, bool]:
+    """Why a step failed, and whether it has changed anything."""
+    _log.debug("%s", step)
+    try:
+        return None, machine.perform(step, table)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return Problem(str(step), reason, advice(step, number_of(error))), may_be_done(error)
+
+
+def _unreachable(error: OSError) -> Problem:
+    return Problem("the kernel's routing", error.strerror or str(error))
 
 
 def _owned_while(owned: Owned, desired: SystemConfig, actual: Actual) -> Owned:

@@ -50,7 +50,7 @@ _IFA_F_NODAD, _IFA_F_NOPREFIXROUTE = (
     0x02,
     0x200,
 )  # nobody else is on the wire; and no route of the kernel's own
-_IN6_ADDR_GEN_MODE_NONE = 1
+_IN6_ADDR_GEN_MODE_EUI64, _IN6_ADDR_GEN_MODE_NONE = 0, 1
 _RTPROT_KERNEL = 2
 _RT_SCOPE_LINK, _RT_SCOPE_NOWHERE = 253, 255
 _RTN_UNICAST = 1
@@ -68,6 +68,8 @@ _ALREADY_SO = frozenset({errno.EEXIST})
 _ALREADY_GONE = frozenset({errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EADDRNOTAVAIL})
 _NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EOPNOTSUPP, errno.EACCES})
 """IPv6 is not built in, or switched off on the link (`disable_ipv6`): no such packet can leave there."""
+_NOT_OURS_TO_SET = frozenset({errno.ENOENT, errno.EROFS, errno.EACCES, errno.EPERM})
+"""The link has gone, or somebody keeps network settings from us: a tunnel can do without, on most networks."""
 _UPLINK_WENT = frozenset({errno.ENODEV, errno.ENETDOWN, errno.ENETUNREACH, errno.EINVAL})
 
 
@@ -109,13 +111,15 @@ class Kernel:
         guard = self._filter.read()
         return Actual(tuple(entries), frozenset(down), rules, routes, dict(_settings(sysctls)), guard)
 
-    def perform(self, step: Step, table: int) -> None:
-        """Carry a step out; it is no error if that has been done already.  `OSError` where it fails."""
+    def perform(self, step: Step, table: int) -> bool:
+        """Carry a step out; False if that has been done already, or need not be.  `OSError` where it fails."""
         try:
             self._perform(step, table)
         except OSError as error:
             if error.errno not in self._tolerated(step):
                 raise
+            return False
+        return True
 
     def _perform(self, step: Step, table: int) -> None:
         match step:
@@ -132,8 +136,8 @@ class Kernel:
             case DropRoute(route):
                 request = self._route_message(route, table, **_WHOEVER_MADE_IT)
                 self._netlink.change(rtnl.RTM_DELROUTE, request)
-            case SetLink(name, mtu):
-                self._set_link(name, mtu)
+            case SetLink(name, mtu, up):
+                self._set_link(self._index(name), mtu, up=up)
             case DropLink(name):
                 self._netlink.change(rtnl.RTM_DELLINK, message(ifinfmsg, index=self._index(name)))
             case PutAddress(link, interface):
@@ -157,6 +161,8 @@ class Kernel:
                 return _ALREADY_SO | _NO_IPV6
             case PutRule(rule) if rule.family == 6:
                 return _ALREADY_SO | _NO_IPV6
+            case PutSysctl():
+                return _NOT_OURS_TO_SET
             case _:
                 return _ALREADY_SO
 
@@ -167,15 +173,25 @@ class Kernel:
 
     # --- links and addresses
 
-    def _set_link(self, name: str, mtu: int) -> None:
+    def _set_link(self, index: int, mtu: int, *, up: bool) -> None:
         """Up without a link-local address: the kernel would send router solicitations into the tunnel."""
-        index = self._index(name)
-        mode = {"attrs": [["IFLA_INET6_ADDR_GEN_MODE", _IN6_ADDR_GEN_MODE_NONE]]}
-        silence = {"IFLA_AF_SPEC": {"attrs": [["AF_INET6", mode]]}}
-        with suppress(OSError):  # no IPv6
-            self._netlink.change(rtnl.RTM_NEWLINK, message(ifinfmsg, silence, index=index))
-        up = message(ifinfmsg, {"IFLA_MTU": mtu}, index=index, flags=_IFF_UP, change=_IFF_UP)
-        self._netlink.change(rtnl.RTM_NEWLINK, up)
+        if up:
+            self._set_generation(index, _IN6_ADDR_GEN_MODE_NONE)
+        flags = _IFF_UP if up else 0
+        request = message(ifinfmsg, {"IFLA_MTU": mtu}, index=index, flags=flags, change=_IFF_UP)
+        self._netlink.change(rtnl.RTM_NEWLINK, request)
+        if not up:
+            self._set_generation(index, _IN6_ADDR_GEN_MODE_EUI64)
+
+    def _set_generation(self, index: int, mode: int) -> None:
+        """Whether, and how, the kernel makes a link-local address when the link goes up."""
+        family = {"attrs": [["IFLA_INET6_ADDR_GEN_MODE", mode]]}
+        attributes = {"IFLA_AF_SPEC": {"attrs": [["AF_INET6", family]]}}
+        try:
+            self._netlink.change(rtnl.RTM_NEWLINK, message(ifinfmsg, attributes, index=index))
+        except OSError as error:
+            if error.errno not in _NO_IPV6:
+                raise
 
     def _addresses(self, index: int) -> Iterator[Interface]:
         for found in self._netlink.dump(rtnl.RTM_GETADDR, message(ifaddrmsg, index=index)):

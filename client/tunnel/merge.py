@@ -92,6 +92,8 @@ def system_config(
         rules=tuple(_rules(tunnels, underlays, stance)) if routes else (),
         routes=routes,
         guard=rule_set(tunnels, owners, network, underlays, stance),
+        loose=tuple(sorted({path.interface for path in underlays if path.local.version == 4})),
+        fail_closed=stance.lockdown is not None,
     )
 
 

@@ -209,6 +209,10 @@ class SystemConfig:
     guard: RuleSet | None = None
     coming: frozenset[str] = frozenset()
     """Links that a data path may make at any moment: noted as ours before that."""
+    loose: tuple[str, ...] = ()
+    """Uplinks over which answers come in, though the network may prefer another: no strict reverse path filter."""
+    fail_closed: bool = False
+    """What closes is wanted by itself, and stays whatever else fails: under lockdown."""
 
 
 @dataclass(frozen=True, slots=True)

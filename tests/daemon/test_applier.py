@@ -6,18 +6,20 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address, ip_interface, ip_network
 
 from client.daemon.applier import Applier, Share
 from client.daemon.names import Names
-from client.ike.events import Kind
+from client.ike.events import Assigned, Failure, Kind
 from client.system.reconcile import Problem
 from client.tunnel.events import Applied, ApplyFailed
-from client.tunnel.model import SystemConfig, Underlay
+from client.tunnel.model import SystemConfig, TunnelUp, Underlay
 from tests.daemon.virtual_loop import run
 from tests.daemon.world import CONFIG, LTE, WIFI, FakeResolver, FakeSystem, network
 
 SPLIT = replace(CONFIG, name="lab", full=False, include=(ip_network("198.51.100.0/24"),))
+
+UP = TunnelUp("roam0", Assigned(addresses=(ip_interface("10.99.0.10/32"),)))
 
 
 @asynccontextmanager
@@ -131,3 +133,60 @@ def test_the_addresses_in_use_are_told_to_the_watcher() -> None:
         await asyncio.gather(task, return_exceptions=True)
 
     run(body)
+
+
+def test_what_cannot_be_made_is_wanted_no_more_and_keeps_nobody_from_his() -> None:
+    async def scene(applier: Applier, system: FakeSystem) -> None:
+        system.refuses = lambda desired: any("198.51.100" in str(route) for route in desired.routes)
+        heard: list[object] = []
+        applier.share("lab", Share(SPLIT), heard.append)
+        await asyncio.sleep(1)
+        refused = Failure(Kind.LOCAL_FAULT, "rule add: No space left on device", hint="Free memory.")
+        assert heard == [ApplyFailed(refused)]
+        assert (applier.leaves_open("lab"), system.configs) == (True, [])
+        applier.share("office", Share(CONFIG), heard.append)
+        await asyncio.sleep(1)
+        assert heard[1:] == [Applied()]
+        system.refuses = lambda _desired: False
+        applier.share("lab", Share(SPLIT), heard.append)
+        await asyncio.sleep(1)
+        assert (heard[2:], applier.leaves_open("lab")) == ([Applied()], False)
+
+    play(scene)
+
+
+def test_what_stood_before_a_change_that_cannot_be_made_stands_on() -> None:
+    async def scene(applier: Applier, system: FakeSystem) -> None:
+        heard: list[object] = []
+        guarding = Share(CONFIG)
+        applier.share("office", guarding)
+        await asyncio.sleep(1)
+        system.refuses = lambda desired: bool(desired.links)
+        applier.share("office", Share(CONFIG, UP), heard.append)
+        await asyncio.sleep(1)
+        assert isinstance(heard[0], ApplyFailed)
+        assert not applier.leaves_open("office")
+        applier.adapt(network(LTE))
+        await asyncio.sleep(1)
+        assert len(system.configs) == 2, "the guard is adapted, and nobody asks for the link again"
+
+    play(scene)
+
+
+def test_a_fault_of_our_own_in_a_change_is_a_failure_like_others() -> None:
+    async def scene(applier: Applier, system: FakeSystem) -> None:
+        def breaks(_desired: SystemConfig) -> bool:
+            raise KeyError("a bug")
+
+        heard: list[object] = []
+        system.refuses = breaks
+        applier.share("office", Share(CONFIG), heard.append)
+        await asyncio.sleep(1)
+        told = "a fault in Roam itself (KeyError); see the log"
+        assert heard == [ApplyFailed(Failure(Kind.LOCAL_FAULT, told))]
+        system.refuses = lambda _desired: False
+        applier.share("office", Share(CONFIG), heard.append)
+        await asyncio.sleep(1)
+        assert heard[1:] == [Applied()]
+
+    play(scene)

@@ -231,11 +231,16 @@ class FakeSystem:
 
     configs: list[SystemConfig] = field(default_factory=list)
     problem: Problem | None = None
+    refuses: Callable[[SystemConfig], bool] = lambda _desired: False
+    """Which configurations cannot be made, so that the one before stays."""
     delay: float = 0.001
     repairs: int = 0
 
     async def apply(self, desired: SystemConfig, generation: int) -> Outcome:
         await asyncio.sleep(self.delay)
+        if self.refuses(desired):
+            refusal = Problem("rule add", "No space left on device", "Free memory.")
+            return Outcome(generation, problems=(refusal,), undone=True)
         self.configs.append(desired)
         return Outcome(generation, problems=(self.problem,) if self.problem else ())
 

@@ -60,14 +60,15 @@ class Mortal:
     def read(self, table: int, sysctls: frozenset[str], links: frozenset[str]) -> Actual:
         return self._kernel.read(table, sysctls, links)
 
-    def perform(self, step: Step, table: int) -> None:
+    def perform(self, step: Step, table: int) -> bool:
         fuse = self._fuse
         fuse.count += 1
         if fuse.count == fuse.at and fuse.early:
             raise Killed
-        self._kernel.perform(step, table)
+        did = self._kernel.perform(step, table)
         if fuse.count == fuse.at:
             raise Killed
+        return did
 
 
 def life(scene: Scene) -> Iterator[SystemConfig]:

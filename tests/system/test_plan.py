@@ -7,7 +7,7 @@ from ipaddress import ip_interface, ip_network
 
 import pytest
 
-from client.system.plan import Actual, Step, missing_links, plan, plan_sweep
+from client.system.plan import Actual, Step, filter_settings, loosened, missing_links, plan, plan_sweep
 from client.tunnel.model import LinkEntry, RouteEntry, RuleEntry, SystemConfig
 from client.tunnel.ruleset import Chain, Leaves, Rule, RuleSet
 
@@ -233,3 +233,44 @@ def test_sweep_keeps_what_is_to_stay_and_puts_it_there_first() -> None:
         "route del 0.0.0.0/0 dev roam0 metric 100",
         "link del roam0",
     ]
+
+
+ALL, WLAN0 = "net/ipv4/conf/all/rp_filter", "net/ipv4/conf/wlan0/rp_filter"
+
+
+@pytest.mark.parametrize(
+    ("everywhere", "own", "original", "wanted"),
+    [
+        ("0", "0", None, ()),  # off stays off
+        ("1", "0", None, ((WLAN0, "2"),)),
+        ("0", "1", None, ((WLAN0, "2"),)),
+        ("1", "1", None, ((WLAN0, "2"),)),
+        ("2", "1", None, ()),  # loose already: the larger value counts
+        ("1", "2", None, ()),
+        ("0", "2", "1", ((WLAN0, "2"),)),  # ours, and still needed
+        ("1", "2", "0", ((WLAN0, "2"),)),
+        ("0", "2", "0", ()),  # somebody has turned the other one off: ours goes back
+        ("", "1", None, ((WLAN0, "2"),)),
+        ("1", None, None, ()),  # the link has gone
+    ],
+)
+def test_a_strict_reverse_path_filter_is_loosened_where_answers_come_in(
+    everywhere: str, own: str | None, original: str | None, wanted: tuple[tuple[str, str], ...]
+) -> None:
+    sysctls = {ALL: everywhere, **({WLAN0: own} if own is not None else {})}
+    originals = {WLAN0: original} if original is not None else {}
+    assert loosened(["wlan0"], sysctls, originals) == wanted
+
+
+def test_the_filters_of_all_tunnels_uplinks_are_loosened_each_once() -> None:
+    sysctls = {ALL: "1", WLAN0: "0", "net/ipv4/conf/lte0/rp_filter": "0"}
+    keys = [key for key, _ in loosened(["wlan0", "lte0", "wlan0"], sysctls, {})]
+    assert keys == [WLAN0, "net/ipv4/conf/lte0/rp_filter"]
+    assert filter_settings(["wlan0", "lte0"]) == {ALL, *keys}
+    assert filter_settings([]) == frozenset()
+
+
+def test_a_setting_whose_link_is_gone_is_not_restored() -> None:
+    assert texts(plan(actual(), SystemConfig(), {WLAN0: "1"})) == []
+    assert texts(plan(actual(sysctls=f"{WLAN0}=2"), SystemConfig(), {WLAN0: "1"})) == [f"sysctl {WLAN0} = 1"]
+    assert texts(plan(actual(sysctls=f"{WLAN0}=1"), SystemConfig(), {WLAN0: "1"})) == []

@@ -60,12 +60,13 @@ class Paper:
             sysctls={key: self.actual.sysctls[key] for key in sysctls if key in self.actual.sysctls},
         )
 
-    def perform(self, step: Step, table: int) -> None:
+    def perform(self, step: Step, table: int) -> bool:
         assert table == 29440
         self.notes.append(self._manifest.load(Place.here()))
         if str(step).startswith(self.refuse):
             raise OSError(1, "Operation not permitted")
         self.actual = changed(self.actual, step)
+        return True
 
 
 def changed(actual: Actual, step: Step) -> Actual:
@@ -98,8 +99,8 @@ def changed(actual: Actual, step: Step) -> Actual:
 def with_link(actual: Actual, step: SetLink | PutAddress | DropAddress) -> Actual:
     (link,) = actual.links
     match step:
-        case SetLink(_, mtu):
-            return replace(actual, links=(replace(link, mtu=mtu),), down=frozenset())
+        case SetLink(name, mtu, up):
+            return replace(actual, links=(replace(link, mtu=mtu),), down=frozenset(() if up else (name,)))
         case PutAddress(_, interface):
             return replace(actual, links=(replace(link, addresses=(*link.addresses, interface)),))
         case DropAddress(_, interface):
@@ -175,20 +176,50 @@ def test_a_setting_is_restored_to_what_it_was_before_the_first_change(tmp_path: 
     using(tmp_path, paper, body)
 
 
-def test_a_refused_step_is_told_and_the_others_are_done(tmp_path: Path) -> None:
+def test_a_refused_step_is_told_and_the_others_are_taken_back(tmp_path: Path) -> None:
     paper = Paper(tmp_path)
     paper.refuse = ("address add",)
 
     async def body(system: System) -> None:
+        await system.apply(GUARD, 6)
+        guarded = paper.actual
         outcome = await system.apply(UP, 7)
         assert [str(problem) for problem in outcome.problems] == [
             "address add 10.8.0.2/32 dev roam0: Operation not permitted"
         ]
-        assert BLACKHOLE in paper.actual.routes
+        assert "CAP_NET_ADMIN" in outcome.problems[0].advice
+        assert (outcome.undone, paper.actual) == (True, guarded)
+        assert await system.repair() == Outcome(6), "what failed is not tried again behind the user's back"
         paper.refuse = ()
-        assert [str(step) for step in (await system.apply(UP, 8)).steps] == [
-            "address add 10.8.0.2/32 dev roam0"
-        ]
+        assert (await system.apply(UP, 8)).problems == ()
+
+    using(tmp_path, paper, body)
+
+
+def test_under_lockdown_a_refused_step_is_told_and_the_others_are_done(tmp_path: Path) -> None:
+    paper = Paper(tmp_path)
+    paper.refuse = ("address add",)
+    locked = replace(UP, fail_closed=True)
+
+    async def body(system: System) -> None:
+        outcome = await system.apply(locked, 7)
+        assert [problem.what for problem in outcome.problems] == ["address add 10.8.0.2/32 dev roam0"]
+        assert (outcome.undone, BLACKHOLE in paper.actual.routes) == (False, True)
+        paper.refuse = ()
+        assert [str(step) for step in (await system.repair()).steps] == ["address add 10.8.0.2/32 dev roam0"]
+
+    using(tmp_path, paper, body)
+
+
+def test_on_the_way_down_a_refused_step_keeps_nothing_else(tmp_path: Path) -> None:
+    paper = Paper(tmp_path)
+
+    async def body(system: System) -> None:
+        await system.apply(UP, 1)
+        paper.refuse = ("rule del",)
+        outcome = await system.apply(SystemConfig(), 2)
+        assert [problem.what for problem in outcome.problems] == ["rule del IPv4 7301: lookup 29440"]
+        assert (outcome.undone, paper.actual.routes, paper.actual.rules) == (False, (), GUARD.rules)
 
     using(tmp_path, paper, body)
 
@@ -223,7 +254,7 @@ def test_an_unreachable_kernel_is_a_problem_not_an_exception(tmp_path: Path) -> 
 
     async def body() -> None:
         system = System(tmp_path, refuse)
-        for outcome in (await system.apply(UP, 1), await system.repair(), await system.sweep()):
+        for outcome in (await system.apply(UP, 1), await system.sweep()):
             assert [problem.reason for problem in outcome.problems] == ["Operation not permitted"]
         system.close()
 
