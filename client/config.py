@@ -11,7 +11,7 @@ from dataclasses import replace
 from profiles.errors import ProfileError
 from profiles.model import LocalRound, Name, Profile
 
-from .ike.authentication import KeySigner
+from .ike.authentication import DistantSigner, KeySigner, Signer
 from .ike.eap.methods import BY_WORD, warm
 from .ike.eap.usim import SoftwareUsim, Usim
 from .ike.events import Selector
@@ -40,7 +40,7 @@ from .ike.registry import EapType, ProtocolId, TransformType
 from .ike.selectors import ANY_IPV4, ANY_IPV6, selector_of, selectors_of_addresses
 from .ike.signatures import TlsPrivateKey
 from .ike.trust import Trust
-from .material import Anchors, anchors, at, gateway_key, named_anchors, own_key
+from .material import Anchors, KeyElsewhere, OwnKey, anchors, at, gateway_key, named_anchors, own_key
 from .material import Material as Material
 from .material import SecretMissing as SecretMissing
 from .tunnel.model import TunnelConfig
@@ -162,9 +162,16 @@ def _login(
             return EapLogin(name, password, methods, _tls_options(profile, entry, material, path)), None
         case "cert":
             own = own_key(entry, material, path)
-            signer = KeySigner(own.key, allow_sha1=profile.crypto.allow_legacy)
+            signer = _signer(own, allow_sha1=profile.crypto.allow_legacy)
             raw = own.public if entry.shows_bare_key else None
             return CertLogin(own.chain, signer, raw), own.subject
+
+
+def _signer(own: OwnKey, *, allow_sha1: bool) -> Signer:
+    """Whoever holds our key: we, or somebody whom we ask."""
+    if isinstance(own.key, KeyElsewhere):
+        return DistantSigner(own.key.reference, own.key.public, allow_sha1=allow_sha1)
+    return KeySigner(own.key, allow_sha1=allow_sha1)
 
 
 def _card(entry: LocalRound, material: Material, path: str) -> Usim:

@@ -90,10 +90,22 @@ def at(path: str, make: Callable[[], T]) -> T:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyElsewhere:
+    """A private key that its holder keeps: what the profile calls it, and its public half."""
+
+    reference: str
+    public: PublicKey = field(repr=False)
+
+    def public_key(self) -> PublicKey:
+        """As of a private key."""
+        return self.public
+
+
+@dataclass(frozen=True, slots=True)
 class OwnKey:
     """Our private key with its certificates in DER, ours first; and who that makes us."""
 
-    key: PrivateKey = field(repr=False)
+    key: PrivateKey | KeyElsewhere = field(repr=False)
     chain: tuple[bytes, ...]
     subject: Identity | None  # None without a certificate
 
@@ -105,6 +117,8 @@ class OwnKey:
 
 def own_key(entry: LocalRound, material: Material, path: str) -> OwnKey:
     """What a round's `cert` and `key` say; `SecretMissing` for a passphrase that is not there, or is wrong."""
+    if entry.key_is_elsewhere:
+        return _key_elsewhere(entry, material, path)
     bundle = _bundle(entry, material, path)
     where = f"{path}.{'key' if entry.key is not None else 'cert'}"
     if bundle.key is None:
@@ -119,6 +133,30 @@ def own_key(entry: LocalRound, material: Material, path: str) -> OwnKey:
         raise ProfileError(where, "does not belong to the certificate", "Put our certificate first.")
     chain = tuple(certificate.public_bytes(Encoding.DER) for certificate in bundle.chain)
     return OwnKey(bundle.key, chain, Identity.subject_of(bundle.chain[0]))
+
+
+def _key_elsewhere(entry: LocalRound, material: Material, path: str) -> OwnKey:
+    """The certificate, or the public key, of a key that stays where it is."""
+    where = f"{path}.{'key' if entry.key is not None else 'cert'}"
+    reference = entry.key_file or ""
+    shown = material.file(reference, where)
+    if entry.cert is None:
+        return OwnKey(KeyElsewhere(reference, _public_key(shown, where)), (), None)
+    chain = _certificates(material.file(entry.cert, f"{path}.cert"), f"{path}.cert")
+    key = chain[0].public_key()
+    if key != at(where, lambda: containers.public_key(shown)):
+        raise ProfileError(where, "does not belong to the certificate", "Put our certificate first.")
+    if not isinstance(key, PublicKey):
+        raise ProfileError(where, "is of a kind that IKEv2 cannot sign with")
+    octets = tuple(certificate.public_bytes(Encoding.DER) for certificate in chain)
+    return OwnKey(KeyElsewhere(reference, key), octets, Identity.subject_of(chain[0]))
+
+
+def _public_key(octets: bytes, path: str) -> PublicKey:
+    key = at(path, lambda: containers.public_key(octets))
+    if not isinstance(key, PublicKey):
+        raise ProfileError(path, "is of a kind that IKEv2 cannot sign with")
+    return key
 
 
 def _bundle(entry: LocalRound, material: Material, path: str) -> containers.Bundle:

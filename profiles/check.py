@@ -70,10 +70,25 @@ def _weak_proof(profile: Profile, entry: LocalRound, path: str) -> None:
 def _certificate(entry: LocalRound, path: str) -> None:
     if entry.shows_certificate and entry.cert is None and (entry.method == "eap" or entry.key is None):
         raise ProfileError(f"{path}.cert", "is missing")
+    if entry.key_is_elsewhere:
+        _key_elsewhere(entry, path)
     why = "these eap_methods" if entry.method == "eap" else f'method = "{entry.method}"'
     for name, value in (("cert", entry.cert), ("key", entry.key)):
         if not entry.shows_certificate and value is not None:
             raise ProfileError(f"{path}.{name}", f"means nothing with {why}")
+
+
+def _key_elsewhere(entry: LocalRound, path: str) -> None:
+    where = f"{path}.{'cert' if entry.key is None else 'key'}"
+    if entry.method == "eap":
+        hint = 'Use it with method = "cert", or name a file for EAP.'
+        raise ProfileError(where, "EAP cannot use a key on a card or in an agent in this version", hint)
+    if (entry.key or "").strip() == "agent:" and entry.cert is None:
+        hint = "Write its fingerprint as ssh-add -l prints it, for example agent:SHA256:…"
+        raise ProfileError(where, "which key of the agent is meant?", hint)
+    if "pin-value=" in (entry.key_file or "") or "pin-source=" in (entry.key_file or ""):
+        hint = "Leave it out: you are asked for it, or name a reference in secret."
+        raise ProfileError(where, "a PIN does not belong in a profile", hint)
 
 
 def _eap(entry: LocalRound, path: str) -> None:

@@ -80,11 +80,14 @@ class LocalRound:
     method: Literal["psk", "cert", "eap"] = option("how we prove who we are", example='"eap"')
     identity: str | None = option("EAP identity (user name); without it the local identity", None)
     cert: str | None = option(
-        "reference to our certificate with its intermediates (PEM), or to a bundle with its key (PKCS #12, PEM)",
+        "reference to our certificate with its intermediates (PEM), to a bundle with its key (PKCS #12, PEM), or "
+        "(pkcs11:) to both on a card",
         None,
     )
     key: str | None = option(
-        "reference to its private key (PEM or DER); without it, cert holds the key", None
+        "reference to its private key: a file (PEM or DER), a card (pkcs11:URI) or the SSH agent (agent:KEY); "
+        "without it, cert holds the key",
+        None,
     )
     eap_methods: tuple[EapWord, ...] = option(
         'EAP methods in order of preference, of which the gateway chooses; "auto": all that suit the credentials, '
@@ -105,8 +108,8 @@ class LocalRound:
         None,
     )
     secret: str = option(
-        "reference to the password, the pre-shared key, the passphrase of an encrypted key, or (aka) K:OPc of a "
-        "subscription in hexadecimal",
+        "reference to the password, the pre-shared key, the passphrase of an encrypted key, the PIN of a card, or "
+        "(aka) K:OPc of a subscription in hexadecimal",
         "ask:",
     )
 
@@ -148,6 +151,11 @@ class LocalRound:
     def key_file(self) -> str | None:
         """Reference to the file that holds our private key."""
         return self.key or self.cert
+
+    @property
+    def key_is_elsewhere(self) -> bool:
+        """Whether our private key stays on a card or in an agent."""
+        return (self.key_file or "").startswith(("pkcs11:", "agent:"))
 
     @property
     def serves_once(self) -> bool:

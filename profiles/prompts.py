@@ -20,6 +20,8 @@ def prompt_for(profile: Profile, secret: str, kind: str = "") -> str:
 
 
 def _word(entry: LocalRound, kind: str) -> str:
+    if kind == "pin" or (entry.key_is_elsewhere and not entry.needs_password):
+        return "PIN of the card of"
     if kind == "passphrase" or not entry.needs_password:
         return "Passphrase of the key of"
     if kind == "otp" or entry.serves_once:

@@ -4,6 +4,8 @@
 `credential:NAME`  a systemd credential ($CREDENTIALS_DIRECTORY)
 `file:PATH`  a file; a relative PATH starts at the profile's directory
 `ask:` or `ask:PROMPT`  asked when needed
+`pkcs11:URI`  a key, or a certificate with its key, on a smart card or token (RFC 7512)
+`agent:` or `agent:KEY`  a key in the user's SSH agent: by fingerprint, by comment, or the certificate's own
 """
 
 from __future__ import annotations
@@ -18,9 +20,13 @@ from typing import Literal
 from .errors import ProfileError, nearest
 from .model import LocalRound, Profile
 
-Scheme = Literal["keyring", "credential", "file", "ask"]
+Scheme = Literal["keyring", "credential", "file", "ask", "pkcs11", "agent"]
+ELSEWHERE: tuple[Scheme, ...] = ("pkcs11", "agent")
+"""Where a private key stays, so that its holder is asked for signatures."""
 SECRET_SCHEMES: tuple[Scheme, ...] = ("keyring", "credential", "file", "ask")
 FILE_SCHEMES: tuple[Scheme, ...] = ("credential", "file")
+CERT_SCHEMES: tuple[Scheme, ...] = (*FILE_SCHEMES, "pkcs11")
+KEY_SCHEMES: tuple[Scheme, ...] = (*FILE_SCHEMES, *ELSEWHERE)
 
 SECRET_LIMIT = 64 * 1024
 """Octets of a secret in a file: a mistyped reference to a large file is refused, not read."""
@@ -48,8 +54,6 @@ class Reference:
 def parse(text: str, path: str, allowed: Collection[Scheme] = SECRET_SCHEMES) -> Reference:
     """The reference in `text`; a plain secret in its place is refused without quoting it."""
     scheme, colon, target = text.partition(":")
-    if scheme == "pkcs11":
-        raise ProfileError(path, "pkcs11: tokens cannot be used yet", "Use a file: reference for now.")
     known = next((name for name in allowed if name == scheme), None)
     if known is None or not colon:
         words = ", ".join(f"{name}:" for name in allowed)
@@ -57,7 +61,7 @@ def parse(text: str, path: str, allowed: Collection[Scheme] = SECRET_SCHEMES) ->
             f'"{scheme}:" is no reference that fits here' if colon and scheme.isalnum() else "is no reference"
         )
         raise ProfileError(path, f"{detail} ({words})", nearest(scheme, allowed) if colon else "")
-    if known != "ask" and not target.strip():
+    if known not in {"ask", "agent"} and not target.strip():
         raise ProfileError(path, f"nothing follows {scheme}:")
     if known == "credential" and ("/" in target or target in {".", ".."}):
         raise ProfileError(path, "a credential's name has no slash")
@@ -81,6 +85,8 @@ def secrets_of(profile: Profile, files: Mapping[str, bytes]) -> tuple[Reference,
 
 
 def _needs_secret(entry: LocalRound, files: Mapping[str, bytes]) -> bool:
+    if entry.key_is_elsewhere:
+        return False  # its PIN is between the user and the card
     if not entry.needs_password:
         # It takes its time to load, for which profiles with a password need not wait.
         from .containers import is_locked
@@ -91,7 +97,12 @@ def _needs_secret(entry: LocalRound, files: Mapping[str, bytes]) -> bool:
 
 def files_of(profile: Profile) -> tuple[Reference, ...]:
     """The files that the profile names (certificates and private keys), each once."""
-    return _unique(_files(profile))
+    return _unique(reference for reference in _files(profile) if reference.scheme not in ELSEWHERE)
+
+
+def elsewhere(profile: Profile) -> tuple[Reference, ...]:
+    """What the profile names on cards and in agents, each once: of all of it only the public part can be had."""
+    return _unique(reference for reference in _files(profile) if reference.scheme in ELSEWHERE)
 
 
 def _files(profile: Profile) -> Iterator[Reference]:
@@ -103,9 +114,9 @@ def _files(profile: Profile) -> Iterator[Reference]:
         yield parse(text, f"auth.remote.aaa_ca[{n}]", FILE_SCHEMES)
     for n, entry in enumerate(profile.auth.local):
         if entry.cert is not None:
-            yield parse(entry.cert, f"auth.local[{n}].cert", FILE_SCHEMES)
+            yield parse(entry.cert, f"auth.local[{n}].cert", CERT_SCHEMES)
         if entry.key is not None:
-            yield parse(entry.key, f"auth.local[{n}].key", FILE_SCHEMES)
+            yield parse(entry.key, f"auth.local[{n}].key", KEY_SCHEMES)
 
 
 def _unique(references: Iterable[Reference]) -> tuple[Reference, ...]:

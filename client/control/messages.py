@@ -26,7 +26,16 @@ STATES = ("off", "connecting", "up", "moving", "waiting", "blocked", "closing")
 TOPICS = ("tunnel", "secret", "daemon")
 """`tunnel`: a TunnelStatus after each change.  `secret`: a SecretNeeded.  `daemon`: a Notice."""
 
-SECRET_KINDS = ("password", "otp", "pin", "passphrase", "confirm-fingerprint", "choose-certificate")
+SECRET_KINDS = (
+    "password",
+    "otp",
+    "pin",
+    "passphrase",
+    "confirm-fingerprint",
+    "choose-certificate",
+    "signature",
+)
+"""What is asked for.  `signature`: nothing that a person types, but what a program makes that holds the key."""
 
 VISIBLE_KINDS = frozenset({"confirm-fingerprint", "choose-certificate"})
 """Questions whose answer is no secret: it may be shown while it is typed."""
@@ -249,6 +258,18 @@ class ProfileList(Message):
     profiles: tuple[ProfileEntry, ...] = ()
 
 
+class SignatureWanted(Message):
+    """`octets` to be signed with the key that the profile calls `key`, by the first of `algorithms` that it can.
+
+    Algorithms are `rsa-pss-HASH`, `rsa-pkcs1-HASH`, `ecdsa-HASH`, `ed25519` and `ed448`.  The answer is
+    `ALGORITHM BASE64`, for ECDSA of the DER form.
+    """
+
+    key: str
+    algorithms: tuple[str, ...]
+    octets: bytes
+
+
 class SecretNeeded(Message):
     """Topic `secret`, to the tunnel's owner and root only: the daemon asks a person (DESIGN 3)."""
 
@@ -258,6 +279,7 @@ class SecretNeeded(Message):
     prompt: str
     expires: float  # Unix seconds
     owner: int = 0
+    signature: SignatureWanted | None = None  # with kind "signature"
 
 
 class SecretAnswer(Message):
@@ -268,9 +290,10 @@ class SecretAnswer(Message):
 
 
 class SecretCancel(Message):
-    """`secret.cancel`: the person does not want to answer."""
+    """`secret.cancel`: the person does not want to answer, or cannot: `why` is in words."""
 
     id: str
+    why: str = ""
 
 
 class Notice(Message):

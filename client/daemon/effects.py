@@ -234,7 +234,7 @@ class Effects:
             return
         leg.is_asking = False
         if given.value is None:
-            leg.session.decline(self._world.clock())
+            leg.session.decline(self._world.clock(), given.why)
         else:
             leg.session.answer(given.value, self._world.clock())
 

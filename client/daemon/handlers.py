@@ -37,6 +37,7 @@ from ..control.messages import (
     Up,
 )
 from ..ike.keys import Secret
+from ..ike.refusal import printable
 from ..tunnel.events import NotAnswered, Reauthenticate
 from .doctor import Doctor
 from .inbox import AnswerGiven, RekeyAsked
@@ -94,7 +95,8 @@ class DaemonHandlers:
         if request.profile is not None:
             return user_order(caller.uid, request.profile, request.files, secrets)
         name = (request.name or "").removeprefix(SYSTEM_PREFIX)
-        return system_order(self._store, caller.uid, name, os.getuid()).with_secrets(secrets)
+        order = system_order(self._store, caller.uid, name, os.getuid(), request.files)
+        return order.with_secrets(secrets)
 
     async def _want(self, order: Order) -> TunnelStatus:
         try:
@@ -164,7 +166,7 @@ class DaemonHandlers:
         self._tunnels.questions.close(request.id)
         match question.subject:
             case OfLogin(leg):
-                entry.driver.tell(AnswerGiven(leg, None))
+                entry.driver.tell(AnswerGiven(leg, None, printable(request.why)))
             case OfProfile() | OfGateway():
                 entry.driver.tell(NotAnswered())
         return Empty()

@@ -47,10 +47,11 @@ class UserAsked:
 
 @dataclass(frozen=True, slots=True)
 class AnswerGiven:
-    """What the user answers to the login of leg `leg`; None: nothing."""
+    """What the user answers to the login of leg `leg`; None: nothing, and `why` if that is known."""
 
     leg: int
     value: Secret | None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

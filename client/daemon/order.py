@@ -9,7 +9,7 @@ from pathlib import Path
 from profiles.errors import ProfileError
 from profiles.model import Profile
 from profiles.prompts import prompt_for
-from profiles.references import files_of, read_file, read_secret, secrets_of
+from profiles.references import elsewhere, files_of, read_file, read_secret, secrets_of
 from profiles.store import Store, load_text
 
 from ..config import Material, SecretMissing, session_config, tunnel_config
@@ -69,7 +69,7 @@ class Order:
     @property
     def public_files(self) -> dict[str, bytes]:
         """The files without private keys: what may be kept on disk."""
-        keys = {entry.key_file for entry in self.profile.auth.local}
+        keys = {entry.key_file for entry in self.profile.auth.local if not entry.key_is_elsewhere}
         return {reference: octets for reference, octets in self.files.items() if reference not in keys}
 
     def with_pin(self, mark: str) -> Order:
@@ -141,13 +141,20 @@ def user_order(owner: int, text: str, files: Mapping[str, bytes], secrets: Mappi
     return Order(owner, False, load_text(text), text, files, {}).with_secrets(secrets)
 
 
-def system_order(store: Store, owner: int, name: str, own_uid: int) -> Order:
-    """A system profile, with the files and secrets that the daemon may read itself."""
+def system_order(
+    store: Store, owner: int, name: str, own_uid: int, shown: Mapping[str, bytes] | None = None
+) -> Order:
+    """A system profile, with the files and secrets that the daemon may read itself.
+
+    Of `shown`, what the caller brings along, only the public parts of keys are taken that he is to sign with.
+    """
     file = store.find(f"system/{name}")
     text = file.read_text()
     profile = file.check_name(load_text(text, str(file.path)))
     directory = file.path.parent
     files = {reference.text: read_file(reference, directory) for reference in files_of(profile)}
+    distant = {reference.text for reference in elsewhere(profile)}
+    files |= {name: octets for name, octets in (shown or {}).items() if name in distant}
     secrets = {
         reference.text: Secret(read_secret(reference, directory, {0, own_uid}).encode())
         for reference in secrets_of(profile, files)

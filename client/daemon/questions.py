@@ -6,7 +6,8 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..control.messages import SecretNeeded
+from ..control.messages import SecretNeeded, SignatureWanted
+from ..ike.core import SIGN_WITHIN
 from .order import Key
 
 ANSWER_WITHIN = 120.0
@@ -53,11 +54,19 @@ class Questions:
         self._publish = publish
         self._open: dict[str, Question] = {}
 
-    def ask(self, key: Key, owner: int, subject: Subject, kind: str, prompt: str) -> None:
+    def ask(
+        self,
+        key: Key,
+        owner: int,
+        subject: Subject,
+        kind: str,
+        prompt: str,
+        signature: SignatureWanted | None = None,
+    ) -> None:
         """Ask; an earlier question about the same tunnel is void."""
         self.withdraw(key)
-        expires = self._wall() + ANSWER_WITHIN
-        needed = SecretNeeded(secrets.token_hex(8), key.id, kind, prompt, expires, owner)
+        expires = self._wall() + (ANSWER_WITHIN if signature is None else SIGN_WITHIN)
+        needed = SecretNeeded(secrets.token_hex(8), key.id, kind, prompt, expires, owner, signature)
         self._open[needed.id] = Question(needed, key, subject)
         self._publish(needed)
 

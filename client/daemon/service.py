@@ -226,7 +226,7 @@ class Daemon:
     def _order(self, intent: Intent) -> Order | None:
         try:
             if intent.shared:
-                return system_order(self._store, intent.owner, intent.id, os.getuid())
+                return system_order(self._store, intent.owner, intent.id, os.getuid(), intent.files)
             return user_order(intent.owner, intent.text, intent.files, {})
         except ProfileError as error:
             log.error("%s cannot be wanted again: %s", intent.key, error)

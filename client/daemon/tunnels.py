@@ -9,7 +9,7 @@ from functools import partial
 from itertools import count
 
 from ..config import SecretMissing, tunnel_config
-from ..control.messages import HINTS, ControlError, SecretNeeded, TunnelStatus
+from ..control.messages import HINTS, ControlError, SecretNeeded, SignatureWanted, TunnelStatus
 from ..ike.events import AnswerNeeded, Failure
 from ..tunnel.model import OWN_LINKS, NetworkChange, NetworkState, TunnelConfig
 from .applier import Applier
@@ -219,7 +219,12 @@ class _Asker:
         if entry is not None:
             title = entry.order.profile.title
             prompt = f"{title} asks: {needed.prompt}" if needed.prompt else f"Answer for {title}"
-            self.tunnels.questions.ask(self.key, entry.order.owner, OfLogin(leg), needed.kind, prompt)
+            signature = None
+            if (wanted := needed.signature) is not None:
+                prompt = f"{title} needs a signature with {wanted.key}"
+                signature = SignatureWanted(wanted.key, wanted.algorithms, wanted.octets)
+            questions, owner = self.tunnels.questions, entry.order.owner
+            questions.ask(self.key, owner, OfLogin(leg), needed.kind, prompt, signature)
 
     def withdraw(self, leg: int) -> None:
         self.tunnels.questions.withdraw(self.key, OfLogin(leg))

@@ -39,7 +39,13 @@ Secrets never stand in a profile, only references to them:
 | `credential:NAME` | a systemd credential |
 | `ask:` or `ask:PROMPT` | asked when it is needed: at `roam up`, or by the daemon (`roam answer`) |
 
-Certificates and keys are `file:` or `credential:` references to PEM (a CA also DER) that need not be private.
+Certificates and keys are `file:` or `credential:` references to PEM (a CA also DER) that need not be private. A key
+may stay where it is, and its holder is asked for signatures:
+
+| reference | key |
+|---|---|
+| `pkcs11:URI` | on a card or token (RFC 7512), for `cert` with the certificate; needs `roam-vpn[pkcs11]` |
+| `agent:KEY` | in the SSH agent: fingerprint as `ssh-add -l` prints it, or comment; `agent:` is the certificate's |
 """
 TAIL = """\
 ## Not in this version

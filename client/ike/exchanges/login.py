@@ -133,7 +133,7 @@ def take_signature(core: Core, exchange: Proving, sa: IkeSa, login: Login, answe
     try:
         login.auth = login.errand.finish(answer)
     except Refusal as refusal:
-        core.close(refusal.failure)
+        core.close(refusal.failure or core.unanswered)
     else:
         core.begin(exchange, sa, first=True)
     login.errand = None
