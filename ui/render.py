@@ -81,6 +81,8 @@ def status(report: StatusReport, width: int | None = None) -> str:
     if report.lockdown is not None:
         guarded = report.lockdown.on or any(entry.guard for entry in report.tunnels)
         lines += standing(report.lockdown) if guarded else machine(report.lockdown, guarded=False)
+    if report.tunnels or (report.lockdown is not None and report.lockdown.on):
+        lines += leaks(report)
     return "\n".join(lines)
 
 
@@ -111,6 +113,12 @@ def standing(status: LockdownStatus) -> Iterator[str]:
     yield from machine(status, guarded=True)
     if not status.guard_reason:
         yield "guard: by a packet filter (nftables) and by routing"
+
+
+def leaks(report: StatusReport) -> Iterator[str]:
+    """Where traffic goes, each family and names by themselves."""
+    if report.leaks:
+        yield f"traffic: {', '.join(f'{printable(v.what)} {printable(v.goes)}' for v in report.leaks)}"
 
 
 def headline(entry: TunnelStatus, now: float) -> str:
@@ -151,7 +159,8 @@ def _facts(entry: TunnelStatus, now: float) -> Iterator[tuple[str, str]]:
     yield "gateway", f"{printable(entry.gateway)}{proven}"
     is_known = bool(entry.ike_suite)  # before, nothing is known of NATs, and nothing is carried
     name = "last path" if entry.state == "waiting" else "path"
-    yield name, _path(entry.path, is_known=is_known) if entry.path else ""
+    trip = f", round trip {entry.rtt_ms:g} ms" if is_known and entry.rtt_ms is not None else ""
+    yield name, f"{_path(entry.path, is_known=is_known)}{trip}" if entry.path else ""
     link = f" on {printable(entry.link)}" if entry.link else ""
     yield "inside", f"{some(entry.addresses)}{link}" if entry.addresses else ""
     yield "routes", some(entry.routes)

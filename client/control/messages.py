@@ -133,13 +133,17 @@ class Traffic(Message):
 
 
 class Handover(Message):
-    """The last move to another path; `gap_ms` None: no traffic from which a gap could be told."""
+    """A move to another path; `gap_ms` None: no traffic from which a gap could be told.
+
+    `confirmed_ms`: from the move until the gateway had confirmed it; None: it has not, or needs not.
+    """
 
     trigger: str
     old: str
     new: str
     at: float
     gap_ms: int | None = None
+    confirmed_ms: int | None = None
 
 
 class TunnelStatus(Message):
@@ -182,6 +186,7 @@ class TunnelStatus(Message):
     guard: bool = False  # selected traffic leaves through the tunnel or not at all
     retry_at: float | None = None
     traffic: Traffic | None = None
+    rtt_ms: float | None = None  # smoothed round trip of the exchanges with the gateway
     handover: Handover | None = None
     failure: Fault | None = None
 
@@ -215,14 +220,23 @@ class LockdownStatus(Message):
     time: float = 0.0  # Unix seconds of the daemon's clock: now
 
 
+class LeakVerdict(Message):
+    """Where "IPv4", "IPv6" or "DNS" (`what`) goes: "tunnelled", "partly", "blocked" or "outside"; and why."""
+
+    what: str
+    goes: str
+    why: str = ""
+
+
 class StatusReport(Message):
-    """Answer to `tunnel.status`."""
+    """Answer to `tunnel.status`; `leaks` is told from the routes and blackholes that stand."""
 
     time: float
     boot: str = ""
     version: str = ""
     tunnels: tuple[TunnelStatus, ...] = ()
     lockdown: LockdownStatus | None = None
+    leaks: tuple[LeakVerdict, ...] = ()
 
 
 class Accepted(Message):

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from .affairs import DaemonInfo, LogLevel, LogQuery, LogReport, ReportData
+from .details import TunnelDetails
 from .diagnosis import Diagnosis, Examine
 from .handlers import Access
 from .messages import (
@@ -66,6 +67,20 @@ METHODS: dict[str, Method] = {
     "profile.list": Method(Access.CONTROL, Empty, ProfileList, "Lists the system's profiles."),
     "tunnel.status": Method(
         Access.READ, Named, StatusReport, "Tells how one tunnel stands, or all; those of others redacted."
+    ),
+    "tunnel.details": Method(
+        Access.CONTROL,
+        Named,
+        TunnelDetails,
+        "Tells what a status has no room for: SAs, selectors, certificates, past moves.",
+        Whose.TUNNEL,
+    ),
+    "tunnel.probe": Method(
+        Access.CONTROL,
+        Named,
+        Accepted,
+        "Asks the gateway for a sign of life; its round trip comes with a status.",
+        Whose.TUNNEL,
     ),
     "tunnel.up": Method(
         Access.CONTROL, Up, Accepted, "Wants a tunnel; what becomes of it, events tell.", Whose.TUNNEL

@@ -15,6 +15,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from ..control.details import TunnelDetails
 from ..control.messages import ControlError, OuterPath, TunnelStatus
 from ..ike.events import Failure
 from ..ike.options import SessionConfig
@@ -35,6 +36,7 @@ from ..tunnel.model import NetworkState, TunnelConfig
 from ..tunnel.states import Blocked, Off, State, Tunnel, Waiting, live_legs, next_deadline
 from .applier import Applier
 from .crashes import Crashes
+from .details import details
 from .effects import Effects
 from .inbox import (
     AnswerGiven,
@@ -43,6 +45,7 @@ from .inbox import (
     Item,
     NamesChanged,
     PathEvent,
+    ProbeAsked,
     RekeyAsked,
     Stop,
     SystemAnswer,
@@ -137,6 +140,11 @@ class Driver:
                 self._applier.leaves_open(self._effects.name),
             )
         )
+
+    @property
+    def details(self) -> TunnelDetails:
+        """What a status has no room for."""
+        return details(self.status, self._leg(), self._effects.passages, self._world.epoch())
 
     # What the user wants
 
@@ -245,6 +253,8 @@ class Driver:
                 self._effects.events.append(event)
             case AnswerGiven():
                 self._effects.answer(item)
+            case ProbeAsked():
+                self._probe(now)
             case RekeyAsked(ike):
                 self._rekey(now, ike=ike)
             case NamesChanged():
@@ -310,6 +320,10 @@ class Driver:
             self._counted_at = now
             await self._effects.count()
 
+    def _probe(self, now: float) -> None:
+        if (leg := self._leg()) is not None and leg.stands:
+            leg.session.probe(now)
+
     def _rekey(self, now: float, *, ike: bool) -> None:
         for leg in self._effects.legs.values():
             if leg.stands and leg.id in live_legs(self._tunnel.state):
@@ -337,13 +351,16 @@ class Driver:
         return isinstance(self._tunnel.state, Off) or self._tunnel.wanted
 
     def _seen(self) -> Seen | None:
+        leg = self._leg()
+        return None if leg is None else _seen(leg)
+
+    def _leg(self) -> Leg | None:
         """The leg to tell of: the one that carries the traffic, else the latest."""
         legs = [
             self._effects.legs[number] for number in live_legs(self.state) if number in self._effects.legs
         ]
         bound = self._effects.carrier.bound
-        leg = bound if bound in legs else max(legs, key=lambda leg: leg.id, default=None)
-        return None if leg is None else _seen(leg)
+        return bound if bound in legs else max(legs, key=lambda leg: leg.id, default=None)
 
 
 def _seen(leg: Leg) -> Seen:
@@ -364,6 +381,7 @@ def _seen(leg: Leg) -> Seen:
         child_rekey_at=session.child_rekey_at,
         is_answered=leg.is_answered,
         is_doubted=leg.is_doubted,
+        round_trip=session.round_trip,
         is_asking=leg.is_asking,
         session=leg.id,
     )

@@ -70,6 +70,9 @@ from .status import NO_CHOICE, Passage
 
 log = logging.getLogger("roam.tunnel")
 
+MOST_PASSAGES = 50
+"""Moves that are remembered."""
+
 LINK_MTU = 1400
 """Of the link until the first `Apply` sets what the path allows."""
 
@@ -90,7 +93,7 @@ class Effects:
         self.link = link
         self.legs: dict[int, Leg] = {}
         self.events: deque[Event] = deque()
-        self.passage: Passage | None = None
+        self.passages: deque[Passage] = deque(maxlen=MOST_PASSAGES)
         self.session_config: SessionConfig | None = None
         self.after_refusal: SessionConfig | None = None
         """What to log in with once the gateway has refused the first configuration."""
@@ -104,6 +107,11 @@ class Effects:
         self._lookup: asyncio.Task[None] | None = None
         self._share: Share | None = None
         self._generation = 0
+
+    @property
+    def passage(self) -> Passage | None:
+        """The last move."""
+        return self.passages[-1] if self.passages else None
 
     # Commands of the controller
 
@@ -211,7 +219,7 @@ class Effects:
 
     def _note_passage(self, trigger: str, old: Underlay, new: Underlay) -> None:
         log.info("moves from %s %s to %s %s: %s", old.interface, old.local, new.interface, new.local, trigger)
-        self.passage = Passage(trigger, old, new, self._world.clock())
+        self.passages.append(Passage(trigger, old, new, self._world.clock()))
 
     async def _drop(self, leg: Leg) -> None:
         """Forget a leg; what it still has to send goes out, what it would have answered does not matter."""
@@ -309,6 +317,8 @@ class Effects:
                 leg.ike_suite = suite
             case PathMoved(nat_local=nat_local):
                 leg.nat_local = nat_local
+                if self.passage is not None and self.passage.new == leg.underlay:
+                    self.passage.confirm(self._world.clock())
                 await self._try(self.carrier.adapt(leg))
                 self.events.append(Moved(leg.id))
             case MoveRefused():

@@ -15,6 +15,7 @@ from profiles.references import UnsafeFile
 from profiles.store import SYSTEM_PREFIX, Store
 
 from ..config import SecretMissing
+from ..control.details import TunnelDetails
 from ..control.handlers import Access, Action, Caller
 from ..control.messages import (
     Accepted,
@@ -23,6 +24,7 @@ from ..control.messages import (
     Down,
     Empty,
     Ended,
+    LeakVerdict,
     LockdownStatus,
     Named,
     ProfileEntry,
@@ -40,7 +42,7 @@ from ..ike.keys import Secret
 from ..ike.refusal import printable
 from ..tunnel.events import NotAnswered, Reauthenticate
 from .doctor import Doctor
-from .inbox import AnswerGiven, RekeyAsked
+from .inbox import AnswerGiven, ProbeAsked, RekeyAsked
 from .order import Key, Order, missing_secret, system_order, user_order
 from .questions import OfGateway, OfLogin, OfProfile, Question
 from .tunnels import Entry, Tunnels
@@ -71,6 +73,8 @@ class DaemonHandlers:
             "tunnel.up": self.up,
             "tunnel.down": self.down,
             "tunnel.rekey": self.rekey,
+            "tunnel.details": self.details,
+            "tunnel.probe": self.probe,
             "tunnel.reauth": self.reauth,
             "lockdown.status": self.lockdown,
             "lockdown.set": self._warden.set_lockdown,
@@ -127,6 +131,16 @@ class DaemonHandlers:
         if entry.status.state != "up":
             raise ControlError("tunnel.not_connected", f"{entry.key.id} is {entry.status.state}")
         entry.driver.tell(Reauthenticate())
+        return Accepted(entry.status)
+
+    async def details(self, caller: Caller, request: Named) -> TunnelDetails:
+        """What a status has no room for."""
+        return self._find(caller, request.name).driver.details
+
+    async def probe(self, caller: Caller, request: Named) -> Accepted:
+        """Ask the gateway for a sign of life."""
+        entry = self._find(caller, request.name)
+        entry.driver.tell(ProbeAsked())
         return Accepted(entry.status)
 
     async def cleanup(self, caller: Caller, _request: Empty) -> Cleaned:
@@ -197,7 +211,10 @@ class DaemonHandlers:
     def status(self) -> StatusReport:
         """All tunnels as they stand now."""
         tunnels = tuple(entry.status for entry in self._tunnels)
-        return StatusReport(self._unix(), tunnels=tunnels, lockdown=self._warden.status)
+        leaks = tuple(
+            LeakVerdict(verdict.what, str(verdict.goes), verdict.why) for verdict in self._tunnels.leaks
+        )
+        return StatusReport(self._unix(), tunnels=tunnels, lockdown=self._warden.status, leaks=leaks)
 
     def pending_secrets(self) -> tuple[SecretNeeded, ...]:
         """The questions that wait for an answer."""

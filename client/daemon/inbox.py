@@ -62,6 +62,11 @@ class RekeyAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeAsked:
+    """The user wants a sign of life from the gateway."""
+
+
+@dataclass(frozen=True, slots=True)
 class SystemAnswer:
     """What became of `generation` of the machine's configuration."""
 
@@ -80,7 +85,16 @@ class Stop:
 
 
 Item = (
-    Datagram | PathEvent | UserAsked | AnswerGiven | RekeyAsked | SystemAnswer | NamesChanged | Stop | Event
+    Datagram
+    | PathEvent
+    | UserAsked
+    | AnswerGiven
+    | RekeyAsked
+    | ProbeAsked
+    | SystemAnswer
+    | NamesChanged
+    | Stop
+    | Event
 )
 
 

@@ -51,6 +51,7 @@ class Seen:
     child_rekey_at: float | None = None
     is_answered: bool = False
     is_doubted: bool = False
+    round_trip: float | None = None
     is_asking: bool = False
     session: int = 0
 
@@ -64,6 +65,12 @@ class Passage:
     new: Underlay
     at: float
     gap: float | None = None
+    confirmed: float | None = None
+
+    def confirm(self, now: float) -> None:
+        """The gateway has confirmed the new path."""
+        if self.confirmed is None:
+            self.confirmed = now
 
     def carried(self, event: PathCarries) -> None:
         """Traffic has come in over the new path.
@@ -109,7 +116,7 @@ def describe(facts: Facts) -> TunnelStatus:
         link=facts.link if tunnel.up is not None else "",
         guard=tunnel.config.guard and tunnel.wanted and not facts.is_open,
         retry_at=_unix(_retry_at(tunnel.state), facts.epoch),
-        handover=_handover(facts.passage, facts.epoch),
+        handover=None if facts.passage is None else handover(facts.passage, facts.epoch),
         failure=fault(tunnel),
         asking=_is_asking(tunnel.state, seen),
     )
@@ -149,6 +156,7 @@ def _with_session(status: TunnelStatus, seen: Seen | None, facts: Facts) -> Tunn
         renewal=_renewal(facts.tunnel),
         probing=seen.is_doubted,
         traffic=_traffic(facts.traffic),
+        rtt_ms=None if seen.round_trip is None else round(seen.round_trip * 1000, 1),
     )
 
 
@@ -247,12 +255,15 @@ def _retry_at(state: State) -> float | None:
     return state.until if isinstance(state, Waiting) else None
 
 
-def _handover(passage: Passage | None, epoch: float) -> Handover | None:
-    if passage is None:
-        return None
-    gap = None if passage.gap is None else round(passage.gap * 1000)
+def handover(passage: Passage, epoch: float) -> Handover:
+    """A move, as it is told."""
     return Handover(
-        passage.trigger, _way(passage.old), _way(passage.new), round(passage.at + epoch, 3), gap_ms=gap
+        passage.trigger,
+        _way(passage.old),
+        _way(passage.new),
+        round(passage.at + epoch, 3),
+        gap_ms=None if passage.gap is None else round(passage.gap * 1000),
+        confirmed_ms=None if passage.confirmed is None else round((passage.confirmed - passage.at) * 1000),
     )
 
 

@@ -11,6 +11,7 @@ from itertools import count
 from ..config import SecretMissing, tunnel_config
 from ..control.messages import HINTS, ControlError, SecretNeeded, SignatureWanted, TunnelStatus
 from ..ike.events import AnswerNeeded, Failure
+from ..tunnel.leaks import Resolving, Verdict, verdicts
 from ..tunnel.model import OWN_LINKS, NetworkChange, NetworkState, TunnelConfig
 from .applier import Applier
 from .driver import Driver, Wish
@@ -89,6 +90,14 @@ class Tunnels:
     def find(self, key: Key) -> Entry | None:
         """The tunnel of this key."""
         return self._entries.get(key)
+
+    @property
+    def leaks(self) -> tuple[Verdict, ...]:
+        """Where traffic goes by what stands."""
+        namings = (self._applier.naming(str(entry.key)) for entry in self)
+        return verdicts(
+            self._applier.config, [Resolving(seen.servers, seen.domains, seen.by) for seen in namings]
+        )
 
     # What the user wants
 

@@ -74,6 +74,7 @@ class Core:
     mobike: bool = False
     assigned: Assigned = field(default_factory=Assigned)
     peer_identity: str = ""
+    peer_chain: tuple[bytes, ...] = ()  # the certificates it has proven itself with, DER, its own first
     asking: tuple[Asking, IkeSa] | None = None  # what waits for the user's answer
     unanswered: Failure = UNANSWERED_QUESTION  # what it means if none comes
     verdict: Refusal | None = None  # what a login has come to whose last words are on their way

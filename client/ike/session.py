@@ -150,6 +150,16 @@ class Session:
         return self._core.encapsulate
 
     @property
+    def peer_chain(self) -> tuple[bytes, ...]:
+        """The certificates that the peer has proven itself with (DER), its own first; none without any."""
+        return self._core.peer_chain
+
+    @property
+    def round_trip(self) -> float | None:
+        """Smoothed round-trip time of the exchanges, in seconds; None before one was measured."""
+        return self._core.round_trip.smoothed
+
+    @property
     def dropped(self) -> int:
         """Datagrams that changed nothing."""
         return self._core.dropped

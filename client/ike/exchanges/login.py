@@ -185,6 +185,7 @@ def verify_proof(core: Core, sa: IkeSa, login: Login, response: Message) -> None
             found = candidates(trust, received, _shown(response), core.wall)
             key = _signer_of(auth, found.keys, login.responder_octets(sa), allow_sha1=trust.allow_sha1)
             check_pins(trust, key, received, vouched=found.vouched)
+            core.peer_chain = _shown(response).chain
         case _:
             _check_strict_identity(core, received)
             return
