@@ -101,6 +101,8 @@ def machine(status: LockdownStatus, *, guarded: bool) -> Iterator[str]:
         yield f"lockdown: on; nothing leaves outside a tunnel, reachable beside it: {lan}"
     if guarded and status.guard_reason:
         yield f"guard: by routing only, without a packet filter: {printable(status.guard_reason)}"
+    if status.fight:
+        yield f"others: {printable(status.fight, 600)}"
     if status.portal_until is not None:
         left = span(status.portal_until - status.time)
         yield f"portal: open for the browser of uid {status.portal_owner}, for {left} more"

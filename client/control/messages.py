@@ -215,6 +215,7 @@ class LockdownStatus(Message):
     allow_lan: bool = True
     guard: str = ""  # what guards are made by: "nftables" (and routing), or "routing" alone
     guard_reason: str = ""
+    fight: str = ""  # who keeps undoing what we put back, and what to do about it
     portal_owner: int | None = None
     portal_until: float | None = None
     time: float = 0.0  # Unix seconds of the daemon's clock: now

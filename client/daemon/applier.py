@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ..ike.events import Address, Failure, Kind
+from ..system.feud import Feud
 from ..system.plan import PutGuard, PutRoute, PutRule
 from ..system.reconcile import Outcome
 from ..system.resolver.model import Wanted
@@ -55,8 +57,15 @@ class Applier:
         use: Callable[[Iterable[Address]], None],
         names: Names,
         stance: Stance = _NO_STANCE,
+        warn: Callable[[str], None] = log.warning,
+        name_of: Callable[[int], str] = lambda _process: "",
     ) -> None:
-        """`use` hears of the outer addresses whose loss must be reported at once."""
+        """`use` hears of the outer addresses whose loss must be reported at once.
+
+        `warn` hears of a fight with another program; `name_of` tells how a process is called, if it can.
+        """
+        self._warn = warn
+        self._name_of = name_of
         self.stance = stance
         """How the machine stands apart from its tunnels; `take` changes it."""
         self._system = system
@@ -71,6 +80,8 @@ class Applier:
         self._answering: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._repair = False
+        self._suspects: set[int] = set()
+        self._feud = Feud()
         self._generation = 0
         self.config = SystemConfig()
         """What was applied last."""
@@ -118,10 +129,16 @@ class Applier:
         if self._shares or self.stance.lockdown is not None:
             self._ask(None)
 
-    def repair(self) -> None:
-        """Somebody touched routes or rules: compare, and put ours back."""
+    def repair(self, by: Iterable[int] = ()) -> None:
+        """Somebody (`by`: these processes, perhaps) touched what may be ours: compare, and put ours back."""
         self._repair = True
+        self._suspects.update(by)
         self._changed.set()
+
+    @property
+    def fight(self) -> str:
+        """Who keeps undoing what we put back, and what to do about it; "" where nobody does."""
+        return self._feud.told(_now(), self._name_of)
 
     async def sweep(self) -> tuple[str, ...]:
         """Leave nothing of ours but lockdown; one line for each thing that was removed."""
@@ -135,14 +152,35 @@ class Applier:
     async def run(self) -> None:
         """Apply until cancelled."""
         while True:
-            await self._changed.wait()
-            self._changed.clear()
+            await self._until_due()
             waiting, self._waiting = self._waiting, []
-            repair, self._repair = self._repair, False
-            if waiting or not repair:
+            self._repair = False
+            if waiting:
                 await self._apply(waiting)
             else:
-                self._log(await self._system.repair())
+                await self._mend()
+
+    async def _until_due(self) -> None:
+        """Until somebody wants something else, or a repair is asked for and may be made."""
+        while not self._waiting:
+            due = self._feud.due_at() if self._repair else None
+            if due is not None and due <= _now():
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(due):
+                    await self._changed.wait()
+            self._changed.clear()
+
+    async def _mend(self) -> None:
+        suspects, self._suspects = self._suspects, set()
+        before = self._feud.is_on(_now())
+        outcome = await self._system.repair()
+        self._log(outcome)
+        self._feud = self._feud.repaired(outcome.changed, suspects, _now())
+        for step in outcome.changed:
+            log.info("somebody had changed it, put back: %s", step)
+        if not before and (told := self.fight):
+            self._warn(told)
 
     def _ask(self, answer: Answer | None) -> None:
         self._waiting.append(answer or _nobody)
@@ -240,6 +278,10 @@ def _failure(outcome: Outcome) -> Failure | None:
         return None
     told = "; ".join(str(problem) for problem in outcome.problems[:3])
     return Failure(Kind.LOCAL_FAULT, told, hint=outcome.problems[0].advice)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _nobody(event: Applied | ApplyFailed) -> None:

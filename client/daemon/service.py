@@ -27,6 +27,7 @@ from ..ike.options import SessionConfig
 from ..ike.session import Session
 from ..ike.trace import TraceEvent
 from ..net.power import watch_sleep
+from ..net.processes import process_of, program_name
 from ..net.resolve import Resolver, Sources
 from ..net.udp import open_path
 from ..net.watch import Report, Watcher
@@ -93,7 +94,14 @@ class Daemon:
         where = ResolverPlaces()
         self._name_service = NameService(places.state, where, changed=self._names_changed)
         self._names = Names(self._name_service)
-        self._applier = Applier(self._system, self._watcher.use, self._names, Stance(uid=os.getuid()))
+        self._applier = Applier(
+            self._system,
+            self._watcher.use,
+            self._names,
+            Stance(uid=os.getuid()),
+            self._warn,
+            program_name,
+        )
         self._intents = Intents(places.state)
         self._store = Store(places.profiles / "nobody's", places.profiles)
         self._resolver = Resolver(
@@ -201,6 +209,10 @@ class Daemon:
             wall=time.time,
         )
 
+    def _warn(self, text: str) -> None:
+        log.warning("%s", text)
+        self._publish(Notice(text, "warning"))
+
     def _publish(self, data: EventData) -> None:
         if isinstance(data, TunnelStatus) and data.state in _GONE:
             self._data_paths.warm()  # it has taken its pump with it, and may be wanted again
@@ -237,7 +249,7 @@ class Daemon:
 
     def _network_reported(self, report: Report) -> None:
         if not isinstance(report, NetworkChange):
-            self._applier.repair()
+            self._applier.repair(report.by)
         elif self._tunnels is not None:
             self._tunnels.network_changed(report)
 
@@ -249,11 +261,12 @@ class Daemon:
             log.info("nobody tells of changed packet filters: %s", error)
             return
         with closing(watch):
-            await heed(watch, self._filter_touched)
+            await heed(watch, lambda: self._filter_touched(watch.touched_by))
 
-    def _filter_touched(self) -> None:
+    def _filter_touched(self, ports: set[int]) -> None:
         log.warning("another program has changed our packet filter: it is put back")
-        self._applier.repair()
+        self._applier.repair(process for port in ports if (process := process_of(port)))
+        ports.clear()
 
     def _slept(self, seconds: float) -> None:
         self._names.repair()

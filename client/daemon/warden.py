@@ -109,6 +109,7 @@ class Warden:
             allow_lan=kept is None or kept.allow_lan,
             guard="routing" if problem else "nftables",
             guard_reason=problem,
+            fight=self._applier.fight,
             portal_owner=None if portal is None else portal.uid,
             portal_until=None if portal is None else float(portal.until),
             time=self._unix(),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 import struct
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from pyroute2.netlink.rtnl.rtmsg import rtmsg
 from ..ike.events import Address
 from ..rtnetlink import Rtnetlink, message
 from ..tunnel.model import MAIN_TABLE, OWN_LINKS, Link, LinkAddress, NetworkState, Route
+from .processes import process_of
 
 _IFF_UP, _IFF_LOOPBACK, _IFF_RUNNING = 0x1, 0x8, 0x40
 _IFA_F_OPTIMISTIC, _IFA_F_DADFAILED, _IFA_F_DEPRECATED, _IFA_F_TENTATIVE = 0x04, 0x08, 0x20, 0x40
@@ -91,6 +93,7 @@ class Notifications:
     def __init__(self, receive_buffer: int = 1 << 20) -> None:
         """Octets of room for what is not taken yet.  `OSError` where notifications are not available."""
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+        self._removers: set[int] = set()
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
             self._socket.bind((0, _GROUPS))
@@ -113,7 +116,9 @@ class Notifications:
         hints: set[Hint] = set()
         while True:
             try:
-                hints.update(_hints(self._socket.recv(_LARGEST_DATAGRAM)))
+                datagram = self._socket.recv(_LARGEST_DATAGRAM)
+                hints.update(_hints(datagram))
+                self._removers |= _removers(datagram)
             except BlockingIOError:
                 return frozenset(hints)
             except OSError as error:
@@ -121,9 +126,26 @@ class Notifications:
                     raise
                 hints.add(Hint(Topic.LOST))
 
+    def take_removers(self) -> frozenset[int]:
+        """Processes, not this one, that have taken something away since the last call, as far as that is known."""
+        removers, self._removers = frozenset(self._removers), set()
+        return removers
+
     def close(self) -> None:
         """Hear nothing more."""
         self._socket.close()
+
+
+def _removers(datagram: bytes) -> frozenset[int]:
+    """The kernel names the port of whoever asked for what it tells."""
+    found: set[int] = set()
+    while len(datagram) >= _HEADER.size:
+        length, kind, _, _, port = _HEADER.unpack_from(datagram)
+        hint = _HINTS.get(kind)
+        if hint is not None and hint.removed:
+            found.add(process_of(port))
+        datagram = datagram[max((length + 3) & ~3, _HEADER.size) :]
+    return frozenset(found - {0, os.getpid()})
 
 
 def _hints(datagram: bytes) -> Iterator[Hint]:

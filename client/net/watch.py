@@ -28,14 +28,17 @@ BUNCH = 0.005
 POLL = 2.0
 """Seconds between looks at the network where netlink notifications are not available."""
 
-_ROUTING = frozenset({Topic.ROUTE, Topic.RULE, Topic.LOST})
-
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class RoutingTouched:
-    """Somebody changed routes or rules, perhaps ours: time to compare (and to find that it was ourselves)."""
+    """Somebody changed something, perhaps of ours: time to compare (and to find that it was ourselves).
+
+    `by` are processes that took something away, as far as that is known.
+    """
+
+    by: frozenset[int] = frozenset()
 
 
 Report = NetworkChange | RoutingTouched
@@ -118,8 +121,12 @@ class Watcher:
             state = await self._look()
             if state is not None:
                 self._adopt(state)
-        if heard & _ROUTING:
-            self._report(RoutingTouched())
+        if heard:
+            self._report(self._touched())
+
+    def _touched(self) -> RoutingTouched:
+        notifications = self._notifications
+        return RoutingTouched() if notifications is None else RoutingTouched(notifications.take_removers())
 
     def close(self) -> None:
         """Stop to listen."""
@@ -146,7 +153,7 @@ class Watcher:
     async def _hurry(self, hints: frozenset[Hint]) -> bool:
         """What cannot wait until the network has settled; whether that needed a look."""
         if Hint(Topic.RULE, removed=True) in hints:
-            self._report(RoutingTouched())
+            self._report(self._touched())
         in_use = self._links_in_use()
         if not any(_may_cost_a_path(hint, in_use) for hint in hints):
             return False

@@ -29,6 +29,8 @@ class FilterWatch:
     def __init__(self, is_ours: Callable[[], Collection[int]]) -> None:
         """`is_ours` names the ports of our own conversations.  `OSError` where the kernel tells nothing."""
         self._ours = is_ours
+        self.touched_by: set[int] = set()
+        """Ports of whoever changed our tables; whoever reads them empties it."""
         self._socket = socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, NETLINK_NETFILTER
         )
@@ -68,6 +70,7 @@ class FilterWatch:
             if is_table and port not in ours:
                 told = attributes_of(datagram[HEADER.size + _NETFILTER_HEADER : size])
                 if told.get(_OF_TABLE) == _NAME:
+                    self.touched_by.add(port)
                     return True
             datagram = datagram[max((size + 3) & ~3, HEADER.size) :]
         return False

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -26,9 +26,7 @@ from .undo import advice, may_be_done, number_of, undo
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
-Perform = Callable[
-    ["Machine", Sequence[Step], SystemConfig, Actual], tuple[list["Problem"], bool]
-]  # how steps are carried out
+Perform = Callable[["Machine", Sequence[Step], SystemConfig, Actual], "_Work"]  # how steps are carried out
 _NOTHING = SystemConfig()
 
 
@@ -59,12 +57,14 @@ class Outcome:
     """What an `apply` of this generation did, and what it could not do.
 
     `undone`: a step failed, and what had been done before it was taken back; the machine is as it was.
+    `changed`: the steps that were not found done already.
     """
 
     generation: int
     steps: tuple[Step, ...] = ()
     problems: tuple[Problem, ...] = ()
     undone: bool = False
+    changed: tuple[Step, ...] = ()
 
 
 class System:
@@ -140,12 +140,12 @@ class System:
                 problems += [
                     Problem(f"link {link}", "is not there") for link in missing_links(actual, desired)
                 ]
-                failures, undone = perform(machine, steps, desired, actual)
-            after = owned if undone else _owned_after(owned, desired, actual)
-            problems += failures + self._note(after, place)
+                work = perform(machine, steps, desired, actual)
+            after = owned if work.undone else _owned_after(owned, desired, actual)
+            problems += work.problems + self._note(after, place)
         except OSError as error:
             return Outcome(generation, problems=(_unreachable(error),), undone=True)
-        return Outcome(generation, steps, tuple(problems), undone)
+        return Outcome(generation, steps, tuple(problems), work.undone, tuple(work.changed))
 
     def _expect(self, links: frozenset[str]) -> None:
         place = Place.here()
@@ -176,7 +176,7 @@ class System:
                         owned.sysctls,
                         keep if table == keep.table else replace(_NOTHING, guard=keep.guard),
                     )
-                    problems += _perform(machine, ahead, table)
+                    problems += _perform(machine, ahead, table).problems
                     steps += ahead
             if not problems:
                 self._manifest.forget()
@@ -196,46 +196,54 @@ def _look(machine: Machine, desired: SystemConfig, owned: Owned) -> tuple[Actual
     return actual, replace(desired, sysctls=(*desired.sysctls, *settings))
 
 
-def _as_a_whole(
-    machine: Machine, steps: Sequence[Step], desired: SystemConfig, actual: Actual
-) -> tuple[list[Problem], bool]:
-    """All steps, or none: the problems, and whether what was done is undone."""
+@dataclass(slots=True)
+class _Work:
+    """What has come of a row of steps."""
+
+    changed: list[Step] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    undone: bool = False
+
+
+def _as_a_whole(machine: Machine, steps: Sequence[Step], desired: SystemConfig, actual: Actual) -> _Work:
+    """All steps, or none."""
     if desired.fail_closed or not adds_anything(steps):
         return _as_far_as_possible(machine, steps, desired, actual)
-    done: list[Step] = []
+    work = _Work()
     for step in steps:
-        failure, was_done = _try(machine, step, desired.table)
-        if was_done:
-            done.append(step)
-        if failure is not None:
-            return [failure, *_take_back(machine, undo(done, actual), desired.table)], True
-    return [], False
+        _try(machine, step, desired.table, work)
+        if work.problems:
+            back = _perform(machine, undo(work.changed, actual), desired.table)
+            left = [replace(problem, what=f"to undo: {problem.what}") for problem in back.problems]
+            return _Work([], work.problems + left, undone=True)
+    return work
 
 
 def _as_far_as_possible(
     machine: Machine, steps: Sequence[Step], desired: SystemConfig, _actual: Actual
-) -> tuple[list[Problem], bool]:
+) -> _Work:
     """Every step that can be done."""
-    return _perform(machine, steps, desired.table), False
+    return _perform(machine, steps, desired.table)
 
 
-def _perform(machine: Machine, steps: Iterable[Step], table: int) -> list[Problem]:
-    tried = (_try(machine, step, table)[0] for step in steps)
-    return [failure for failure in tried if failure is not None]
+def _perform(machine: Machine, steps: Iterable[Step], table: int) -> _Work:
+    work = _Work()
+    for step in steps:
+        _try(machine, step, table, work)
+    return work
 
 
-def _take_back(machine: Machine, steps: Iterable[Step], table: int) -> list[Problem]:
-    return [replace(problem, what=f"to undo: {problem.what}") for problem in _perform(machine, steps, table)]
-
-
-def _try(machine: Machine, step: Step, table: int) -> tuple[Problem | None, bool]:
-    """Why a step failed, and whether it has changed anything."""
+def _try(machine: Machine, step: Step, table: int, work: _Work) -> None:
+    """Carry it out, and note whether that has changed anything, or failed."""
     _log.debug("%s", step)
     try:
-        return None, machine.perform(step, table)
+        is_changed = machine.perform(step, table)
     except OSError as error:
+        is_changed = may_be_done(error)
         reason = error.strerror or str(error)
-        return Problem(str(step), reason, advice(step, number_of(error))), may_be_done(error)
+        work.problems.append(Problem(str(step), reason, advice(step, number_of(error))))
+    if is_changed:
+        work.changed.append(step)
 
 
 def _unreachable(error: OSError) -> Problem:

@@ -11,9 +11,10 @@ from ipaddress import ip_address, ip_interface, ip_network
 from client.daemon.applier import Applier, Share
 from client.daemon.names import Names
 from client.ike.events import Assigned, Failure, Kind
+from client.system.plan import PutRule
 from client.system.reconcile import Problem
 from client.tunnel.events import Applied, ApplyFailed
-from client.tunnel.model import SystemConfig, TunnelUp, Underlay
+from client.tunnel.model import RuleEntry, SystemConfig, TunnelUp, Underlay
 from tests.daemon.virtual_loop import run
 from tests.daemon.world import CONFIG, LTE, WIFI, FakeResolver, FakeSystem, network
 
@@ -190,3 +191,33 @@ def test_a_fault_of_our_own_in_a_change_is_a_failure_like_others() -> None:
         assert heard[1:] == [Applied()]
 
     play(scene)
+
+
+def test_who_keeps_undoing_our_changes_is_answered_more_slowly_and_named_once() -> None:
+    async def body() -> None:
+        system = FakeSystem(drift=(PutRule(RuleEntry(4, 7301, 29440)),))
+        told: list[str] = []
+        applier = Applier(
+            system, lambda _: None, Names(FakeResolver()), warn=told.append, name_of=lambda _: "stubborn"
+        )
+        task = asyncio.create_task(applier.run())
+        for _ in range(600):  # for a minute, ten times a second
+            applier.repair({77})
+            await asyncio.sleep(0.1)
+        assert 10 <= system.repairs <= 25
+        (line,) = told
+        assert line.startswith("stubborn (process 77) keeps undoing 'rule add IPv4 7301: lookup 29440'")
+        assert applier.fight.startswith("stubborn (process 77)")
+        heard: list[object] = []
+        applier.share("office", Share(CONFIG), heard.append)
+        await asyncio.sleep(0.01)
+        assert heard == [Applied()], "what somebody wants does not wait for a fight"
+        system.drift = ()
+        await asyncio.sleep(70)
+        applier.repair()
+        await asyncio.sleep(1)
+        assert applier.fight == ""
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run(body)

@@ -24,6 +24,7 @@ from client.ike.session import Session
 from client.lab.responder import GatewayConfig, Responder
 from client.system import choice as data_path_choice
 from client.system.datapath import Activity, Counters, DataPathEvent, DataPathFailed
+from client.system.plan import Step
 from client.system.reconcile import Outcome, Problem
 from client.system.resolver.choice import Choice, Kind, Way
 from client.system.resolver.model import DnsConfig
@@ -235,6 +236,8 @@ class FakeSystem:
     """Which configurations cannot be made, so that the one before stays."""
     delay: float = 0.001
     repairs: int = 0
+    drift: tuple[Step, ...] = ()
+    """What somebody else has taken away whenever it is looked after."""
 
     async def apply(self, desired: SystemConfig, generation: int) -> Outcome:
         await asyncio.sleep(self.delay)
@@ -246,7 +249,7 @@ class FakeSystem:
 
     async def repair(self) -> Outcome:
         self.repairs += 1
-        return Outcome(0)
+        return Outcome(0, self.drift, changed=self.drift)
 
     async def sweep(self, keep: SystemConfig) -> Outcome:
         self.configs.append(keep)
