@@ -11,7 +11,7 @@ import re
 import sys
 from importlib import import_module
 
-from client.control.messages import LONGEST_PORTAL, ControlError, exit_code
+from client.control.messages import LONGEST_PORTAL, STATES, ControlError, exit_code
 
 from . import output
 
@@ -28,6 +28,9 @@ UP_TIME = 90.0
 PORTAL_TIME = 120.0
 """Seconds for which a network's login is open."""
 
+LOGIN_TIME = 60.0
+"""Seconds for a new login beside the one that stands."""
+MOST_LINES = 2000
 LONGEST_TIME = 7 * 86400.0
 _WIDTH = 80
 """Columns of a help text."""
@@ -131,8 +134,8 @@ def _plain(parser: argparse.ArgumentParser) -> None:
     """No arguments of its own."""
 
 
-def _named(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", nargs="?", help="without it, the only one there is")
+def _named(parser: argparse.ArgumentParser, text: str = "without it, the only one there is") -> None:
+    parser.add_argument("name", metavar="NAME", nargs="?", help=text)
 
 
 def _seconds(text: str) -> float:
@@ -143,6 +146,12 @@ def _seconds(text: str) -> float:
     if not 0 < value <= LONGEST_TIME:  # neither nan nor inf is
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
     return value
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) > MOST_LINES:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to {MOST_LINES}")
+    return int(text)
 
 
 def _portal_seconds(text: str) -> float:
@@ -160,9 +169,7 @@ def _up(parser: argparse.ArgumentParser) -> None:
         "--wait", dest="wait", action="store_true", default=True, help="until it is up (default)"
     )
     waiting.add_argument("--no-wait", dest="wait", action="store_false", help="leave the rest to the daemon")
-    parser.add_argument(
-        "--timeout", type=_seconds, default=UP_TIME, metavar="S", help="seconds to wait (%(default)g)"
-    )
+    _timeout(parser, UP_TIME)
 
 
 def _down(parser: argparse.ArgumentParser) -> None:
@@ -178,6 +185,52 @@ def _answer(parser: argparse.ArgumentParser) -> None:
 def _rekey(parser: argparse.ArgumentParser) -> None:
     _named(parser)
     parser.add_argument("--ike", action="store_true", help="the IKE SA, instead of the Child SA")
+
+
+def _reauth(parser: argparse.ArgumentParser) -> None:
+    _named(parser)
+    _timeout(parser, LOGIN_TIME)
+
+
+def _wait(parser: argparse.ArgumentParser) -> None:
+    _named(parser)
+    parser.add_argument(
+        "--for",
+        dest="wish",
+        choices=("state", "traffic", "dns"),
+        default="state",
+        help="a state (default), a packet that came in, or names that are asked for inside",
+    )
+    parser.add_argument(
+        "--state", choices=STATES, default="up", metavar="STATE", help="the state to wait for (%(default)s)"
+    )
+    _timeout(parser, UP_TIME)
+
+
+def _timeout(parser: argparse.ArgumentParser, default: float) -> None:
+    parser.add_argument(
+        "--timeout", type=_seconds, default=default, metavar="S", help="seconds to wait (%(default)g)"
+    )
+
+
+def _log(parser: argparse.ArgumentParser) -> None:
+    _named(parser, "of this tunnel alone")
+    levels = ("debug", "info", "warning", "error")
+    parser.add_argument("--follow", "-f", action="store_true", help="go on with what comes")
+    parser.add_argument("--lines", "-n", type=_count, default=200, metavar="N", help="at most (%(default)d)")
+    parser.add_argument("--level", choices=levels, default="debug", help="nothing less important")
+    parser.add_argument("--set-level", choices=levels, help="have the daemon log more, or less (root)")
+
+
+def _report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--output", "-o", metavar="FILE", help="the file to write; - for stdout")
+    parser.add_argument("--keep-addresses", action="store_true", help="do not replace public addresses")
+
+
+def _rpc(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("method", metavar="METHOD", help="such as tunnel.status")
+    parser.add_argument("params", metavar="JSON", nargs="?", help="an object; - reads it from stdin")
+    _timeout(parser, UP_TIME)
 
 
 def _state_dir(parser: argparse.ArgumentParser) -> None:
@@ -221,10 +274,15 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
     "watch": ("follow what happens, one JSON object a line", ".commands.status", _plain),
     "answer": ("answer what the daemon asks", ".commands.answers", _answer),
     "rekey": ("replace the keys of a tunnel", ".commands.tunnels", _rekey),
+    "reauth": ("log in anew, without a break", ".commands.tunnels", _reauth),
+    "wait": ("wait until a tunnel stands, or carries traffic", ".commands.waiting", _wait),
     "cleanup": ("end all tunnels and remove what is left of them", ".commands.tunnels", _state_dir),
     "lockdown": ("let nothing leave outside a tunnel, ever", ".commands.lockdown", _lockdown),
     "portal": ("let your browser out for a time, to log in to a network", ".commands.lockdown", _portal),
     "doctor": ("look at this machine, and say what to do", ".commands.doctor", _doctor),
+    "log": ("show what the daemon has logged", ".commands.logs", _log),
+    "report": ("write a bundle for a report of a fault, without secrets", ".commands.reporting", _report),
+    "rpc": ("call a method of the control protocol", ".commands.rpc", _rpc),
     "profiles": ("list the profiles", ".commands.listing", _plain),
     "tui": ("open the terminal UI", ".commands.terminal", _plain),
     "demo": ("show a roaming tunnel in namespaces of this machine", ".demo", _demo),

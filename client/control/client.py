@@ -43,6 +43,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self, TypeVar
 
+    from .affairs import DaemonInfo, LogLevel, LogQuery, LogReport, ReportData
     from .wire import Json
 
     T = TypeVar("T", bound=Message)
@@ -71,9 +72,17 @@ def connection_error(error: OSError, path: str) -> ControlError:
 
 def answer(message: Json, shape: type[T]) -> T:
     """The result of an answer, or the error that it carries."""
+    return read(shape, result(message), "result", "rpc.reply")
+
+
+def result(message: Json) -> Json:
+    """The same, as JSON has it."""
     error = message.get("error")
     if error is None:
-        return read(shape, message.get("result"), "result", "rpc.reply")
+        found = message.get("result")
+        if isinstance(found, dict):
+            return found
+        raise ControlError("rpc.reply", "the result is no object")
     data = error.get("data") if isinstance(error, dict) else None
     if not isinstance(data, dict):
         raise ControlError("rpc.reply", "the daemon refused without a reason")
@@ -144,9 +153,38 @@ class Client:
         """Replace keys."""
         return self.call("tunnel.rekey", Rekey(name, ike), Accepted)
 
+    def reauth(self, name: str | None) -> Accepted:
+        """Log in anew beside the session that stands, without a break."""
+        return self.call("tunnel.reauth", Named(name), Accepted)
+
     def cleanup(self) -> Cleaned:
         """End all tunnels and remove what is left of them."""
         return self.call("daemon.cleanup", Empty(), Cleaned, WORK_TIME)
+
+    def info(self) -> DaemonInfo:
+        """Which daemon this is."""
+        from .affairs import DaemonInfo
+
+        return self.call("daemon.info", Empty(), DaemonInfo)
+
+    def log(self, query: LogQuery | None = None) -> LogReport:
+        """What the daemon has logged."""
+        from .affairs import LogQuery, LogReport
+
+        wanted = query or LogQuery()
+        return self.call("daemon.log", wanted, LogReport, wanted.wait + ANSWER_TIME)
+
+    def set_log_level(self, request: LogLevel) -> DaemonInfo:
+        """Log more, or less, until the daemon ends."""
+        from .affairs import DaemonInfo
+
+        return self.call("daemon.set_log_level", request, DaemonInfo)
+
+    def report(self) -> ReportData:
+        """What helps to understand a fault, redacted."""
+        from .affairs import ReportData
+
+        return self.call("daemon.report", Empty(), ReportData)
 
     def lockdown(self) -> LockdownStatus:
         """How the machine stands."""
@@ -164,16 +202,23 @@ class Client:
         """Answer a question of the daemon."""
         self.call("secret.answer", request, Empty)
 
-    def cancel_secret(self, secret_id: str) -> None:
+    def cancel_secret(self, secret_id: str, why: str = "") -> None:
         """Decline a question of the daemon."""
-        self.call("secret.cancel", SecretCancel(secret_id), Empty)
+        self.call("secret.cancel", SecretCancel(secret_id, why), Empty)
 
     def subscribe(self, request: Subscribe) -> Snapshot:
         """Start events; what follows the snapshot comes out of `next_event`."""
         return self.call("events.subscribe", request, Snapshot)
 
+    def raw(self, method: str, params: Json, patience: float = ANSWER_TIME) -> Json:
+        """Any method by its name, untyped: what this version of the library does not know yet, too."""
+        return result(self._exchange(method, params, patience))
+
     def call(self, method: str, params: object, shape: type[T], patience: float = ANSWER_TIME) -> T:
         """One request and its answer; events that come in between are kept for `next_event`."""
+        return answer(self._exchange(method, params, patience), shape)
+
+    def _exchange(self, method: str, params: object, patience: float) -> Json:
         self._last_id += 1
         line = encode_request(self._last_id, method, params)
         if len(line) > LINE_LIMIT:
@@ -189,7 +234,7 @@ class Client:
             if message is None:
                 raise ControlError("daemon.lost", f"the daemon did not answer within {patience:g} s")
             if message.get("id") == self._last_id or ("error" in message and message.get("id") is None):
-                return answer(message, shape)
+                return message
             self._keep(message)
 
     def next_event(self, deadline: float | None = None) -> Event | None:

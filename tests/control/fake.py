@@ -26,6 +26,7 @@ from client.control.messages import (
     LockdownSet,
     LockdownStatus,
     Message,
+    Named,
     PortalOpen,
     ProfileList,
     Rekey,
@@ -51,6 +52,7 @@ class FakeDaemon:
         self.tunnels: dict[str, TunnelStatus] = {}
         self.script: list[EventData] = []
         self.script_after_down: list[EventData] = []
+        self.on_subscribe: list[EventData] = []
         self.refusal: ControlError | None = None
         self.secrets: tuple[SecretNeeded, ...] = ()
         self.machine = LockdownStatus(False, guard="nftables")
@@ -70,6 +72,7 @@ class FakeDaemon:
             "tunnel.up": self.up,
             "tunnel.down": self.down,
             "tunnel.rekey": self.rekey,
+            "tunnel.reauth": self.reauth,
             "lockdown.status": self.lockdown,
             "lockdown.set": self.set_lockdown,
             "portal.open": self.open_portal,
@@ -133,6 +136,13 @@ class FakeDaemon:
             asyncio.get_running_loop().call_soon(self.change, renewed)
         return Accepted(tunnel)
 
+    async def reauth(self, caller: Caller, request: Named) -> Accepted:
+        self._note(caller, "reauth", request)
+        tunnel = self.tunnels[request.name or next(iter(self.tunnels))]
+        self.script = self.script or [tunnel.replace(session=tunnel.session + 1)]
+        asyncio.get_running_loop().call_soon(self._play)
+        return Accepted(tunnel)
+
     async def cleanup(self, caller: Caller, _request: Empty) -> Cleaned:
         self._note(caller, "cleanup", None)
         return Cleaned(("route 0.0.0.0/0 in table 29440",))
@@ -167,6 +177,8 @@ class FakeDaemon:
         return StatusReport(self.clock, tunnels=tuple(self.tunnels.values()), lockdown=self.machine)
 
     def pending_secrets(self) -> tuple[SecretNeeded, ...]:
+        while self.on_subscribe:
+            asyncio.get_running_loop().call_soon(self.change, self.on_subscribe.pop(0))
         return self.secrets
 
 

@@ -79,6 +79,41 @@ def _rekey_at(status: TunnelStatus, *, ike: bool) -> float | None:
     return status.ike_rekey_at if ike else status.child_rekey_at
 
 
+def reauth(options: argparse.Namespace) -> int:
+    """Log in anew, and wait until the new session has taken over."""
+    with Client(options.socket) as client:
+        client.subscribe(Subscribe(("tunnel",)))
+        try:
+            before = client.reauth(options.name).tunnel
+        except ControlError as error:
+            raise not_up(error, options.name) from None
+        status = _logged_in(client, before, options.timeout)
+    if options.json:
+        output.say(output.envelope("reauth", status))
+    else:
+        output.say(f"{status.name}: logged in anew")
+    return DONE
+
+
+def _logged_in(client: Client, before: TunnelStatus, patience: float) -> TunnelStatus:
+    deadline = monotonic() + patience
+    while (event := client.next_event(deadline)) is not None:
+        status = event.data
+        if not isinstance(status, TunnelStatus) or (status.name, status.owner) != (before.name, before.owner):
+            continue
+        if status.state not in CONNECTED:
+            raise ControlError("tunnel.not_connected", f"{status.name} is {status.state} now")
+        if status.session != before.session:
+            return status
+        if (failed := status.renewal) is not None:
+            evidence = f"{status.name}: {failed.evidence}; the session from before is in use"
+            raise ControlError(failed.kind, evidence, failed.hint)
+        if status.asking:
+            output.note(f"{status.name}: the gateway asks; answer with 'roam answer'")
+    evidence = f"{before.name}: no new session within {patience:g} s; the one from before is in use"
+    raise ControlError("net.no_response", evidence)
+
+
 def cleanup(options: argparse.Namespace) -> int:
     """Ask the daemon to remove everything; without one, sweep ourselves."""
     try:
