@@ -67,6 +67,11 @@ IMPORTS = (
     ),
     Rule("client.control", ("client.control",), "the command line loads it at every start"),
     Rule(
+        "client.explain",
+        ("client.explain", "client.control.evidence"),
+        "it is given what was recorded, and nothing else: a file will do, without a daemon or an engine",
+    ),
+    Rule(
         "client.config",
         ("profiles.model", "profiles.errors", "client.material", "client.tunnel.model", "client.ike"),
         "the one place where a profile's text becomes typed values",
@@ -93,7 +98,7 @@ IMPORTS = (
     ),
     Rule(
         "ui",
-        ("ui", "profiles", "client.control"),
+        ("ui", "profiles", "client.control", "client.explain"),
         "the user's programs speak to the daemon through its socket, as anybody may",
     ),
     Rule("ui.demo", ("ui", "profiles", "client.control", "client.lab"), "the demo brings its own gateway"),
@@ -120,7 +125,14 @@ LIBRARIES = {
     "cryptography": ("client.ike", "client.esp", "client.material", "client.lab", "profiles"),
 }
 
-PURE = ("client.ike", "client.tunnel", "client.esp.packet", "client.config", "client.material")
+PURE = (
+    "client.ike",
+    "client.tunnel",
+    "client.explain",
+    "client.esp.packet",
+    "client.config",
+    "client.material",
+)
 
 # The standard library as far as it has no clock, no randomness, no input and no output.
 PURE_STDLIB = """

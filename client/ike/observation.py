@@ -173,16 +173,20 @@ def _notify(notify: Notify) -> NotifyFacts:
             detail = f"{int.from_bytes(data)} s"
         case NotifyType.COOKIE:
             detail = f"{len(data)} octets"
-        case 16407:  # REDIRECT (RFC 5685 section 7.2)
+        case number if number == _REDIRECT:
             detail = _redirect(data)
         case _:
             pass
-    name = "REDIRECT" if notify.type == 16407 else _name(NotifyType, notify.type)
-    return NotifyFacts(name, detail)
+    return NotifyFacts(_NOT_SPOKEN.get(notify.type) or _name(NotifyType, notify.type), detail)
+
+
+_REDIRECT = 16407
+_NOT_SPOKEN = {16406: "REDIRECT_SUPPORTED", _REDIRECT: "REDIRECT", 16435: "USE_PPK"}
+"""Notifies that are worth a name whether or not the engine does anything with them (RFC 5685, RFC 8784)."""
 
 
 def _redirect(data: bytes) -> str:
-    """Type and length of the new gateway's name, then the name."""
+    """Type and length of the new gateway's name, then the name (RFC 5685 section 7.2)."""
     if len(data) < 2 or len(data) < 2 + data[1]:
         return ""
     target = data[2 : 2 + data[1]]

@@ -213,13 +213,18 @@ class Acceptance:
 
     def _establish(self, request: Message, path: Path, now: float) -> tuple[Payload, ...]:
         self.finished = True
+        personality = self._config.personality
+        if (refusal := personality.login_refusal) is not None:
+            if refusal.type == NotifyType.AUTHENTICATION_FAILED:
+                raise AuthenticationFailed("this gateway refuses everybody in the end")
+            return (refusal,)  # the login stands, what it is for does not
         assigned, configuration = self._configure(request.first(Configuration))
         session_config = self._session_config()
         try:
             child, payloads = self._make_child(request, session_config, assigned)
         except (NoProposalChosen, TsUnacceptable) as error:
             return (Notify(error.notify),)  # the login stands, the Child SA does not (RFC 7296 section 1.2)
-        mobike = self._config.personality.mobike and request.notify(NotifyType.MOBIKE_SUPPORTED) is not None
+        mobike = personality.mobike and request.notify(NotifyType.MOBIKE_SUPPORTED) is not None
         self.session = Session.established(
             session_config,
             self._rng,
@@ -232,7 +237,7 @@ class Acceptance:
             peer_identity=self._client,
             assigned=Assigned(assigned),
         )
-        return (*configuration, *payloads, *self._mobike(mobike))
+        return (*configuration, *payloads, *self._mobike(mobike), *personality.login_notifies)
 
     def _mobike(self, agreed: bool) -> tuple[Notify, ...]:
         if not agreed:

@@ -57,5 +57,6 @@ class Accounts:
     passwords: Mapping[str, Secret]
     codes: Mapping[str, Secret] = field(default_factory=dict)
     name: str = "lab"
+    error: int = 691  # of MSCHAPv2, for whoever is refused (RFC 2759 section 6)
     tls: TlsService | None = None
     subscriptions: Mapping[str, Subscription] = field(default_factory=dict)  # by identity, for EAP-AKA

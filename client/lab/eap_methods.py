@@ -66,7 +66,7 @@ class Mschapv2Server:
         right = hmac.compare_digest(mschapv2.nt_response(password_hash, digest), response.proof)
         if password is None or not right:
             self._state = _State.REFUSED
-            body = mschapv2.push_failure(self._rng(mschapv2.CHALLENGE_SIZE))
+            body = mschapv2.push_failure(self._rng(mschapv2.CHALLENGE_SIZE), self._accounts.error)
             return mschapv2.Packet(mschapv2.OpCode.FAILURE, identifier, body).push()
         self._state = _State.ACKNOWLEDGED
         self._key = mschapv2.session_key(password_hash, response.proof)

@@ -53,6 +53,13 @@ class Personality:
     fragmentation: bool = True
     additional_addresses: tuple[Address, ...] = ()
     tell_unknown_spi: bool = True  # answer unknown SPIs with INVALID_IKE_SPI
+    fresh_cookies: bool = False  # never accept the cookie that was given last
+    only_version_1: bool = False  # know no IKE but its first version
+    opening: tuple[Payload, ...] = ()  # stand in its answer to IKE_SA_INIT besides
+    opening_refusal: Notify | None = None  # all that it answers IKE_SA_INIT with
+    deaf_to_logins: bool = False  # drop IKE_AUTH without a word
+    login_refusal: Notify | None = None  # what it answers a login with that was right
+    login_notifies: tuple[Notify, ...] = ()  # stand beside a login that worked
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +160,8 @@ class Responder:
         elif (session := self._session_of(header)) is not None:
             session.handle_datagram(data, channel, remote, now, local)
         elif (acceptance := self._half_open.get(header.spi_r)) is not None:
+            if self.config.personality.deaf_to_logins:
+                return
             self._take_auth(header.spi_r, acceptance, data, channel, path, now, wall)
         elif self.config.personality.tell_unknown_spi and not header.is_response:
             self._tell_unknown(header, channel, path)
@@ -184,6 +193,10 @@ class Responder:
         self._send(self._answered[data], channel, path)
 
     def _answer_init(self, data: bytes, request: Message, channel: Channel, path: Path, now: float) -> bytes:
+        if self.config.personality.only_version_1:
+            return _answer_of_version_1(request)
+        if (refusal := self.config.personality.opening_refusal) is not None:
+            return _refusal(request, refusal)
         cookie = self._cookie(request)
         given = request.notify(NotifyType.COOKIE)
         if self.config.personality.cookie and (given is None or given.data != cookie):
@@ -194,6 +207,8 @@ class Responder:
             return _refusal(request, Notify(error.notify, error.data))
 
     def _cookie(self, request: Message) -> bytes:
+        if self.config.personality.fresh_cookies:
+            return self._rng(COOKIE_SIZE)
         nonce = request.first(Nonce)
         return (self._cookie_key + request.spi_i + (nonce.data if nonce else b""))[:64]
 
@@ -268,6 +283,7 @@ class Responder:
             *fragmentation,
             *rounds,
             Notify(NotifyType.SIGNATURE_HASH_ALGORITHMS, hashes),
+            *self.config.personality.opening,
         )
 
     def _new_spi(self) -> bytes:
@@ -300,6 +316,13 @@ def _path(channel: Channel, local: Endpoint, remote: Endpoint) -> Path:
     if channel is Channel.INIT:
         return Path("", local, remote, local, remote)
     return Path("", local, remote)
+
+
+def _answer_of_version_1(request: Message) -> bytes:
+    """INVALID-MAJOR-VERSION in an Informational Exchange, all of RFC 2408 sections 3.1 and 3.14."""
+    notification = bytes([0, 0, 0, 12]) + (1).to_bytes(4) + bytes([1, 0]) + (5).to_bytes(2)
+    header = request.spi_i + bytes(SPI_SIZE) + bytes([11, 0x10, 5, 0]) + bytes(4)
+    return header + (28 + len(notification)).to_bytes(4) + notification
 
 
 def _refusal(request: Message, notify: Notify) -> bytes:

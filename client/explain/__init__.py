@@ -1,0 +1,1 @@
+"""What went wrong, from what was recorded: pure, and of use without a daemon."""

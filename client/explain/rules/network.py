@@ -1,0 +1,203 @@
+"""What keeps datagrams from the gateway, or its answers from us."""
+
+from __future__ import annotations
+
+from ..clues import answered, checked, reported, stood, unanswered
+from ..rule import Clue, Rule
+from ..sources import Source
+from ..view import AUTH, INFO, INIT, View
+
+SMALL = 1280 - 48
+"""Octets of a message that fit every path: IPv6's smallest, less the headers."""
+
+_AFTER_INIT = (answered(INIT), unanswered(AUTH))
+
+
+def _large(view: View) -> str:
+    last = view.sent(AUTH)[-1:]
+    if not last or last[0].packets != 1 or last[0].octets <= SMALL:
+        return ""
+    return f"the unanswered IKE_AUTH is one message of {last[0].octets} octets, which IP has to fragment"
+
+
+def _small(view: View) -> str:
+    last = view.sent(AUTH)[-1:]
+    if not last or not last[0].packets or last[0].octets > SMALL * last[0].packets:
+        return ""
+    parts = f" in {last[0].packets} parts" if last[0].packets > 1 else ""
+    return f"the unanswered IKE_AUTH has {last[0].octets} octets{parts}, which need no IP fragments"
+
+
+def _partial(view: View) -> str:
+    return (
+        f"of the answer to IKE_AUTH came {', '.join(view.attempt.fragments)}"
+        if view.attempt.fragments
+        else ""
+    )
+
+
+def _plain_esp(view: View) -> bool:
+    standing = view.standing
+    return standing is not None and not standing.encapsulated and _sends_in_vain(view)
+
+
+def _udp_esp(view: View) -> bool:
+    standing = view.standing
+    return standing is not None and standing.encapsulated and _sends_in_vain(view)
+
+
+def _sends_in_vain(view: View) -> bool:
+    standing = view.standing
+    return standing is not None and (standing.packets_out or 0) > 0 and standing.packets_in == 0
+
+
+def _size_limit(view: View) -> str:
+    """Small packets pass through the tunnel, larger ones do not."""
+    sizes = {
+        int(entry.what.split()[1]): entry.outcome
+        for entry in view.attempt.checks
+        if entry.what.startswith("inside ")
+    }
+    passing = [size for size, outcome in sizes.items() if outcome == "answered"]
+    lost = [size for size, outcome in sizes.items() if outcome == "silent"]
+    if not passing or not lost or max(passing) >= min(lost):
+        return ""
+    return f"packets of {max(passing)} octets came back through the tunnel, packets of {min(lost)} did not"
+
+
+def _stands(view: View) -> bool:
+    return view.standing is not None
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "net.port_closed",
+        "There is a computer at the gateway's address, but no IKE service on it.",
+        ("Check [gateway] addresses and port; or the gateway's service is down: tell its administrator.",),
+        (unanswered(INIT), reported("port unreachable")),
+        unlike=("net.gateway_silent", "net.filtered"),
+    ),
+    Rule(
+        "net.filtered",
+        "A firewall on the way forbids the traffic to the gateway.",
+        ("Use another network, or ask whoever runs this one to let UDP ports 500 and 4500 out.",),
+        (unanswered(INIT), reported("administratively prohibited")),
+        unlike=("net.udp500_blocked", "net.port_closed"),
+    ),
+    Rule(
+        "net.unreachable",
+        "No router on the way knows how to reach the gateway.",
+        ("Check [gateway] addresses; if they are right, this network is not connected to the Internet.",),
+        (unanswered(INIT), reported("host unreachable", "network unreachable")),
+        unlike=("net.gateway_silent", "net.other_family"),
+    ),
+    Rule(
+        "net.udp500_blocked",
+        "This network does not let UDP port 500 out; port 4500 passes.",
+        ("Set port = 4500 in [gateway]: then everything goes over that port from the start.",),
+        (unanswered(INIT), checked("udp 500", "silent"), checked("udp 4500", "answered")),
+        unlike=("net.gateway_silent", "net.filtered"),
+    ),
+    Rule(
+        "net.gateway_silent",
+        "Nothing answers at the gateway's address, neither on port 500 nor on 4500.",
+        (
+            "Check [gateway] addresses, and whether the gateway is up.",
+            "If it is, this network blocks UDP: try another one, such as a phone's.",
+        ),
+        (unanswered(INIT), checked("udp 500", "silent"), checked("udp 4500", "silent")),
+        likely=True,
+        unlike=("net.udp500_blocked", "net.filtered", "net.port_closed"),
+    ),
+    Rule(
+        "net.udp4500_blocked",
+        "This network does not let UDP port 4500 out; port 500 passes.",
+        (
+            "Use another network, or ask whoever runs this one to let UDP port 4500 out.",
+            "The login and all traffic use that port, so there is no way around it.",
+        ),
+        (*_AFTER_INIT, checked("udp 4500", "silent")),
+        unlike=("net.fragments_dropped", "peer.silent"),
+    ),
+    Rule(
+        "net.fragments_dropped",
+        "IP fragments do not get through, and the gateway does not announce IKE fragmentation.",
+        (
+            "Ask the gateway's administrator to switch IKE fragmentation (RFC 7383) on.",
+            "Until then make the login smaller: a shorter certificate chain, or only one authority in [trust] ca.",
+        ),
+        (
+            *_AFTER_INIT,
+            Clue(Source.SIZES, "an IKE_AUTH too large for one packet", _large),
+            checked("udp 4500", "answered"),
+        ),
+        likely=True,
+        unlike=("net.udp4500_blocked", "peer.silent"),
+    ),
+    Rule(
+        "net.answer_fragments_lost",
+        "Only parts of the gateway's answer get through.",
+        ("Something on the way drops large packets: set a smaller IKE fragment size at the gateway.",),
+        (
+            *_AFTER_INIT,
+            Clue(Source.FRAGMENTS, "parts of an answer", _partial),
+            checked("udp 4500", "answered"),
+        ),
+        unlike=("net.udp4500_blocked", "net.fragments_dropped", "peer.silent"),
+    ),
+    Rule(
+        "peer.silent",
+        "The gateway gets the login and drops it without a word.",
+        (
+            "It may not know whom you call yourself ([identity] local) or whom you ask for ([identity] remote).",
+            'Try send_idr = "never"; ask its administrator what its log says.',
+        ),
+        (
+            *_AFTER_INIT,
+            Clue(Source.SIZES, "an IKE_AUTH small enough for one packet", _small),
+            checked("udp 4500", "answered"),
+        ),
+        likely=True,
+        unlike=("net.udp4500_blocked", "net.fragments_dropped"),
+    ),
+    Rule(
+        "net.esp_blocked",
+        "The login works, but packets of the tunnel (ESP, IP protocol 50) do not come through.",
+        ("Set force_encap = true in [mobility]: then they travel in UDP, as the login does.",),
+        (stood("plain ESP that goes out while nothing comes in", _plain_esp), answered(INFO)),
+        unlike=("peer.no_return_traffic", "net.mtu"),
+    ),
+    Rule(
+        "peer.no_return_traffic",
+        "The tunnel stands and the gateway answers, but no traffic comes back through it.",
+        (
+            "The gateway's firewall or routing is at fault: its administrator must let your inside address pass.",
+            "Check [routing] include: what you ask for must be behind the gateway.",
+        ),
+        (stood("ESP in UDP that goes out while nothing comes in", _udp_esp), answered(INFO)),
+        likely=True,
+        unlike=("net.esp_blocked", "net.mtu"),
+    ),
+    Rule(
+        "net.mtu",
+        "Large packets get lost inside the tunnel, small ones pass.",
+        ("Set mtu in [routing] to the size that passes, 1280 if in doubt.",),
+        (
+            stood("a session that stood", _stands),
+            Clue(
+                Source.CHECKS,
+                "small packets that come back through the tunnel and large ones that do not",
+                _size_limit,
+            ),
+        ),
+        unlike=("peer.no_return_traffic", "net.esp_blocked"),
+    ),
+    Rule(
+        "net.mtu_reported",
+        "A router on the way takes smaller packets only.",
+        ("Set mtu in [routing] to the size that it names, less 80.",),
+        (stood("a session that stood", _stands), reported("packet too big")),
+        likely=True,
+        unlike=("net.mtu", "peer.no_return_traffic"),
+    ),
+)
