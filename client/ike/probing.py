@@ -12,7 +12,6 @@ take.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 
 from .eap.packet import EapPacket
 from .errors import ProtocolError
@@ -47,15 +46,7 @@ TRIES = 3
 PATIENCE = 1.0  # seconds before a question is repeated
 PACE = 0.25  # seconds between an answer and the next question
 MOST_QUESTIONS = 24
-MOST_HALF_OPEN = 4  # answers for which the gateway keeps something; most refuse a sixth
-
-
-@dataclass(slots=True)
-class _Opened:
-    """An IKE SA that a question has led to."""
-
-    sa: IkeSa
-    nonce: bytes
+MOST_HALF_OPEN = 5  # answers for which the gateway keeps something; a sixth is often ignored
 
 
 Plan = Generator[Question, Answer, None]
@@ -82,7 +73,7 @@ class Probe:
         self._pairs: dict[Kex, KeyPair] = {}
         self._sent = 0
         self._deadline: float | None = None
-        self._opened: _Opened | None = None
+        self._opened: IkeSa | None = None
         self._login: IkeSa | None = None
         self._plan = self._ports() if ports_only else self._whole()
         self._ask(next(self._plan), now)
@@ -117,67 +108,69 @@ class Probe:
         return [natt] if init is None else [(f"udp {init.port}", Channel.INIT), natt]
 
     def _whole(self) -> Plan:
-        yield from self._ports()
-        answering = [
-            channel
-            for name, channel in self._channels()
-            if self.findings.ports[name] not in (Reply.SILENT, Reply.OLD)
-        ]
-        if not answering:
+        channel = yield from self._walk_groups()
+        if channel is None or not self.findings.groups:
             return
-        channel = answering[0]
-        yield from self._walk_groups(channel)
-        if not self.findings.groups:
-            return
-        yield from self._walk_suites(channel)
-        yield from self._look_at_login(channel)
-
-    def _walk_groups(self, channel: Channel) -> Plan:
-        """Leave each group that it wants out of the next offer, until it wants none."""
-        left = list(GROUPS)
-        while left and self._may_ask:
-            answer = yield Question(everything(tuple(left)), left[0], channel)
-            known = {int(group): group for group in left}
-            if answer.reply is Reply.OPENED:
-                found = left[0]
-            elif answer.reply is Reply.GROUP and answer.wanted in known:
-                found = known[answer.wanted]
-            else:
-                break
-            self.findings.groups.append(word(found))
-            left.remove(found)
-        if self.findings.groups and answer.reply in (Reply.REFUSED, Reply.GROUP):
-            self.findings.groups_refused = [word(group) for group in left]
-
-    def _walk_suites(self, channel: Channel) -> Plan:
-        """One suite at a time, with a group that it takes and a public value of one that it does not."""
         taken = next(group for group in GROUPS if word(group) == self.findings.groups[0])
+        yield from self._walk_suites(channel, taken)
+        yield from self._look_at_login(channel, taken)
+
+    def _walk_groups(self) -> Generator[Question, Answer, Channel | None]:
+        """Leave each group that it wants out of the next offer, until it wants none.
+
+        The first questions go over one port each, and so tell which of them answer; the first that does is used
+        from then on.
+        """
+        left, channels = list(GROUPS), self._channels()
+        working: Channel | None = None
+        while left and self._may_ask:
+            name, channel = channels.pop(0) if channels else ("", working)
+            if channel is None:
+                break
+            answer = yield Question(everything(tuple(left)), left[0], channel)
+            if name:
+                self.findings.ports[name] = answer.reply
+            is_of_use = answer.reply not in (Reply.SILENT, Reply.OLD)
+            if is_of_use and working is None:
+                working = channel
+            found = _accepted_group(answer, left)
+            if found is not None:
+                self.findings.groups.append(word(found))
+                left.remove(found)
+            elif not channels and (is_of_use or not name):
+                break
+        if answer.reply is Reply.REFUSED and self.findings.groups:
+            self.findings.groups_refused = [word(group) for group in left]
+        return working
+
+    def _walk_suites(self, channel: Channel, taken: Kex) -> Plan:
+        """One suite at a time, with a group that it takes and a public value of one that it does not."""
         refused = [group for group in GROUPS if word(group) in self.findings.groups_refused]
-        bait = refused[0] if refused else taken
+        if not refused:
+            return  # each yes would leave a half-open connection behind
         for suite in SUITES:
-            if not self._may_ask or (bait is taken and self.findings.half_open >= MOST_HALF_OPEN - 1):
+            if not self._may_ask:
                 return
-            words = f"{suite}-{word(taken)}" + (f"-{word(bait)}" if bait is not taken else "")
-            answer = yield Question((words,), bait, channel)
+            answer = yield Question((f"{suite}-{word(taken)}-{word(refused[0])}",), refused[0], channel)
             if answer.reply in (Reply.OPENED, Reply.GROUP):
                 self.findings.suites.append(suite)
             elif answer.reply is Reply.REFUSED:
                 self.findings.suites_refused.append(suite)
 
-    def _look_at_login(self, channel: Channel) -> Plan:
+    def _look_at_login(self, channel: Channel, taken: Kex) -> Plan:
         """Open one for good, and let the gateway show itself."""
-        if not self.findings.suites or self.findings.half_open >= MOST_HALF_OPEN:
-            return
-        taken = next(group for group in GROUPS if word(group) == self.findings.groups[0])
-        words = tuple(f"{suite}-{word(taken)}" for suite in self.findings.suites)
+        suites = self.findings.suites
+        words = tuple(f"{suite}-{word(taken)}" for suite in suites) or everything((taken,))
         answer = yield Question(words, taken, channel)
         if answer.reply is Reply.OPENED and self._opened is not None:
-            self._login = self._opened.sa
+            if answer.facts is not None and not suites:
+                suites += (chosen.removesuffix(f"-{word(taken)}") for chosen in answer.facts.proposals)
+            self._login = self._opened
             yield Question((), taken, channel)
 
     @property
     def _may_ask(self) -> bool:
-        return self.findings.questions < MOST_QUESTIONS
+        return self.findings.questions < MOST_QUESTIONS - 2 and self.findings.half_open < MOST_HALF_OPEN - 1
 
     # Asking
 
@@ -291,7 +284,7 @@ class Probe:
         spis = (self._spi, message.spi_r)
         sa = IkeSa.keyed(*spis, suite, keys, self._rng, initiated=True, fragmentation=fragmentation, now=now)
         sa.window.next_request_id = 1
-        self._opened = _Opened(sa, nonce.data)
+        self._opened = sa
 
     def _note(self, message: Message, facts: MessageFacts) -> None:
         """What every answer may tell."""
@@ -343,3 +336,11 @@ class Probe:
             self._question = self._deadline = None
             return
         self._ask(question, now)
+
+
+def _accepted_group(answer: Answer, offered: list[Kex]) -> Kex | None:
+    """The group that the gateway takes, by its answer to a question with the first of those offered."""
+    if answer.reply is Reply.OPENED:
+        return offered[0]
+    wanted = [group for group in offered if group == answer.wanted]
+    return wanted[0] if answer.reply is Reply.GROUP and wanted else None
