@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Protocol
 
 RESOLV_CONF = "# The lab's router\nnameserver 192.168.1.1\nsearch home.example\n"
 NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n"
@@ -16,6 +17,29 @@ NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n"
 _OWN = {"resolv.conf": RESOLV_CONF, "nsswitch.conf": NSSWITCH}
 _LEFT = ("resolv.conf.before-roam", "resolv.conf.roam-new")  # what a crash may leave beside it
 _HIDDEN = ("/run/resolvconf", "/run/NetworkManager", "/run/systemd/resolve", "/run/roam-dns.sock")
+
+
+class Etc(Protocol):
+    """What is seen of name resolution by the processes of a laptop."""
+
+    @property
+    def resolv_conf(self) -> Path:
+        """The file that is /etc/resolv.conf for them."""
+
+    @property
+    def watched(self) -> tuple[Path, ...]:
+        """What a snapshot should look at."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Variables that say where the system bus is."""
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """What is bound over what, in this order."""
+
+    def prepare(self) -> None:
+        """Mounts of any other kind, in the thread that starts a process, after the files are bound."""
 
 
 class PrivateEtc:
@@ -55,6 +79,9 @@ class PrivateEtc:
     def files(self) -> dict[str, Path]:
         """What is bound over what, in this order: the links in our /etc lead to where the machine's is kept."""
         return {str(self._machine): Path("/etc"), "/etc": self._etc, **dict(self._hiding())}
+
+    def prepare(self) -> None:
+        """Nothing more."""
 
     def _hiding(self) -> Iterator[tuple[str, Path]]:
         for name in _HIDDEN:

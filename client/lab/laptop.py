@@ -14,7 +14,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from .devices import offer_tun
-from .etc import PrivateEtc
+from .etc import Etc, PrivateEtc
 from .mounts import make_private
 from .namespaces import Account, Namespace, Surroundings
 from .snapshot import RESOLV_CONF, Snapshot, snapshot
@@ -37,7 +37,10 @@ class Laptop:
     Whoever it is, the machine's own name resolution is out of its reach (`client.lab.etc`).
     """
 
-    def __init__(self, namespace: Namespace, directory: Path, account: Account | None) -> None:
+    def __init__(
+        self, namespace: Namespace, directory: Path, account: Account | None, etc: Etc | None = None
+    ) -> None:
+        """`etc` is how names are resolved on it, by default through a file that nobody manages."""
         self.namespace = namespace
         self.directory = directory
         self.account = account
@@ -51,7 +54,7 @@ class Laptop:
                 os.chown(directory / name, account.uid, account.gid)
         (directory / "run").chmod(0o711)
         directory.chmod(0o711)
-        self.etc = PrivateEtc(directory)
+        self.etc = etc if etc is not None else PrivateEtc(directory)
 
     @property
     def log(self) -> Path:
@@ -84,11 +87,16 @@ class Laptop:
             surroundings = Surroundings(
                 account=self.account,
                 files=self.etc.files,
-                prepare=offer_tun if self.account else None,
+                prepare=self._prepare,
                 environment={**program_environment(), **self.etc.environment},
                 output=log,
             )
             return self.namespace.start([*self.daemon_command(), *options], surroundings)
+
+    def _prepare(self) -> None:
+        self.etc.prepare()
+        if self.account is not None:
+            offer_tun()
 
     def daemon_command(self) -> list[str]:
         """`roamd` with this laptop's directories."""
@@ -136,6 +144,7 @@ class Laptop:
 
         def start() -> subprocess.Popen[str]:
             make_private(self.etc.files)
+            self.etc.prepare()
             return subprocess.Popen(
                 [*PROGRAM, *arguments],
                 env=self.environment(),

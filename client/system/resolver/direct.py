@@ -75,7 +75,7 @@ class Direct:
         if outcome.problems or outcome.refused:
             return outcome
         self._note.forget()
-        return replace(outcome, steps=(f"name resolution by {record.kind}",) if record.kind else ())
+        return outcome
 
     async def holds(self, configs: Sequence[DnsConfig]) -> bool:
         """Whether it is so, as far as can be seen; nothing is changed."""
@@ -143,50 +143,53 @@ class Direct:
         """Undo these back-ends; where only root may, that is said apart from what went wrong."""
         problems: list[str] = []
         refused: set[Kind] = set()
+        steps: list[str] = []
         for kind in Kind:
             if kind not in kinds:
                 continue
             try:
-                await self._undo(kind, record)
+                if await self._undo(kind, record) or kind is record.kind:
+                    steps.append(f"name resolution by {kind}")
             except Refused:
                 refused.add(kind)
             except (Unable, OSError) as error:
                 problems.append(f"{kind}: {_text(error)}")
-        return Outcome(None, tuple(problems), frozenset(refused))
+        return Outcome(None, tuple(problems), frozenset(refused), tuple(steps))
 
-    async def _undo(self, kind: Kind, record: Record) -> None:
+    async def _undo(self, kind: Kind, record: Record) -> bool:
+        """Whether anything of ours was there."""
         match kind:
             case Kind.RESOLVED if own_links():
-                await self._if_there(resolved.SERVICE, lambda bus: Resolved(bus).restore())
+                return bool(await self._if_there(resolved.SERVICE, lambda bus: Resolved(bus).restore()))
             case Kind.NETWORKMANAGER:
-                await self._undo_networkmanager(record)
+                return await self._undo_networkmanager(record)
             case Kind.RESOLVCONF if (entries := self._resolvconf()).is_touched():
                 await asyncio.to_thread(_as_root(entries.restore))
+                return True
             case Kind.FILE if (file := self._file()).is_touched():
                 await asyncio.to_thread(_as_root(file.restore))
+                return True
             case _:
-                pass
+                return False
 
-    async def _undo_networkmanager(self, record: Record) -> None:
+    async def _undo_networkmanager(self, record: Record) -> bool:
         """What it was told is in a file of its own: while it does not run, that cannot be taken back."""
         is_ours = record.kind is Kind.NETWORKMANAGER
         before = record.before if is_ours else {}
-        was_there = await self._if_there(
-            networkmanager.SERVICE, lambda bus: NetworkManager(bus).restore(before)
-        )
-        if is_ours and not was_there:
+        undone = await self._if_there(networkmanager.SERVICE, lambda bus: NetworkManager(bus).restore(before))
+        if is_ours and undone is None:
             raise Unable("it does not run, and will have the tunnel's servers when it is started")
+        return bool(undone)
 
-    async def _if_there(self, service: str, action: Callable[[Bus], Awaitable[None]]) -> bool:
-        """Act where this name has an owner; nobody is started to be told that nothing is wanted."""
+    async def _if_there(self, service: str, action: Callable[[Bus], Awaitable[bool]]) -> bool | None:
+        """Act where this name has an owner; nobody is started to be told that nothing is wanted.  None: nobody."""
         try:
             async with self._open_bus(self._places.bus) as bus:
                 if service in await bus.names():
-                    await action(bus)
-                    return True
+                    return await action(bus)
         except Unsuitable:  # no bus
             pass
-        return False
+        return None
 
     async def _over_the_bus(self, action: Callable[[Bus], Awaitable[_Result]]) -> _Result:
         async with self._open_bus(self._places.bus) as bus:

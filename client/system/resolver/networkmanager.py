@@ -69,10 +69,11 @@ class NetworkManager:
         if await self._read() != wanted:
             raise Unable("NetworkManager did not take the global DNS configuration")
 
-    async def restore(self, before: Global) -> None:
-        """Put back what was there, if what is there now is ours."""
-        if _is_ours(await self._read()):
+    async def restore(self, before: Global) -> bool:
+        """Put back what was there, if what is there now is ours; whether it was."""
+        if is_ours := _is_ours(await self._read()):
             await self._write(before)
+        return is_ours
 
     async def holds(self, configs: Sequence[DnsConfig]) -> bool:
         """Whether it is so."""

@@ -22,6 +22,7 @@ from .resolv_conf import entry, nameservers
 _PREFIXES = {Flavour.DEBIAN: "tun.", Flavour.OPENRESOLV: "vpn."}
 _DIRECTORIES = ("interface", "interfaces", "keys")  # Debian's, openresolv's, and openresolv's since 3.14
 _PATIENCE = 20.0  # seconds; the programs that it notifies may take their time
+_UMASK = 0o022  # what it writes is for everybody to read, whatever our own service's may be
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 
@@ -58,7 +59,7 @@ class Resolvconf:
 
     def is_touched(self) -> bool:
         """Whether there are entries of ours."""
-        return any(True for _ in self._entries())
+        return any(True for _ in self._paths())
 
     def uplink_servers(self) -> tuple[Address, ...]:
         """What the entries of others name."""
@@ -80,9 +81,12 @@ class Resolvconf:
         return _PREFIXES[self._flavour] + config.link
 
     def _entries(self) -> Iterator[tuple[str, str]]:
+        for path in self._paths():
+            yield path.name, path.read_text(errors="replace")
+
+    def _paths(self) -> Iterator[Path]:
         for directory in _DIRECTORIES:
-            for path in sorted((self._state / directory).glob(f"*.{OWN_LINKS}*")):
-                yield path.name, path.read_text(errors="replace")
+            yield from sorted((self._state / directory).glob(f"*.{OWN_LINKS}*"))
 
     def _run(self, arguments: list[str], text: str = "") -> None:
         try:
@@ -91,6 +95,7 @@ class Resolvconf:
                 input=text,
                 env=_ENVIRONMENT,
                 cwd="/",
+                umask=_UMASK,
                 capture_output=True,
                 text=True,
                 errors="replace",

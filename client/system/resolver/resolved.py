@@ -40,8 +40,11 @@ class Resolved:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
-    async def apply(self, configs: Sequence[DnsConfig]) -> None:
-        """Make our links so, and take back what others of ours have; `Unable` if a link is not there."""
+    async def apply(self, configs: Sequence[DnsConfig]) -> bool:
+        """Make our links so, and take back what others of ours have; whether that changed anything.
+
+        `Unable` if a link is not there.
+        """
         wanted = {config.link: config for config in configs}
         present = dict(own_links())
         missing = [link for link in wanted if link not in present]
@@ -55,10 +58,11 @@ class Resolved:
             await self._call("FlushCaches")
         if missing:
             raise Unable(f"there is no link {', '.join(missing)}")
+        return changed
 
-    async def restore(self) -> None:
-        """Take everything back from the links of ours that are there."""
-        await self.apply(())
+    async def restore(self) -> bool:
+        """Take everything back from the links of ours that are there; whether there was something."""
+        return await self.apply(())
 
     async def holds(self, configs: Sequence[DnsConfig]) -> bool:
         """Whether it is so."""
@@ -74,10 +78,11 @@ class Resolved:
         if _agrees(found, config):
             return False
         servers = [[_FAMILIES[server.version], server.packed] for server in config.servers]
-        for member in _NEIGHBOURS.values():
-            await self._silence(member, index)
+        # The domains, of which there always are some, come first: by them a link that was left half-made is known.
         await self._tell("SetLinkDomains", "ia(sb)", index, _domains(config))
         await self._tell("SetLinkDefaultRoute", "ib", index, config.default_route)
+        for member in _NEIGHBOURS.values():
+            await self._silence(member, index)
         await self._tell("SetLinkDNS", "ia(iay)", index, servers)
         return True
 
