@@ -55,7 +55,7 @@ def is_locked(octets: bytes) -> bool:
     """Whether a passphrase is needed to read all that is in it."""
     if octets.startswith(_PEM) or _PEM in octets:
         return _KEY.search(octets) is not None and b"ENCRYPTED" in octets
-    if _is_pkcs12(octets):
+    if is_bundle(octets):
         return not _opens(octets)
     return False
 
@@ -63,7 +63,7 @@ def is_locked(octets: bytes) -> bool:
 def read(octets: bytes, passphrase: bytes | None = None) -> Bundle:
     """Everything in a container; `Locked` without the right passphrase, ValueError for what is none."""
     try:
-        if _is_pkcs12(octets):
+        if is_bundle(octets):
             return _read_pkcs12(octets, passphrase)
         return _sorted(_key(octets, passphrase), certificates(octets))
     except Locked:
@@ -91,7 +91,7 @@ def public_key(octets: bytes) -> PublicKeyTypes:
 
 def holds_key(octets: bytes) -> bool:
     """Whether there is a private key in it, encrypted or not."""
-    return _KEY.search(octets) is not None or _is_pkcs12(octets) or _is_key(octets)
+    return _KEY.search(octets) is not None or is_bundle(octets) or _is_key(octets)
 
 
 def opened(octets: bytes, passphrase: bytes | None) -> bytes:
@@ -185,8 +185,8 @@ def _load_pkcs12(octets: bytes, passphrase: bytes | None) -> pkcs12.PKCS12KeyAnd
         return pkcs12.load_pkcs12(octets, passphrase)
 
 
-def _is_pkcs12(octets: bytes) -> bool:
-    """By its first field: a SEQUENCE that begins with the INTEGER 3."""
+def is_bundle(octets: bytes) -> bool:
+    """Whether it is PKCS #12, by its first field: a SEQUENCE that begins with the INTEGER 3."""
     if octets[:1] != b"\x30" or len(octets) < 6:
         return False
     size = octets[1] & 0x7F if octets[1] & 0x80 else 0

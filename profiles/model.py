@@ -333,6 +333,9 @@ class Profile:
     gateway: Gateway = option("where the gateway is")
     auth: Auth = option("who proves what to whom")
     name: str = option("name for people; without it the id", "")
+    preset: str | None = option(
+        "kind of gateway, whose values count where the profile says nothing: docs/presets.md", None
+    )
     identity: Identity = option("IKE identities", Identity())
     trust: Trust = option("who may vouch for the gateway", Trust())
     crypto: Crypto = option("algorithms", Crypto())

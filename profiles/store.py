@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from .check import check
 from .errors import ProfileError, ProfileNotFound, nearest
+from .expansion import expand, lacking
 from .model import SCHEMA, Profile
 from .schema import read
 
@@ -30,7 +32,7 @@ def user_directory() -> Path:
 def load_text(text: str, source: str = "") -> Profile:
     """The profile in a TOML text; `ProfileError` names the key, or line and column, and `source`."""
     try:
-        profile = _profile(tomllib.loads(text))
+        profile = read_table(tomllib.loads(text))
         check(profile)
     except tomllib.TOMLDecodeError as error:
         raise ProfileError("", f"is no TOML: {error}", source=source) from None
@@ -39,11 +41,15 @@ def load_text(text: str, source: str = "") -> Profile:
     return profile
 
 
-def _profile(table: dict[str, object]) -> Profile:
+def read_table(table: Mapping[str, object]) -> Profile:
+    """The profile in a TOML table, the values of its preset put in; unlike `load_text` without `check`."""
     version = table.get("schema")
     if type(version) is int and version > SCHEMA:
         raise ProfileError("schema", f"version {version} is newer than this program", "Update Roam.")
-    profile: Profile = read(Profile, table)
+    expanded = expand(table)
+    profile: Profile = read(Profile, expanded.table)
+    if expanded.preset is not None and (needed := lacking(table, expanded.preset)) is not None:
+        raise ProfileError(needed[0], f'is needed with preset = "{expanded.preset.name}"', needed[1])
     return profile
 
 

@@ -120,6 +120,7 @@ LIBRARIES = {
     "netifaces": ("client.net",),
     "dbus_fast": ("client.net", "client.system"),
     "keyring": ("ui",),
+    "tomlkit": ("profiles.writing",),
     "textual": ("ui.tui",),
     "OpenSSL": ("client.ike.eap.tls", "client.lab.eap_tls"),
     "cryptography": ("client.ike", "client.esp", "client.material", "client.lab", "profiles"),
@@ -170,7 +171,17 @@ STDLIB_NAMES_ALLOWED = {
 }
 
 # What `roam status` may not wait for (all of it is imported where it is used).
-HEAVY = ("textual", "pyroute2", "OpenSSL", "keyring", "cryptography", "dbus_fast", "netifaces", "client.lab")
+HEAVY = (
+    "textual",
+    "pyroute2",
+    "OpenSSL",
+    "keyring",
+    "cryptography",
+    "dbus_fast",
+    "netifaces",
+    "tomlkit",
+    "client.lab",
+)
 
 
 def test_imports_go_downwards_only() -> None:

@@ -13,7 +13,7 @@ from importlib import import_module
 
 from client.control.messages import LONGEST_PORTAL, STATES, ControlError, exit_code
 
-from . import output
+from . import arguments, output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _command(options: argparse.Namespace) -> Command:
     if name is None:
         raise ControlError("usage", "without a command, roam opens its terminal UI, and this is no terminal")
     module = import_module(COMMANDS[name][1], __package__)
-    command: Command = getattr(module, name)
+    command: Command = getattr(module, "import_" if name == "import" else name)  # a word of Python's own
     return command
 
 
@@ -283,7 +283,8 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
     "log": ("show what the daemon has logged", ".commands.logs", _log),
     "report": ("write a bundle for a report of a fault, without secrets", ".commands.reporting", _report),
     "rpc": ("call a method of the control protocol", ".commands.rpc", _rpc),
-    "profiles": ("list the profiles", ".commands.listing", _plain),
+    "profiles": ("list the profiles, check, show or change them", ".commands.listing", arguments.profiles),
+    "import": ("make a profile of an administrator's file", ".commands.importing", arguments.import_),
     "tui": ("open the terminal UI", ".commands.terminal", _plain),
     "demo": ("show a roaming tunnel in namespaces of this machine", ".demo", _demo),
 }

@@ -1,0 +1,31 @@
+"""Arguments of the commands about profiles."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+
+def import_(parser: argparse.ArgumentParser) -> None:
+    """Of `roam import`."""
+    parser.add_argument("file", metavar="FILE", help="of an administrator or provider; - reads stdin")
+    parser.add_argument("--name", metavar="NAME", help="the profile's name, instead of the file's own")
+    parser.add_argument("--server", metavar="HOST", help="the gateway, for a file that names none (.p12)")
+    parser.add_argument("--user", metavar="NAME", help="your name, for a file that does not say it")
+    parser.add_argument("--dry-run", action="store_true", help="show what it would be, and write nothing")
+    parser.add_argument("--force", action="store_true", help="overwrite a profile of this name")
+    parser.add_argument(
+        "--keep-secrets", action="store_true", help="put passwords of the file into the keyring unasked"
+    )
+
+
+def profiles(parser: argparse.ArgumentParser) -> None:
+    """Of `roam profiles`."""
+    parser.add_argument("name", metavar="NAME", nargs="?", help="one profile, instead of all")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--check", action="store_true", help="say what is wrong, with the key in each message")
+    what.add_argument("--show", action="store_true", help="every value of NAME, and where it comes from")
+    what.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="change NAME; comments are kept"
+    )

@@ -1,0 +1,125 @@
+"""A foreign file on its way to a profile: read with the caller's rights, completed, kept."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from client.control.messages import ControlError
+from profiles import containers
+from profiles.errors import ProfileError
+from profiles.importers.authorities import authorities as authorities
+from profiles.importers.bundle import check as check_bundle
+from profiles.importers.detect import Format, format_of, load
+from profiles.importers.draft import FoundSecret, Imported
+from profiles.importers.intake import Intake
+from profiles.importers.limits import LARGEST_ARCHIVE, LARGEST_BLOB
+from profiles.placing import place
+from profiles.store import user_directory
+
+from .credentials import KEYRING_SERVICE
+
+NAMED_USER = "Your user name at the gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file to import: its octets, its format, and the folder that it lies in."""
+
+    intake: Intake
+    kind: Format
+    folder: Path | None
+
+
+def open_source(place_of: str, *, name: str, server: str, user: str) -> Source:
+    """Read the file ("-": stdin) and what belongs to it; `ProfileError` says what is wrong with it."""
+    try:
+        octets = _read(place_of)
+        kind = format_of(octets)
+    except ProfileError as error:
+        raise error.at(place_of) from None
+    folder = None if place_of == "-" else Path(place_of).parent
+    beside = {}
+    for companion in kind.beside:
+        if folder is not None and (folder / companion).is_file():
+            beside[companion] = _bounded(folder / companion, LARGEST_BLOB)
+    return Source(Intake(octets, name, beside, server, user), kind, folder)
+
+
+def _read(place_of: str) -> bytes:
+    if place_of == "-":
+        return sys.stdin.buffer.read(LARGEST_ARCHIVE + 1)
+    return _bounded(Path(place_of), LARGEST_ARCHIVE)
+
+
+def _bounded(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(limit + 1)
+    except OSError as error:
+        raise ProfileError("", f"cannot be read: {error.strerror}") from None
+
+
+def profiles_of(source: Source) -> list[Imported]:
+    """The profiles in it, with the files that it names and that lie beside it."""
+    try:
+        found = load(replace(source.intake))
+    except ProfileError as error:
+        raise error.at(str(source.folder or "-")) if not error.path and not error.reason else error from None
+    return [_completed(entry, source) for entry in found]
+
+
+def _completed(imported: Imported, source: Source) -> Imported:
+    """Certificates and keys that the file names, from its own folder and below; nothing else is looked at."""
+    for lacking in imported.lacking:
+        octets = _beside(lacking.named, source) if lacking.named else None
+        if octets is not None:
+            imported = imported.with_file(lacking, octets)
+    return imported
+
+
+def _beside(named: str, source: Source) -> bytes | None:
+    if source.folder is None or Path(named).name != named:
+        return None
+    for folder in (source.folder, *(source.folder / name for name in source.kind.folders)):
+        path = folder / named
+        if path.is_file():
+            octets = _bounded(path, LARGEST_BLOB)
+            return octets if len(octets) <= LARGEST_BLOB and _is_material(octets) else None
+    return None
+
+
+def _is_material(octets: bytes) -> bool:
+    """Whether it holds a certificate or a key: nothing else belongs beside a profile."""
+    try:
+        return containers.holds_key(octets) or bool(containers.certificates(octets))
+    except containers.UNREADABLE:
+        return False
+
+
+def is_locked(source: Source) -> bool:
+    """Whether it is a bundle that needs a passphrase to be looked into."""
+    if source.kind.word != "pkcs12":
+        return False
+    check_bundle(source.intake.octets)
+    return containers.is_locked(source.intake.octets)
+
+
+def keep(imported: Imported, *, force: bool) -> list[Path]:
+    """Write the profile and its files where the caller's profiles lie."""
+    return place(user_directory(), imported.profile.id, imported.text, imported.files, force=force)
+
+
+def keep_secret(secret: FoundSecret) -> None:
+    """Put a secret of the file into the keyring; `ControlError` where that refuses."""
+    import keyring
+    from keyring.errors import KeyringError
+
+    if secret.value is None:
+        raise AssertionError("there is nothing to keep")
+    try:
+        keyring.set_password(KEYRING_SERVICE, secret.keyring_name, secret.value)
+    except KeyringError as error:
+        reason = f"the keyring did not take {secret.keyring_name} ({type(error).__name__})"
+        raise ControlError("secret.missing", reason, "'roam up' asks for it.") from None
