@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -20,9 +20,10 @@ from ..net.interfaces import snapshot_by_netifaces
 from ..net.netlink import snapshot
 from ..system.choice import Choice as DataPath
 from ..system.others import read_others
-from ..system.resolver.choice import Choice, Way, choose
+from ..system.resolver.choice import OVER_THE_BUS, Choice, Way, choose
 from ..system.resolver.detect import Places, detect
 from ..system.resolver.model import DnsConfig
+from ..system.resolver.polkit import permits
 from . import checkup, dns_trial, findings
 
 SECRETS = Path("/etc/roam/secrets")
@@ -64,9 +65,19 @@ class Doctor:
     async def _resolver(self) -> tuple[Choice, list[Finding]]:
         """While tunnels stand, what has come of telling somebody; before, who would be told."""
         told = self.resolver.choice if self.resolver is not None else None
-        choice = told if told is not None else choose(await detect(self.places))
+        choice = told if told is not None else await self._would_be_told()
         problems = self.resolver.problems if self.resolver is not None else ()
         return choice, list(findings.judge_resolver(choice, () if choice.way is Way.NOBODY else problems))
+
+    async def _would_be_told(self) -> Choice:
+        """With what polkit says; when it matters, a resolver that refuses is noticed by trying."""
+        facts = await detect(self.places)
+        choice = choose(facts)
+        if choice.way is not Way.DIRECT or facts.root or choice.kind not in OVER_THE_BUS:
+            return choice
+        if await permits(self.places.bus, choice.kind):
+            return choice
+        return choose(replace(facts, refused=frozenset({choice.kind})))
 
     def _look(self) -> list[Finding]:
         rights = checkup.read_rights(self.state, SECRETS, standalone=self.resolver is None)

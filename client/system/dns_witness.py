@@ -134,7 +134,7 @@ def decode_question(packet: bytes, link: int) -> Asked | None:
     else:
         return None
     labels = _labels(packet[start + _UDP_HEADER + _DNS_HEADER :])
-    if protocol != bytes([_UDP]) or labels is None:
+    if protocol != bytes([_UDP]) or not labels:
         return None
     return Asked(".".join(labels), ip_address(destination), link)
 

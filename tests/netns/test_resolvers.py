@@ -90,7 +90,11 @@ def suite(request: pytest.FixtureRequest) -> str:
     return str(request.config.getoption("--peer") or "trixie")
 
 
-@pytest.fixture(params=["root", "polkit", "helper"])
+BY_ANY_RIGHT = pytest.mark.parametrize("right", ["root", "polkit", "helper"], indirect=True)
+WITHOUT_A_BUS = pytest.mark.parametrize("right", ["root", "helper"], indirect=True)
+
+
+@pytest.fixture
 def right(request: pytest.FixtureRequest) -> str:
     if request.param != "root" and daemon_account() is None:
         pytest.skip("no other uid can be had here")
@@ -155,6 +159,8 @@ def live(machine: Machine, right: str) -> None:
     machine.start()
     before = laptop.snapshot()
     assert machine.office.who_is_asked(INSIDE) == {"home"}
+    through = " through roam-dns" if right == "helper" else ""
+    assert findings(machine)["resolver"]["evidence"].startswith(f"{machine.resolver}{through}: ")
     stand(machine, right)
     lose_and_mend(machine)
     laptop.roam("down")
@@ -187,8 +193,7 @@ def stand(machine: Machine, right: str) -> None:
 
 def examine(machine: Machine) -> None:
     """`roam doctor dns` finds the same as the servers themselves tell."""
-    data = json.loads(machine.office.laptop.run("--json", "doctor", "dns").stdout)["data"]
-    found = {finding["name"]: finding for finding in data["findings"]}
+    found = findings(machine, "dns")
     for domain in (INSIDE, OFFERED):
         asked = f"a name in {domain} was asked of {SERVER} over roam0, and of nobody else"
         assert (found[f"dns.{domain}"]["level"], found[f"dns.{domain}"]["evidence"]) == ("ok", asked)
@@ -202,6 +207,12 @@ def examine(machine: Machine) -> None:
         assert outside["level"] == "warn"
         assert "a tunnel's server sees names outside of it" in outside["evidence"]
     assert found["resolver"]["level"] == "ok"
+
+
+def findings(machine: Machine, *topic: str) -> dict[str, dict[str, str]]:
+    """What `roam doctor` finds, by name."""
+    data = json.loads(machine.office.laptop.run("--json", "doctor", *topic).stdout)["data"]
+    return {finding["name"]: finding for finding in data["findings"]}
 
 
 def lose_and_mend(machine: Machine) -> None:
@@ -233,6 +244,7 @@ def gone(machine: Machine, before: object) -> None:
     assert difference(before, machine.office.laptop.snapshot()) == ()  # type: ignore[arg-type]
 
 
+@BY_ANY_RIGHT
 def test_by_systemd_resolved(request: pytest.FixtureRequest, right: str) -> None:
     with workstation(request, right) as (made, daemons):
         daemons.start("resolved")
@@ -259,6 +271,7 @@ def test_by_systemd_resolved(request: pytest.FixtureRequest, right: str) -> None
         live(machine, right)
 
 
+@BY_ANY_RIGHT
 def test_by_networkmanager(request: pytest.FixtureRequest, right: str) -> None:
     with workstation(request, right) as (made, daemons):
         settings = daemons.place / "etc/NetworkManager/conf.d/lab.conf"
@@ -295,8 +308,6 @@ _FORGET_GLOBAL = (
 @contextmanager
 def plain(right: str, make: Callable[[Path], Shared]) -> Iterator[Office]:
     """A machine without a system bus."""
-    if right == "polkit":
-        pytest.skip("polkit is asked over the bus alone")
     with tempfile.TemporaryDirectory(prefix="roam-machine-") as name, ExitStack() as stack:
         Path(name).chmod(0o755)
         lab = stack.enter_context(topology())
@@ -305,6 +316,7 @@ def plain(right: str, make: Callable[[Path], Shared]) -> Iterator[Office]:
         yield made
 
 
+@WITHOUT_A_BUS
 @pytest.mark.parametrize("flavour", ["resolvconf", "openresolv"])
 def test_by_resolvconf(request: pytest.FixtureRequest, right: str, flavour: str) -> None:
     try:
@@ -328,6 +340,7 @@ def test_by_resolvconf(request: pytest.FixtureRequest, right: str, flavour: str)
         live(machine, right)
 
 
+@WITHOUT_A_BUS
 def test_by_the_file(right: str) -> None:
     with plain(right, unmanaged) as made:
         resolv_conf = made.laptop.etc.resolv_conf

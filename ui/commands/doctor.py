@@ -81,4 +81,8 @@ def _lines(finding: Finding, width: int | None) -> Iterator[str]:
 
 def _sum(diagnosis: Diagnosis) -> str:
     counts = {level: sum(f.level == level for f in diagnosis.findings) for level in ("ok", "warn", "fail")}
-    return f"{counts['ok']} ok, {counts['warn']} warnings, {counts['fail']} failures"
+    return f"{counts['ok']} ok, {_count(counts['warn'], 'warning')}, {_count(counts['fail'], 'failure')}"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -72,6 +72,11 @@ class Bus:
             self._connection.disconnect()
             self._connection = None
 
+    @property
+    def own_name(self) -> str:
+        """What we are called on the bus, by the bus itself; empty where it is not there."""
+        return str(self._connection.unique_name or "") if self._connection is not None else ""
+
     async def call(
         self, service: str, path: str, interface: str, member: str, signature: str = "", *body: object
     ) -> list[Any]:

@@ -77,14 +77,15 @@ class Choice:
         """Where nobody can make the change: what that means, why, and what to do.  Else empty."""
         if self.way is not Way.NOBODY:
             return ""
-        if self.kind in _OVER_THE_BUS:
+        if self.kind in OVER_THE_BUS:
             why = f"{self.kind} does not let Roam's user set them (no polkit rule)"
         else:
             why = "only root may change /etc/resolv.conf"
         return f"the tunnel's name servers are not in use: {why}, and {_NO_HELPER}"
 
 
-_OVER_THE_BUS = frozenset({Kind.RESOLVED, Kind.NETWORKMANAGER})
+OVER_THE_BUS = frozenset({Kind.RESOLVED, Kind.NETWORKMANAGER})
+"""Back-ends whose own programs decide whether we may, by asking polkit."""
 _NO_HELPER = "Roam's helper for that is not there: 'sudo systemctl enable --now roam-dns.socket' starts it"
 
 
@@ -186,7 +187,7 @@ def _nameservers(text: str) -> set[str]:
 def _way(facts: Environment, kind: Kind) -> tuple[Way, str]:
     if facts.root:
         return Way.DIRECT, ""
-    over_the_bus = kind in _OVER_THE_BUS
+    over_the_bus = kind in OVER_THE_BUS
     if over_the_bus and kind not in facts.refused:
         return Way.DIRECT, ""
     hindrance = "polkit does not permit it" if over_the_bus else "only root may"
