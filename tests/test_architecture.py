@@ -120,6 +120,7 @@ LIBRARIES = {
     "netifaces": ("client.net",),
     "dbus_fast": ("client.net", "client.system"),
     "keyring": ("ui",),
+    "pkcs11": ("ui.signers",),
     "tomlkit": ("profiles.writing",),
     "textual": ("ui.tui",),
     "OpenSSL": ("client.ike.eap.tls", "client.lab.eap_tls"),

@@ -186,6 +186,11 @@ def _rekey(parser: argparse.ArgumentParser) -> None:
     _named(parser)
     parser.add_argument("--ike", action="store_true", help="the IKE SA, instead of the Child SA")
 
+def _signer(parser: argparse.ArgumentParser) -> None:
+    _named(parser)
+    parser.add_argument("--ask", action="store_true", help="ask for the PIN even where it is stored")
+
+
 
 def _reauth(parser: argparse.ArgumentParser) -> None:
     _named(parser)
@@ -292,3 +297,4 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
 
 if __name__ == "__main__":
     sys.exit(main())
+    "signer": ("sign for logins with a key on a card or in an agent", ".commands.signer", _signer),

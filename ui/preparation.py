@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from client.control.messages import ControlError, Up
 from profiles.errors import ProfileError, ProfileNotFound
@@ -13,15 +13,18 @@ from profiles.references import Reference, UnsafeFile, files_of, read_file, secr
 from profiles.store import ProfileFile, Store, load_text
 
 from .credentials import Prompter, Secrets, collect
+from .signers.holder import KeyHolder
+from .signers.opening import open_holders
 from .unlocking import unlock
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request, and the secrets in it that may be kept later."""
+    """A request, the secrets in it that may be kept later, and who signs for it."""
 
     request: Up
     secrets: Secrets
+    holders: Mapping[str, KeyHolder] = field(default_factory=dict)
 
 
 def choose(store: Store, name: str | None) -> ProfileFile:
@@ -61,9 +64,18 @@ def _of_system(file: ProfileFile, prompter: Prompter, *, ask: bool) -> Prepared:
     wanted = [entry for entry in secrets_of(profile, {}) if ask or entry.scheme in {"ask", "keyring"}]
     try:
         secrets = collect(wanted, file.path.parent, prompter, owner=_prompts(profile), ask=ask)
+        opened = open_holders(profile, _certificates(profile, file), file.path.parent, prompter, ask=ask)
     except ProfileError as error:
         raise as_control_error(error) from None
-    return Prepared(Up(name=file.path.stem, secrets=secrets.values), secrets)
+    request = Up(name=file.path.stem, files=opened.shown, secrets=secrets.values)
+    return Prepared(request, secrets, opened.holders)
+
+
+def _certificates(profile: Profile, file: ProfileFile) -> dict[str, bytes]:
+    """Our certificates whose keys are elsewhere, where they are files."""
+    wanted = {entry.cert for entry in profile.auth.local if entry.key_is_elsewhere}
+    references = [reference for reference in files_of(profile) if reference.text in wanted]
+    return {reference.text: read_file(reference, file.path.parent) for reference in references}
 
 
 def _with_contents(
@@ -73,8 +85,9 @@ def _with_contents(
     read = {reference.text: read_file(reference, directory) for reference in files_of(profile)}
     files, passphrases = unlock(profile, read, directory, prompter, ask=ask)
     secrets = collect(secrets_of(profile, files), directory, prompter, owner=_prompts(profile), ask=ask)
-    request = Up(profile=text, files=files, secrets=secrets.values)
-    return Prepared(request, secrets.joined(passphrases))
+    opened = open_holders(profile, files, directory, prompter, ask=ask)
+    request = Up(profile=text, files={**files, **opened.shown}, secrets=secrets.values)
+    return Prepared(request, secrets.joined(passphrases), opened.holders)
 
 
 def _prompts(profile: Profile) -> Callable[[Reference], str]:

@@ -87,9 +87,9 @@ class AsyncClient:
         """Answer a question of the daemon."""
         await self.call("secret.answer", request, Empty)
 
-    async def cancel_secret(self, secret_id: str) -> None:
+    async def cancel_secret(self, secret_id: str, why: str = "") -> None:
         """Decline a question of the daemon."""
-        await self.call("secret.cancel", SecretCancel(secret_id), Empty)
+        await self.call("secret.cancel", SecretCancel(secret_id, why), Empty)
 
     async def subscribe(self, request: Subscribe) -> Snapshot:
         """Start events; what follows the snapshot comes out of `events`."""

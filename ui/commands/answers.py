@@ -53,6 +53,9 @@ def _choose(open_questions: tuple[SecretNeeded, ...], wanted: str | None) -> Sec
 
 
 def _ask(needed: SecretNeeded) -> str:
+    if needed.kind == "signature" and sys.stdin.isatty():
+        hint = f"'roam signer {needed.tunnel}' does it."
+        raise ControlError("usage", f"nobody can type this: {needed.prompt}", hint)
     if sys.stdin.isatty():
         terminal = Terminal()
         return (

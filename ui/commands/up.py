@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+from collections.abc import Mapping
 from time import monotonic
 
 from client.control.client import Client
@@ -28,6 +29,8 @@ from profiles.store import ProfileFile, default_store
 from .. import output, render
 from ..credentials import Prompter, Terminal, offer_to_keep
 from ..preparation import Prepared, choose, prepare
+from ..signers.holder import KeyHolder, reply
+from .signer import send
 
 MOST_TRIES = 3
 """Passwords that a person may type: a gateway may lock an account after a few more."""
@@ -45,6 +48,10 @@ def up(options: argparse.Namespace) -> int:
         prepared, status = _connect(client, file, prompter, options)
     _tell(status, options)
     if options.wait:
+        if prepared.holders:
+            output.note(
+                f"note: for the next login the key is needed again; 'roam signer {status.name}' stays for it"
+            )
         offer_to_keep(prepared.secrets, prompter)
     return DONE
 
@@ -94,6 +101,7 @@ class Attempt:
         self._last = TunnelStatus("", "off")
         self._failure: Fault | None = None
         self._answered: set[str] = set()
+        self._holders: Mapping[str, KeyHolder] = {}
 
     def run(self, prepared: Prepared, *, wait: bool) -> TunnelStatus:
         """The tunnel's status at the end; `ControlError` where it did not come up."""
@@ -101,6 +109,7 @@ class Attempt:
         accepted = self._client.up(prepared.request).tunnel
         if not wait:
             return accepted
+        self._holders = prepared.holders
         wanted_already = _stood(before, accepted.name)
         self._deadline = monotonic() + self._patience
         try:
@@ -172,6 +181,8 @@ class Attempt:
         if needed.id in self._answered:
             return
         self._answered.add(needed.id)
+        if needed.kind == "signature":
+            return send(self._client, reply(needed, self._holders))
         asked_at = monotonic()
         try:
             ask = self._prompter.line if needed.kind in VISIBLE_KINDS else self._prompter.secret

@@ -30,6 +30,7 @@ from profiles.store import default_store
 
 from .. import render
 from ..preparation import choose, prepare
+from ..signers.holder import KeyHolder, reply
 from .feed import Picture, follow, picture_of
 from .messages import PictureChanged
 from .person import Person
@@ -46,6 +47,10 @@ REDRAW_TIME = 1.0
 """Seconds after which ages and counters are drawn anew."""
 COMPLAINT_TIME = 15.0
 """Seconds that a failure stays in sight: there is something to read."""
+
+
+Holders = dict[str, KeyHolder]
+"""By reference."""
 
 
 class RoamApp(App[None]):
@@ -72,6 +77,7 @@ class RoamApp(App[None]):
         self._pause = pause
         self._picture = Picture()
         self._rates = Rates()
+        self._holders = Holders()  # keys that stay elsewhere sign while this runs
 
     def compose(self) -> ComposeResult:
         yield Header(icon="")
@@ -176,6 +182,7 @@ class RoamApp(App[None]):
         try:
             person = Person(self._ask, asyncio.get_running_loop())
             prepared = await asyncio.to_thread(lambda: prepare(choose(store, name), person))
+            self._holders.update(prepared.holders)
             async with AsyncClient(self._path) as client:
                 await client.up(prepared.request)
         except ControlError as error:
@@ -189,7 +196,10 @@ class RoamApp(App[None]):
 
     @work(group="questions")
     async def _answer(self, needed: SecretNeeded) -> None:
-        """Put a question of the daemon to the person."""
+        """Put a question of the daemon to the person; what a key of ours is to sign, to its holder."""
+        if needed.kind == "signature":
+            await self._sign(needed)
+            return
         value = await self._ask(needed.prompt, needed.kind not in VISIBLE_KINDS)
         try:
             async with AsyncClient(self._path) as client:
@@ -199,6 +209,19 @@ class RoamApp(App[None]):
                     await client.answer_secret(SecretAnswer(needed.id, SecretText(value)))
         except ControlError as error:
             self._complain(error)
+
+    async def _sign(self, needed: SecretNeeded) -> None:
+        """A card takes its time, for which the screen does not wait."""
+        given = await asyncio.to_thread(reply, needed, self._holders)
+        try:
+            async with AsyncClient(self._path) as client:
+                if isinstance(given, SecretAnswer):
+                    await client.answer_secret(given)
+                elif given is not None:
+                    await client.cancel_secret(given.id, given.why)
+        except ControlError as error:
+            if error.kind != "secret.unknown":  # another signer was faster
+                self._complain(error)
 
     @work(exclusive=True, group="command")
     async def action_down(self) -> None:
