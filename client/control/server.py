@@ -18,11 +18,12 @@ from collections.abc import Callable
 from .access import PeerCredentials, Policy, peer_credentials
 from .connection import BACKLOG_LIMIT as BACKLOG_LIMIT
 from .connection import Connection as Connection
+from .connection import Outlet, line_limit
 from .event_log import EventLog
+from .fairness import Turnstile
 from .handlers import Caller, Handlers
 from .messages import (
     CLIENT_LIMIT,
-    LINE_LIMIT,
     PROTOCOL,
     SYSTEM_PREFIX,
     TOPICS,
@@ -38,7 +39,7 @@ from .messages import (
 )
 from .methods import METHODS
 from .views import view, view_of_report
-from .wire import encode_error, read
+from .wire import read
 
 OWN = frozenset({"hello", "tunnel.status", "events.subscribe"})
 """Methods that the server answers itself: they are about connections, and what a caller may see."""
@@ -62,14 +63,15 @@ class ControlServer:
         self.version = version
         self.boot = boot
         self.events = EventLog()
+        self.turnstile = Turnstile()
         self._handlers = handlers
         self._policy = policy
         self._wall = wall
         self._credentials = credentials
-        self._connections: set[Connection] = set()
+        self._connections: set[Outlet] = set()
 
-    async def serve(self, listener: socket.socket) -> None:
-        """Accept until cancelled; then all connections end."""
+    async def serve(self, listener: socket.socket, protocol: type[Outlet] = Connection) -> None:
+        """Accept clients that speak `protocol`, until cancelled; then all connections end."""
         loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
             while True:
@@ -80,24 +82,23 @@ class ControlServer:
                         raise
                     await asyncio.sleep(0.1)  # out of descriptors: others go away sooner or later
                 else:
-                    group.create_task(self._attend(accepted))
+                    group.create_task(self._attend(accepted, protocol))
 
-    async def _attend(self, accepted: socket.socket) -> None:
+    async def _attend(self, accepted: socket.socket, protocol: type[Outlet]) -> None:
         with contextlib.suppress(OSError):  # the client went away: nothing is left to say
-            reader, writer = await asyncio.open_unix_connection(sock=accepted, limit=LINE_LIMIT)
+            caller = self._policy.caller(self._credentials(accepted))
+            reader, writer = await asyncio.open_unix_connection(sock=accepted, limit=line_limit(caller))
             try:
-                await self._converse(accepted, reader, writer)
+                await self._converse(protocol(self, caller, writer), reader, writer)
             finally:
                 writer.close()
 
     async def _converse(
-        self, accepted: socket.socket, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, connection: Outlet, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         if len(self._connections) >= CLIENT_LIMIT:
-            full = ControlError("daemon.full", f"{CLIENT_LIMIT} programs are connected already")
-            writer.write(encode_error(None, full))
+            connection.refuse(ControlError("daemon.full", f"{CLIENT_LIMIT} programs are connected already"))
             return await writer.drain()
-        connection = Connection(self, self._policy.caller(self._credentials(accepted)), writer)
         self._connections.add(connection)
         try:
             await connection.run(reader)

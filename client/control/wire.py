@@ -156,9 +156,13 @@ def _fields(shape: Any, value: Json, where: str) -> Json:
     return fields
 
 
+def types_of(shape: Any) -> Json:
+    """Types of a message's fields, from the annotations as `typing.get_type_hints` would evaluate them."""
+    return _types(shape)
+
+
 @cache
 def _types(shape: Any) -> Json:
-    """Types of the fields, from the annotations as `typing.get_type_hints` would evaluate them."""
     names = vars(sys.modules[shape.__module__])
     return {name: eval(text, names) for name, text in shape.__annotations__.items()}  # noqa: S307 - our own source
 

@@ -10,6 +10,7 @@ import logging
 import os
 import random
 import secrets
+import socket
 import time
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from profiles.store import SYSTEM_DIRECTORY, Store
 
 from ..control.access import Policy, group_id
 from ..control.listener import listen
-from ..control.messages import EventData, Notice, TunnelStatus
+from ..control.messages import ControlError, EventData, Notice, TunnelStatus
 from ..control.server import ControlServer
+from ..control.varlink import VarlinkConnection
 from ..ike.options import SessionConfig
 from ..ike.session import Session
 from ..ike.trace import TraceEvent
@@ -73,6 +75,11 @@ class Places:
     state: Path
     run: Path
     profiles: Path = SYSTEM_DIRECTORY
+
+    @property
+    def varlink(self) -> Path:
+        """Where the varlink façade listens: beside the control socket."""
+        return self.socket.with_name("varlink.sock")
 
 
 def program_version() -> str:
@@ -147,6 +154,7 @@ class Daemon:
         await self._restore(tunnels)
         await self._system.expect(frozenset({f"{OWN_LINKS}0"}))
         listener = listen(self._places.socket, group_id())
+        facade = self._listen_for_varlink()
         tasks = [
             group.create_task(self._applier.run(), name="applier"),
             group.create_task(self._watcher.run(), name="watcher"),
@@ -156,6 +164,8 @@ class Daemon:
             group.create_task(self._watch_names(), name="names"),
             group.create_task(server.serve(listener), name="control"),
         ]
+        if facade is not None:
+            tasks.append(group.create_task(server.serve(facade, VarlinkConnection), name="varlink"))
         notify("READY=1")
         log.info("ready at %s", self._places.socket)
         await stopping.wait()
@@ -169,6 +179,17 @@ class Daemon:
             task.cancel()
         listener.close()
         self._places.socket.unlink(missing_ok=True)
+        if facade is not None:
+            facade.close()
+            self._places.varlink.unlink(missing_ok=True)
+
+    def _listen_for_varlink(self) -> socket.socket | None:
+        """The façade's socket; without it, everything else works."""
+        try:
+            return listen(self._places.varlink, group_id())
+        except ControlError as error:
+            log.warning("varlink is not served: %s", error)
+            return None
 
     def _world(self) -> World:
         return World(

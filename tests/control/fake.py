@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from client.control.access import PeerCredentials, Policy
+from client.control.connection import Connection, Outlet
 from client.control.handlers import Action, Caller
 from client.control.listener import listen
 from client.control.messages import (
@@ -198,12 +199,16 @@ def server_of(daemon: FakeDaemon, peer: PeerCredentials, boot: str = "boot-1") -
 
 @contextlib.asynccontextmanager
 async def serving(
-    daemon: FakeDaemon, path: Path, peer: PeerCredentials = ROOT, boot: str = "boot-1"
+    daemon: FakeDaemon,
+    path: Path,
+    peer: PeerCredentials = ROOT,
+    boot: str = "boot-1",
+    protocol: type[Outlet] = Connection,
 ) -> AsyncIterator[ControlServer]:
     """The daemon in this loop, until the block ends."""
     server = server_of(daemon, peer, boot)
     listener = listen(path, None)
-    task = asyncio.create_task(server.serve(listener))
+    task = asyncio.create_task(server.serve(listener, protocol))
     try:
         yield server
     finally:
@@ -222,6 +227,8 @@ async def until(condition: Callable[[], bool]) -> None:
 class DaemonThread:
     """The daemon in a loop of its own, for blocking clients."""
 
+    protocol: type[Outlet] = Connection
+
     def __init__(self, daemon: FakeDaemon, path: Path, peer: PeerCredentials) -> None:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main(daemon, path, peer)))
@@ -231,7 +238,7 @@ class DaemonThread:
     async def _main(self, daemon: FakeDaemon, path: Path, peer: PeerCredentials) -> None:
         self._stop = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        async with serving(daemon, path, peer):
+        async with serving(daemon, path, peer, protocol=self.protocol):
             self._ready.set()
             await self._stop.wait()
 
