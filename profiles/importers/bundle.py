@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from .. import containers
 from .common import common_name, host, system_trust
-from .der import rounds
+from .der import first, rounds
 from .draft import Draft, Imported
 from .errors import ImportRefused
 from .intake import Intake
@@ -45,7 +45,8 @@ def read(intake: Intake) -> list[Imported]:
 
 
 def check(octets: bytes) -> None:
-    """Refuse a bundle that would take for ever to open."""
+    """Refuse a bundle that breaks off, or would take for ever to open."""
+    first(octets)
     most = max(rounds(octets), default=0)
     if most > MOST_ROUNDS:
         raise ImportRefused("", f"asks for {most} rounds of hashing, more than {MOST_ROUNDS}")
