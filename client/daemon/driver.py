@@ -52,7 +52,9 @@ from .inbox import (
     UserAsked,
 )
 from .leg import Leg
+from .notes import Notes
 from .ports import AskerPort, World
+from .records import local_record
 from .status import NO_CHOICE, Facts, Seen, Wished, describe
 
 log = logging.getLogger("roam.tunnel")
@@ -90,14 +92,16 @@ class Driver:
         applier: Applier,
         publish: Callable[[TunnelStatus], None],
         asker: AskerPort,
+        notes: Notes | None = None,
     ) -> None:
         self.wished = wished
+        self.notes = notes or Notes()
         self._world = world
         self._applier = applier
         self._publish = publish
         self._inbox = Inbox()
         self._tunnel = Tunnel(config, network=network)
-        self._effects = Effects(name, link, world, applier, self._inbox, asker)
+        self._effects = Effects(name, link, world, applier, self._inbox, asker, self.notes)
         self._since = world.clock()
         self._counted_at = 0.0
         self._told: TunnelStatus | None = None
@@ -298,6 +302,7 @@ class Driver:
             case Activity(inbound_at, outbound_at):
                 if (bound := effects.carrier.bound) is not None:
                     bound.session.note_activity(inbound_at, outbound_at, now)
+                    self.notes.note_activity(bound.id, inbound_at, outbound_at)
                 await self._count(now)
             case PathCarries():
                 if effects.passage is not None:
@@ -339,7 +344,14 @@ class Driver:
             if told is None or {told.state, status.state} != {"up", "moving"}:
                 self._since = now  # a move does not end the connection
                 status = self.status
-            log.info("%s: %s%s", status.name, status.state, f", {status.detail}" if status.detail else "")
+            kind = status.failure.kind if status.failure is not None else ""
+            beside = {"roam_state": status.state, "roam_kind": kind}
+            detail = f", {status.detail}" if status.detail else ""
+            log.info("%s: %s%s", status.name, status.state, detail, extra=beside)
+        if told is None or (status.state, status.failure) != (told.state, told.failure):
+            wall = now + self._world.epoch()
+            local = local_record(self._tunnel.network, wall)
+            self.notes.settle(status.gateway, status.state, status.failure, local)
         if status != told:
             self._told = status
             self._publish(status)

@@ -65,13 +65,18 @@ from .applier import Applier, Share
 from .carrier import Carrier
 from .inbox import AnswerGiven, Datagram, Inbox, SystemAnswer
 from .leg import Leg
+from .notes import Notes
 from .ports import AskerPort, CarrierPort, World
+from .records import report_record
 from .status import NO_CHOICE, Passage
 
 log = logging.getLogger("roam.tunnel")
 
 MOST_PASSAGES = 50
 """Moves that are remembered."""
+
+CHECK_EVERY = 120.0
+"""Seconds between two looks at a silent gateway's ports."""
 
 LINK_MTU = 1400
 """Of the link until the first `Apply` sets what the path allows."""
@@ -88,8 +93,10 @@ class Effects:
         applier: Applier,
         inbox: Inbox,
         asker: AskerPort,
+        notes: Notes,
     ) -> None:
         self.name = name
+        self.notes = notes
         self.link = link
         self.legs: dict[int, Leg] = {}
         self.events: deque[Event] = deque()
@@ -105,6 +112,9 @@ class Effects:
         self._inbox = inbox
         self._asker = asker
         self._lookup: asyncio.Task[None] | None = None
+        self._check: asyncio.Task[None] | None = None
+        self._checked_at: float | None = None
+        self._port: int | None = None
         self._share: Share | None = None
         self._generation = 0
 
@@ -143,15 +153,21 @@ class Effects:
         """Addresses need nobody to be asked: the session starts in this very turn."""
         self._stop_lookup()
         with suppress(ValueError):
-            self.events.append(Resolved(tuple(dict.fromkeys(map(ip_address, names)))))
+            addresses = tuple(dict.fromkeys(map(ip_address, names)))
+            self.notes.note_lookup(names, addresses)
+            self.events.append(Resolved(addresses))
             return
         self._lookup = asyncio.create_task(self._look_up(names))
 
     async def _look_up(self, names: tuple[str, ...]) -> None:
         try:
-            self._inbox.put(Resolved(await self._world.resolve(names)))
+            addresses = await self._world.resolve(names)
         except OSError as error:
+            self.notes.note_lookup(names, (), str(error))
             self._inbox.put(ResolveFailed(str(error)))
+        else:
+            self.notes.note_lookup(names, addresses)
+            self._inbox.put(Resolved(addresses))
 
     def _stop_lookup(self) -> None:
         if self._lookup is not None:
@@ -165,7 +181,7 @@ class Effects:
         return self.session_config
 
     async def _start(self, command: StartSession, port: int) -> None:
-        number, underlay = command.leg, command.underlay
+        number, underlay, self._port = command.leg, command.underlay, port
         if self._wanted_session.lacks_code:
             missing = Failure(Kind.AUTH_NEEDS_SECRET, "a code serves one login: another one is needed")
             self.events.append(SessionClosed(number, missing))
@@ -176,9 +192,18 @@ class Effects:
             evidence = f"{underlay.local} on {underlay.interface} cannot be used: {error.strerror or error}"
             self.events.append(SessionClosed(number, Failure(Kind.NET_NO_PATH, evidence)))
             return
-        session = self._world.open_session(self._wanted_session)
+        now = self._world.clock()
+        sink = self.notes.begin(
+            number,
+            self._wanted_session,
+            sockets.path,
+            unix=now + self._world.epoch(),
+            now=now,
+            trigger=command.trigger,
+        )
+        session = self._world.open_session(self._wanted_session, sink)
         self.legs[number] = Leg(number, session, sockets, underlay, command.trigger)
-        session.initiate(sockets.path, self._world.clock(), self._world.wall())
+        session.initiate(sockets.path, now, self._world.wall())
         await self._prepare_carrier()
         self._update_underlays()
 
@@ -224,12 +249,17 @@ class Effects:
     async def _drop(self, leg: Leg) -> None:
         """Forget a leg; what it still has to send goes out, what it would have answered does not matter."""
         leg.send_rest()
+        if not leg.is_answered and not leg.stands:
+            silence = Failure(Kind.NET_NO_RESPONSE, f"no answer from {leg.underlay.remote} in time")
+            self.notes.note(leg.id, Closed(silence), self._world.clock())
+            self._look_after(leg)
         for child in leg.session.children:
             await self._try(self.carrier.remove(child.spi_in))
         self._forget(leg)
 
     def _forget(self, leg: Leg) -> None:
         self.legs.pop(leg.id, None)
+        self.notes.note_icmp(leg.id, (report_record(report) for report in leg.sockets.icmp))
         self._asker.withdraw(leg.id)
         self.carrier.forget(leg)
         leg.close()
@@ -289,6 +319,7 @@ class Effects:
         any_output = False
         for output in leg.session.outputs():
             any_output = True
+            self.notes.note(leg.id, output, self._world.clock())
             await self._perform(leg, output)
         if leg.session.is_answered and not leg.is_answered:
             leg.is_answered = True
@@ -331,8 +362,22 @@ class Effects:
             case Closed(failure):
                 if failure.kind is Kind.AUTH_REJECTED and self.after_refusal is not None:
                     self.session_config = self.after_refusal
+                if failure.kind is Kind.NET_NO_RESPONSE:
+                    self._look_after(leg)
                 self._forget(leg)
                 self.events.append(SessionClosed(leg.id, failure))
+
+    def _look_after(self, leg: Leg) -> None:
+        """A session was not answered: see which of the gateway's ports are, but not all the time."""
+        now = self._world.clock()
+        is_soon = self._checked_at is not None and now - self._checked_at < CHECK_EVERY
+        if is_soon or self._port is None or (self._check is not None and not self._check.done()):
+            return
+        self._checked_at = now
+        self._check = asyncio.create_task(self._look_at_ports(leg.id, leg.underlay, self._port))
+
+    async def _look_at_ports(self, leg: int, underlay: Underlay, port: int) -> None:
+        self.notes.note_checks(leg, await self._world.check_ports(underlay, port))
 
     async def _child_up(self, leg: Leg, output: ChildUp) -> None:
         before = self.carrier.bound
@@ -355,6 +400,9 @@ class Effects:
     async def count(self) -> None:
         """Bring the counters up to date."""
         await self._try(self.carrier.count())
+        if (bound := self.carrier.bound) is not None:
+            totals = self.carrier.totals
+            self.notes.note_traffic(bound.id, totals.packets_in, totals.packets_out)
 
     async def data_path_failed(self, reason: str) -> None:
         """Everything that was on it must be made anew."""
@@ -379,6 +427,8 @@ class Effects:
     async def abandon(self) -> None:
         """The daemon ends: say goodbye to the gateway, and give everything back but the guard."""
         self._stop_lookup()
+        if self._check is not None:
+            self._check.cancel()
         for leg in list(self.legs.values()):
             leg.session.close(self._world.clock())
             leg.send_rest()

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from ..control.evidence import CheckRecord
 from ..ike.events import Address, AnswerNeeded, Channel, ChildSa, Endpoint, Failure, Output, Path
 from ..ike.keys import Secret
 from ..ike.options import Lifetimes, SessionConfig
+from ..ike.trace import Sink
+from ..net.icmp import IcmpReport
 from ..system.choice import Choice, DataPathKind
 from ..system.datapath import DataPath, DataPathEvent
 from ..system.userspace import IkeDatagram
@@ -70,6 +73,9 @@ class SocketsPort(Protocol):
     @property
     def natt_fd(self) -> int: ...
 
+    @property
+    def icmp(self) -> tuple[IcmpReport, ...]: ...
+
     def send(self, data: bytes, channel: Channel) -> None:
         """Send an IKE message, with the marker where the channel has one."""
 
@@ -102,6 +108,11 @@ class AskerPort(Protocol):
         """This login waits for nothing any more."""
 
 
+async def check_nothing(_underlay: Underlay, _port: int) -> tuple[CheckRecord, ...]:
+    """Where nobody can look."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """Everything outside of a driver."""
@@ -112,7 +123,8 @@ class World:
     """What to add to the clock for Unix seconds."""
     chance: Callable[[], float]
     """A number from [0, 1)."""
-    open_session: Callable[[SessionConfig], SessionPort]
+    open_session: Callable[[SessionConfig, Sink], SessionPort]
+    """A session, and who hears its trace."""
     open_path: Callable[[Underlay, int, Receive], SocketsPort]
     """The sockets for an underlay and the gateway's port; `OSError` where the path is gone already."""
     choose_data_path: Callable[[str], Choice]
@@ -121,3 +133,5 @@ class World:
     """A data path with a link of this name and MTU, for Child SAs that live so long."""
     resolve: Callable[[Sequence[str]], Awaitable[tuple[Address, ...]]]
     """The addresses of the gateway's names, best first; `OSError` where there is none."""
+    check_ports: Callable[[Underlay, int], Awaitable[tuple[CheckRecord, ...]]] = check_nothing
+    """Whether the gateway's ports answer, where a session was not answered."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..control.evidence import (
     CertificateRecord,
+    IcmpRecord,
     LinkRecord,
     LocalRecord,
     MessageRecord,
@@ -20,6 +21,7 @@ from ..ike.options import CertLogin, CertProof, EapLogin, EapProof, PskLogin, Se
 from ..ike.refusal import printable
 from ..ike.registry import IdType, TransformType
 from ..ike.trust import Trust
+from ..net.icmp import IcmpReport
 from ..tunnel.model import OWN_LINKS, NetworkState
 
 _MOST = 16
@@ -120,6 +122,11 @@ def _id_type(number: int) -> str:
         return IdType(number).name
     except ValueError:
         return str(number)
+
+
+def report_record(report: IcmpReport) -> IcmpRecord:
+    """A router's report."""
+    return IcmpRecord(report.meaning, report.sender, report.channel, report.mtu, report.count)
 
 
 def local_record(network: NetworkState, clock: float) -> LocalRecord:

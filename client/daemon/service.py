@@ -27,7 +27,7 @@ from ..control.server import ControlServer
 from ..control.varlink import VarlinkConnection
 from ..ike.options import SessionConfig
 from ..ike.session import Session
-from ..ike.trace import TraceEvent
+from ..ike.trace import Sink, TraceEvent
 from ..net.power import watch_sleep
 from ..net.processes import process_of, program_name
 from ..net.resolve import Resolver, Sources
@@ -51,9 +51,11 @@ from .inbox import NamesChanged
 from .intent import Intent, Intents
 from .journal import Journal
 from .names import Names
+from .notes import Book
 from .notify import notify
 from .order import Order, system_order, user_order
 from .ports import World
+from .prober import check_ports
 from .rehearsal import rehearse
 from .tunnels import Tunnels
 from .warden import Warden
@@ -147,7 +149,13 @@ class Daemon:
     async def _run(self, group: asyncio.TaskGroup, stopping: asyncio.Event) -> None:
         network = await self._watcher.start()
         tunnels = self._tunnels = Tunnels(
-            self._world(), self._applier, self._intents, group, self._publish, time.time
+            self._world(),
+            self._applier,
+            self._intents,
+            group,
+            self._publish,
+            time.time,
+            Book(self._places.state),
         )
         server = self._server = self._make_server(tunnels)
         tunnels.network_changed(NetworkChange(network, network))
@@ -202,6 +210,7 @@ class Daemon:
             choose_data_path=self._data_paths.choose,
             open_data_path=self._data_paths.open,
             resolve=self._resolver.resolve,
+            check_ports=check_ports,
         )
 
     def _make_server(self, tunnels: Tunnels) -> ControlServer:
@@ -314,8 +323,12 @@ def _rehearse() -> None:
         log.exception("the rehearsal failed")
 
 
-def _open_session(config: SessionConfig) -> Session:
-    return Session(config, os.urandom, _trace)
+def _open_session(config: SessionConfig, sink: Sink) -> Session:
+    def trace(event: TraceEvent) -> None:
+        sink(event)
+        _trace(event)
+
+    return Session(config, os.urandom, trace)
 
 
 def _trace(event: TraceEvent) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import count
 
 from ..config import SecretMissing, tunnel_config
+from ..control.evidence import Evidence
 from ..control.messages import HINTS, ControlError, SecretNeeded, SignatureWanted, TunnelStatus
 from ..ike.events import AnswerNeeded, Failure
 from ..tunnel.leaks import Resolving, Verdict, verdicts
@@ -18,6 +19,7 @@ from .driver import Driver, Wish
 from .inbox import Item, Stop
 from .intent import Intent, Intents
 from .journal import Subject, about
+from .notes import Book
 from .order import Key, Order, missing_secret
 from .ports import World
 from .questions import OfGateway, OfLogin, OfProfile, Questions
@@ -72,7 +74,9 @@ class Tunnels:
         group: asyncio.TaskGroup,
         publish: Callable[[TunnelStatus | SecretNeeded], None],
         unix: Callable[[], float],
+        book: Book | None = None,
     ) -> None:
+        self.book = book or Book()
         self.questions = Questions(unix, publish)
         self._world = world
         self._applier = applier
@@ -82,6 +86,7 @@ class Tunnels:
         self._entries: dict[Key, Entry] = {}
         self._network = NetworkState()
         self._serials = count(1)
+        self._noting: dict[Key, asyncio.Task[None]] = {}
         self._writing = asyncio.Lock()  # wishes are written one after the other, in the order of their coming
 
     def __iter__(self) -> Iterator[Entry]:
@@ -160,6 +165,8 @@ class Tunnels:
             raise ControlError("local.fault", f"the daemon holds {MOST_TUNNELS} tunnels already")
         link = self._free_link()
         key = order.key
+        notes = self.book.open(str(key), self._world.clock())
+        notes.changed = partial(self._note, key)
         driver = Driver(
             tunnel_config(order.profile),
             order.wished(0),
@@ -170,11 +177,31 @@ class Tunnels:
             self._applier,
             partial(self._heard, key),
             _Asker(self, key),
+            notes,
         )
         context = about(Subject(key.id, order.owner, order.shared))
         task = self._group.create_task(driver.run(), name=f"tunnel {key}", context=context)
         entry = self._entries[key] = Entry(order, driver, task, link)
         return entry
+
+    def evidence(self, key: Key) -> Evidence | None:
+        """What the last attempts of a tunnel left behind, whether or not it is wanted now."""
+        notes = self.book.of(str(key))
+        if notes is None:
+            return None
+        now = self._world.clock()
+        return notes.evidence(key.id, now, now + self._world.epoch())
+
+    def _note(self, key: Key) -> None:
+        """Have it written down soon; until then more may come."""
+        if key not in self._noting:
+            self._noting[key] = asyncio.create_task(self._write_notes(key), name=f"notes of {key}")
+
+    async def _write_notes(self, key: Key) -> None:
+        async with self._writing:
+            self._noting.pop(key, None)
+            if (evidence := self.evidence(key)) is not None:
+                await asyncio.to_thread(self.book.keep, str(key), evidence)
 
     def _free_link(self) -> str:
         taken = {entry.link for entry in self._entries.values()}

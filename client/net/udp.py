@@ -17,6 +17,7 @@ from ipaddress import ip_address
 
 from ..ike.events import Address, Channel, Endpoint, Path
 from ..tunnel.model import MARK, SOURCE_PORTS, Underlay
+from .icmp import ErrorQueue, IcmpReport
 
 IKE_PORT = 500
 NATT_PORT = 4500
@@ -29,6 +30,14 @@ _KEEPALIVE = b"\xff"
 _LARGEST = 65535
 _AT_A_TIME = 64  # datagrams taken before the loop gets its turn
 _TRIES = 32
+_REPORTED = (
+    errno.ECONNREFUSED,
+    errno.EHOSTUNREACH,
+    errno.ENETUNREACH,
+    errno.EACCES,
+    errno.EMSGSIZE,
+    errno.EPROTO,
+)
 
 _IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PMTUDISC_DONT = 10, 23, 0  # of Linux; not among Python's constants
 
@@ -47,9 +56,17 @@ class PathSockets:
         self._init = init
         self._receive = receive
         self._loop = asyncio.get_running_loop()
+        self._errors = {natt: ErrorQueue(natt, Channel.NATT.value)}
+        if init is not None:
+            self._errors[init] = ErrorQueue(init, Channel.INIT.value)
         if init is not None:
             self._loop.add_reader(init, self._read, init, Channel.INIT)
         self._loop.add_reader(natt, self._read, natt, Channel.NATT)
+
+    @property
+    def icmp(self) -> tuple[IcmpReport, ...]:
+        """What routers have reported about our datagrams."""
+        return tuple(report for queue in self._errors.values() for report in queue.reports)
 
     @property
     def natt_fd(self) -> int:
@@ -72,6 +89,7 @@ class PathSockets:
     def leave_natt(self) -> None:
         """From now the data path reads natt; we go on to send on it."""
         self._loop.remove_reader(self._natt)
+        self._errors[self._natt].close()
 
     def close(self) -> None:
         """Close both; a duplicate at the data path lives on."""
@@ -80,17 +98,24 @@ class PathSockets:
                 self._loop.remove_reader(endpoint)
                 endpoint.close()
 
-    def _send(self, endpoint: socket.socket, datagram: bytes, remote: Endpoint) -> None:
+    def _send(
+        self, endpoint: socket.socket, datagram: bytes, remote: Endpoint, *, retry: bool = True
+    ) -> None:
         try:
             endpoint.sendto(datagram, _sockaddr(remote, self.path.interface))
         except OSError as error:
-            self.send_errors[errno.errorcode.get(error.errno or 0, "unknown")] += 1
+            self._errors[endpoint].drain()
+            if retry and error.errno in _REPORTED:  # about an earlier datagram, in place of sending this one
+                self._send(endpoint, datagram, remote, retry=False)
+            else:
+                self.send_errors[errno.errorcode.get(error.errno or 0, "unknown")] += 1
 
     def _read(self, endpoint: socket.socket, channel: Channel) -> None:
         for _ in range(_AT_A_TIME):
             try:
                 datagram, sender = endpoint.recvfrom(_LARGEST)
             except OSError:  # nothing left, or an ICMP error that somebody sent: no message either way
+                self._errors[endpoint].drain()
                 return
             message = _unmarked(datagram) if channel is Channel.NATT else datagram
             if message:

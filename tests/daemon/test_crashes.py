@@ -19,6 +19,7 @@ from client.ike.events import Channel, Endpoint
 from client.ike.keys import Secret
 from client.ike.options import SessionConfig
 from client.ike.session import Session
+from client.ike.trace import Sink
 from client.system.datapath import DataPathFailed
 from client.tunnel.events import Slept
 from client.tunnel.model import NetworkChange
@@ -41,7 +42,7 @@ class Trap:
     locals: list[Endpoint | None] = field(default_factory=list)
     sessions: int = 0
 
-    def open_session(self, config: SessionConfig) -> Session:
+    def open_session(self, config: SessionConfig, sink: Sink) -> Session:
         trap = self
 
         class Trapped(Session):
@@ -62,7 +63,7 @@ class Trap:
                 raise Bug("told to")
 
         self.sessions += 1
-        return Trapped(config, SeededRng(self.sessions, "client"))
+        return Trapped(config, SeededRng(self.sessions, "client"), sink)
 
 
 def trapped(trap: Trap) -> Machine:

@@ -21,7 +21,9 @@ from client.daemon.status import Wished
 from client.ike.events import Address, AnswerNeeded, Channel, ChildSa, Endpoint, Failure, Path, Transmit
 from client.ike.options import Lifetimes, SessionConfig
 from client.ike.session import Session
+from client.ike.trace import Sink
 from client.lab.responder import GatewayConfig, Responder
+from client.net.icmp import IcmpReport
 from client.system import choice as data_path_choice
 from client.system.datapath import Activity, Counters, DataPathEvent, DataPathFailed
 from client.system.plan import Step
@@ -144,6 +146,7 @@ class FakeSockets:
             Endpoint(remote, 500),
         )
         self.natt_fd = port
+        self.icmp: tuple[IcmpReport, ...] = ()
         self.is_natt_read = True
         self._internet = internet
         self._receive = receive
@@ -332,9 +335,9 @@ class Machine:
     def _use(self, addresses: object) -> None:
         self.in_use = frozenset(addresses)  # type: ignore[call-overload]
 
-    def _open_session(self, config: SessionConfig) -> Session:
+    def _open_session(self, config: SessionConfig, sink: Sink) -> Session:
         self.sessions += 1
-        return Session(config, SeededRng(self.sessions, "client"))
+        return Session(config, SeededRng(self.sessions, "client"), sink)
 
     def _choose_data_path(self, wanted: str) -> data_path_choice.Choice:
         return self.choice if wanted == "auto" else data_path_choice.choose_data_path(wanted)
