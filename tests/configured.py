@@ -59,7 +59,7 @@ FILES = {
     "file:laptop.pem": pem(CERTIFICATE).encode(),
     "file:laptop.key": pem(KEY).encode(),
 }
-SECRETS = {"keyring:site": Secret(b"a key"), "ask:": Secret(b"a password")}
+SECRETS = {"keyring:site": Secret(b"a key"), "ask:": Secret(b"hollow-Cedar-2266")}
 
 
 def configure(

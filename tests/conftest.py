@@ -7,6 +7,7 @@ import os
 import pytest
 
 from tests.evidence import Evidence
+from tests.secrecy.scanner import Scanner
 
 PEERS = ("bookworm", "trixie")
 
@@ -17,6 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Scanner(), "secrecy")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Evidence(), "evidence")
 

@@ -38,7 +38,7 @@ def test_a_pre_shared_key_proves_both_ends() -> None:
 
 def test_eap_names_its_user_and_the_gateway_shows_a_certificate() -> None:
     config = configure(EAP)
-    assert config.login == EapLogin("alice", Secret(b"a password"), (EapType.MSCHAPV2,))
+    assert config.login == EapLogin("alice", Secret(b"hollow-Cedar-2266"), (EapType.MSCHAPV2,))
     assert isinstance(config.proof, CertProof)
     assert config.proof.trust.expected == Identity.parse("vpn.example.com")
     assert config.proof.trust.anchors == (CA.certificate,)
@@ -58,7 +58,7 @@ def test_a_private_key_that_was_not_handed_over_is_a_secret_too() -> None:
 
 
 def test_secrets_stand_in_no_representation() -> None:
-    assert "a password" not in repr(configure(EAP))
+    assert "hollow-Cedar" not in repr(configure(EAP))
     assert "a key" not in repr(configure(PSK))
 
 

@@ -27,10 +27,11 @@ from client.lab.namespaces import Surroundings
 from client.lab.plan import GatewayPlan
 from client.lab.snapshot import difference
 from client.lab.topology import SERVER, Topology, topology
+from tests.secrecy.scanner import kept_secret
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
 
-PASSWORD = "an invented password"
+PASSWORD = kept_secret("early-Bittern-9042")
 PROFILE = """
 schema = 1
 id = "office"
@@ -75,7 +76,7 @@ class Scene:
 
     def start(self) -> None:
         """`roamd`; what the user's directory holds, the system's does too."""
-        self.laptop.start("--system-profiles", str(self.system_profiles))
+        self.laptop.start("--verbose", "--system-profiles", str(self.system_profiles))
         wait_for(self._is_answered, "nobody answers", self.laptop.log)
 
     def _is_answered(self) -> bool:
@@ -236,9 +237,13 @@ def test_a_second_daemon_is_refused_and_disturbs_nothing(scene: Scene) -> None:
     assert scene.reaches_server()
 
 
-def test_nobody_reads_the_memory_of_the_daemon(scene: Scene) -> None:
+def test_nobody_reads_the_memory_of_the_daemon_and_its_pump(scene: Scene) -> None:
     scene.start()
-    limits = Path(f"/proc/{scene.laptop.pid}/limits").read_text().splitlines()
-    (core,) = [line for line in limits if line.startswith("Max core file size")]
-    assert core.split()[4:6] == ["0", "0"]
-    assert Path(f"/proc/{scene.laptop.pid}/mem").stat().st_uid == 0
+    scene.up_by_system_profile()
+    pumps = children(scene.laptop.pid)
+    assert pumps
+    for pid in (scene.laptop.pid, *pumps):
+        limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+        (core,) = [line for line in limits if line.startswith("Max core file size")]
+        assert core.split()[4:6] == ["0", "0"]
+        assert Path(f"/proc/{pid}/mem").stat().st_uid == 0  # root's, whoever the process is: not dumpable

@@ -71,7 +71,7 @@ class Row:
 ROWS: dict[str, Row] = {
     "another pre-shared key": Row(
         client_config(),
-        replace(gateway_config(), psk=Secret(b"another one")),
+        replace(gateway_config(), psk=Secret(b"another long key")),
         Kind.AUTH_REJECTED,
         ("IKE_AUTH", "AUTHENTICATION_FAILED"),
     ),

@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tests.secrecy.scanner import Scanner
+
 from .cases import Case, load
 from .machine import SHARED
 
@@ -34,14 +36,14 @@ class Verdict:
 class Running:
     """A case in a process of its own, which says at its end what came of it."""
 
-    def __init__(self, name: str, body: Case) -> None:
+    def __init__(self, name: str, body: Case, scanner: Scanner) -> None:
         self._name = name
         self._started = time.monotonic()
         self._reader, writer = os.pipe()
         self._child = os.fork()
         if self._child == 0:
             os.close(self._reader)
-            _run(body, writer)
+            _run(body, writer, scanner)
         os.close(writer)
         os.set_blocking(self._reader, False)
         self._said = b""
@@ -63,10 +65,11 @@ class Running:
         return Verdict(self._name, seconds, evidence, trouble)
 
 
-def _run(body: Case, writer: int) -> None:
+def _run(body: Case, writer: int, scanner: Scanner) -> None:
     """In the child: never returns."""
     try:
-        said = ["", body()]
+        evidence = body()
+        said = ["\n".join(scanner.leaks()), evidence]
     except BaseException:  # whatever it is, it is the verdict
         said = [traceback.format_exc(), ""]
     os.write(writer, json.dumps(said).encode())
@@ -77,13 +80,14 @@ def _run(body: Case, writer: int) -> None:
 def main() -> None:
     """Run the cases that are wanted, some at a time."""
     shared = Path(SHARED)
+    scanner = Scanner()  # hears of every secret from now on, as in the tests outside
     wanted = (shared / WANTED).read_text().split()
     waiting = [(name, body) for name, body in load().items() if not wanted or name in wanted]
     running: list[Running] = []
     with (shared / VERDICTS).open("w") as verdicts:
         while waiting or running:
             while waiting and len(running) < _AT_A_TIME:
-                running.append(Running(*waiting.pop(0)))
+                running.append(Running(*waiting.pop(0), scanner))
             time.sleep(0.02)
             for case in list(running):
                 if (verdict := case.verdict()) is not None:

@@ -14,14 +14,15 @@ from cryptography.hazmat.primitives import serialization
 
 from client.lab.pki import Authority, Issued, KeyKind, der, make_authority
 from client.lab.topology import GATEWAY, GATEWAY_V6
+from tests.secrecy.scanner import kept_secret
 
 from .strongswan import StrongSwan
 from .vici import Value
 
 GATEWAY_NAME = "gateway.example"
 USER = "user@example.org"
-SHARED_KEY = "quiet-Otter-4711"
-PASSWORD = "brisk-Heron-0815"
+SHARED_KEY = kept_secret("quiet-Otter-4711")
+PASSWORD = kept_secret("brisk-Heron-0815")
 CONNECTION = "road"
 PROTECTED = ("10.77.0.0/24", "fd77::/64")
 POOLS = {"inside4": "10.99.0.0/24", "inside6": "fd99::/112"}
