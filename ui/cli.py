@@ -31,6 +31,10 @@ PORTAL_TIME = 120.0
 LOGIN_TIME = 60.0
 """Seconds for a new login beside the one that stands."""
 MOST_LINES = 2000
+PROOF_TIME = 3.0
+LONGEST_PROOF = 30.0
+"""Seconds that `verify` waits for an answer from inside, as the daemon allows."""
+
 LONGEST_TIME = 7 * 86400.0
 _WIDTH = 80
 """Columns of a help text."""
@@ -238,6 +242,21 @@ def _rpc(parser: argparse.ArgumentParser) -> None:
     _timeout(parser, UP_TIME)
 
 
+def _verify(parser: argparse.ArgumentParser) -> None:
+    _named(parser)
+    parser.add_argument("--target", metavar="ADDRESS", default="", help="a host inside that answers")
+    parser.add_argument(
+        "--timeout", type=_proof_seconds, default=PROOF_TIME, metavar="S", help="at most 30 (%(default)g)"
+    )
+
+
+def _proof_seconds(text: str) -> float:
+    value = _seconds(text)
+    if value > LONGEST_PROOF:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than {LONGEST_PROOF:g} seconds")
+    return value
+
+
 def _state_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--state-dir", metavar="DIR", help="without a daemon: where it kept its state")
 
@@ -281,6 +300,7 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
     "rekey": ("replace the keys of a tunnel", ".commands.tunnels", _rekey),
     "reauth": ("log in anew, without a break", ".commands.tunnels", _reauth),
     "wait": ("wait until a tunnel stands, or carries traffic", ".commands.waiting", _wait),
+    "verify": ("compare the machine with what is wanted, and prove traffic", ".commands.verifying", _verify),
     "cleanup": ("end all tunnels and remove what is left of them", ".commands.tunnels", _state_dir),
     "lockdown": ("let nothing leave outside a tunnel, ever", ".commands.lockdown", _lockdown),
     "portal": ("let your browser out for a time, to log in to a network", ".commands.lockdown", _portal),

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from typing import Self, TypeVar
 
     from .affairs import DaemonInfo, LogLevel, LogQuery, LogReport, ReportData
+    from .verification import Verified, Verify
     from .wire import Json
 
     T = TypeVar("T", bound=Message)
@@ -156,6 +157,12 @@ class Client:
     def reauth(self, name: str | None) -> Accepted:
         """Log in anew beside the session that stands, without a break."""
         return self.call("tunnel.reauth", Named(name), Accepted)
+
+    def verify(self, request: Verify) -> Verified:
+        """Whether the machine is as a tunnel wants it, and traffic passes."""
+        from .verification import Verified
+
+        return self.call("tunnel.verify", request, Verified, WORK_TIME)
 
     def cleanup(self) -> Cleaned:
         """End all tunnels and remove what is left of them."""

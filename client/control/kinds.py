@@ -192,6 +192,16 @@ KINDS: dict[str, tuple[int, str, str]] = {
         "the tunnel is not connected",
         "Bring it up first: 'roam up NAME'.",
     ),
+    "verify.deviation": (
+        FAILED,
+        "the machine is not as the tunnel needs it",
+        "Another program has changed it; Roam puts it back, 'roam status' tells of a fight.",
+    ),
+    "verify.unproven": (
+        NO_ANSWER,
+        "no packet has come back through the tunnel",
+        "Name a host that answers: 'roam verify --target ADDRESS'; or ask whether the gateway lets us to it.",
+    ),
     "secret.unknown": (
         FAILED,
         "nobody waits for this answer",

@@ -36,6 +36,7 @@ from .messages import (
     Up,
     Welcome,
 )
+from .verification import Verified, Verify
 
 
 class Whose(Enum):
@@ -81,6 +82,14 @@ METHODS: dict[str, Method] = {
         Accepted,
         "Asks the gateway for a sign of life; its round trip comes with a status.",
         Whose.TUNNEL,
+    ),
+    "tunnel.verify": Method(
+        Access.CONTROL,
+        Verify,
+        Verified,
+        "Compares the machine with what is wanted, and proves that traffic passes.",
+        Whose.TUNNEL,
+        60.0,
     ),
     "tunnel.up": Method(
         Access.CONTROL, Up, Accepted, "Wants a tunnel; what becomes of it, events tell.", Whose.TUNNEL

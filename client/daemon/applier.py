@@ -13,7 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from ..control.messages import ControlError
 from ..ike.events import Address, Failure, Kind
+from ..system.drift import Deviation
 from ..system.feud import Feud
 from ..system.plan import PutGuard, PutRoute, PutRule
 from ..system.reconcile import Outcome
@@ -28,6 +30,7 @@ Answer = Callable[[Applied | ApplyFailed], None]
 log = logging.getLogger("roam.applier")
 
 _NO_STANCE = Stance()
+_OTHER_NAMES = Deviation("name resolution", "as the tunnels want it", "changed by another program")
 
 
 class SystemPort(Protocol):
@@ -35,6 +38,7 @@ class SystemPort(Protocol):
 
     async def apply(self, desired: SystemConfig, generation: int) -> Outcome: ...
     async def repair(self) -> Outcome: ...
+    async def deviations(self) -> tuple[Deviation, ...]: ...
     async def sweep(self, keep: SystemConfig) -> Outcome: ...
 
 
@@ -139,6 +143,14 @@ class Applier:
     def fight(self) -> str:
         """Who keeps undoing what we put back, and what to do about it; "" where nobody does."""
         return self._feud.told(_now(), self._name_of)
+
+    async def deviations(self) -> tuple[Deviation, ...]:
+        """In what the machine, and its resolver, differ from what was applied last; `ControlError` unanswered."""
+        try:
+            found = await self._system.deviations()
+        except OSError as error:
+            raise ControlError("local.fault", f"the machine cannot be read: {error}") from None
+        return found if await self._names.holds() else (*found, _OTHER_NAMES)
 
     async def sweep(self) -> tuple[str, ...]:
         """Leave nothing of ours but lockdown; one line for each thing that was removed."""

@@ -31,6 +31,7 @@ class Carrier:
         self._encapsulates = False
         self._legs_by_end: dict[Endpoint, int] = {}
         self._counted: dict[int, Counters] = {}
+        self._installed: frozenset[int] = frozenset()
 
     @property
     def bound(self) -> Leg | None:
@@ -49,6 +50,11 @@ class Carrier:
             sum(row.octets_out for row in rows),
             sum(row.dropped for row in rows),
         )
+
+    @property
+    def installed(self) -> frozenset[int]:
+        """The Child SAs that the data path had at the last `count`, by their inbound SPIs."""
+        return self._installed
 
     def prepare(self) -> None:
         """Have one made, unless there is one: a handshake takes longer than that."""
@@ -133,7 +139,9 @@ class Carrier:
         """Bring `totals` up to date."""
         if self._started is not None:
             port = await self._port()
-            self._counted.update({row.spi_in: row for row in await port.counters()})
+            rows = {row.spi_in: row for row in await port.counters()}
+            self._installed = frozenset(rows)
+            self._counted.update(rows)
 
     def forget(self, leg: Leg) -> None:
         """The leg is gone: nothing that comes in on its sockets matters any more."""
@@ -145,7 +153,7 @@ class Carrier:
         """Take it away, the link included; the next `prepare` makes another one."""
         started, listener = self._started, self._listener
         self._started = self._listener = self._bound = None
-        self._legs_by_end, self._counted = {}, {}
+        self._legs_by_end, self._counted, self._installed = {}, {}, frozenset()
         if listener is not None:
             listener.cancel()
         if started is not None:

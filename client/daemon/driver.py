@@ -40,6 +40,7 @@ from .details import details
 from .effects import Effects
 from .inbox import (
     AnswerGiven,
+    CountAsked,
     Datagram,
     Inbox,
     Item,
@@ -259,6 +260,10 @@ class Driver:
                 self._effects.answer(item)
             case ProbeAsked():
                 self._probe(now)
+            case CountAsked(done):
+                counted = await self._effects.counted()
+                if not done.done():
+                    done.set_result(counted)
             case RekeyAsked(ike):
                 self._rekey(now, ike=ike)
             case NamesChanged():

@@ -63,7 +63,7 @@ from ..tunnel.events import (
 from ..tunnel.model import TunnelConfig, TunnelUp, Underlay
 from .applier import Applier, Share
 from .carrier import Carrier
-from .inbox import AnswerGiven, Datagram, Inbox, SystemAnswer
+from .inbox import AnswerGiven, Counted, Datagram, Inbox, SystemAnswer
 from .leg import Leg
 from .notes import Notes
 from .ports import AskerPort, CarrierPort, World
@@ -403,6 +403,15 @@ class Effects:
         if (bound := self.carrier.bound) is not None:
             totals = self.carrier.totals
             self.notes.note_traffic(bound.id, totals.packets_in, totals.packets_out)
+
+    async def counted(self) -> Counted:
+        """What the data path has carried up to now, and which of our SAs it does not have."""
+        await self.count()
+        bound, installed = self.carrier.bound, self.carrier.installed
+        if bound is None:
+            return Counted(self.carrier.totals)
+        missing = tuple(child.spi_in for child in bound.session.children if child.spi_in not in installed)
+        return Counted(self.carrier.totals, missing, bound.session.answered)
 
     async def data_path_failed(self, reason: str) -> None:
         """Everything that was on it must be made anew."""

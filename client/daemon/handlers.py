@@ -113,13 +113,13 @@ class DaemonHandlers:
         """End the wish for one tunnel; returns when it is gone from the machine.  Without a name, none may be."""
         if request.name is None and not any(_controls(caller, entry) for entry in self._tunnels):
             return Ended()
-        entry = self._find(caller, request.name)
+        entry = self.find(caller, request.name)
         await self._tunnels.down(entry, force=request.force)
         return Ended((entry.key.id,))
 
     async def rekey(self, caller: Caller, request: Rekey) -> Accepted:
         """Fresh keys for a tunnel that stands."""
-        entry = self._find(caller, request.name)
+        entry = self.find(caller, request.name)
         if entry.status.state not in {"up", "moving"}:
             raise ControlError("tunnel.not_connected", f"{entry.key.id} is {entry.status.state}")
         entry.driver.tell(RekeyAsked(request.ike))
@@ -127,7 +127,7 @@ class DaemonHandlers:
 
     async def reauth(self, caller: Caller, request: Named) -> Accepted:
         """A new login, without a break, for a tunnel that stands."""
-        entry = self._find(caller, request.name)
+        entry = self.find(caller, request.name)
         if entry.status.state != "up":
             raise ControlError("tunnel.not_connected", f"{entry.key.id} is {entry.status.state}")
         entry.driver.tell(Reauthenticate())
@@ -135,11 +135,11 @@ class DaemonHandlers:
 
     async def details(self, caller: Caller, request: Named) -> TunnelDetails:
         """What a status has no room for."""
-        return self._find(caller, request.name).driver.details
+        return self.find(caller, request.name).driver.details
 
     async def probe(self, caller: Caller, request: Named) -> Accepted:
         """Ask the gateway for a sign of life."""
-        entry = self._find(caller, request.name)
+        entry = self.find(caller, request.name)
         entry.driver.tell(ProbeAsked())
         return Accepted(entry.status)
 
@@ -220,7 +220,7 @@ class DaemonHandlers:
         """The questions that wait for an answer."""
         return self._tunnels.questions.pending()
 
-    def _find(self, caller: Caller, name: str | None) -> Entry:
+    def find(self, caller: Caller, name: str | None) -> Entry:
         """The tunnel that the caller means: an own one before the system's, before (for root) anybody's."""
         entries = [entry for entry in self._tunnels if _controls(caller, entry)]
         if name is None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from ..ike.events import Channel, Endpoint
 from ..ike.keys import Secret
-from ..system.datapath import DataPathEvent
+from ..system.datapath import Counters, DataPathEvent
 from ..tunnel.events import Event, SecretMissing, UserDown, UserUp
 
 DATAGRAM_LIMIT = 256
@@ -67,6 +67,22 @@ class ProbeAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """What the data path has carried, what it lacks of our SAs, and how many requests the gateway has answered."""
+
+    counters: Counters
+    missing: tuple[int, ...] = ()
+    answered: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CountAsked:
+    """Somebody wants to know what the data path has carried up to now."""
+
+    done: asyncio.Future[Counted]
+
+
+@dataclass(frozen=True, slots=True)
 class SystemAnswer:
     """What became of `generation` of the machine's configuration."""
 
@@ -91,6 +107,7 @@ Item = (
     | AnswerGiven
     | RekeyAsked
     | ProbeAsked
+    | CountAsked
     | SystemAnswer
     | NamesChanged
     | Stop

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -38,6 +39,7 @@ class ResolverPort(Protocol):
 
     async def apply(self, configs: Sequence[DnsConfig]) -> Outcome: ...
     async def repair(self) -> Outcome: ...
+    async def holds(self) -> bool: ...
     async def restore(self) -> Outcome: ...
 
 
@@ -125,6 +127,13 @@ class Names:
         """Something happened over which a resolver may have lost what it was told."""
         if self._configs and len(self._repairing) < _MOST_REPAIRS:
             self._start(self._repairing, self._mend())
+
+    async def holds(self) -> bool:
+        """Whether names are resolved as wanted last; a resolver that does not answer in time does not say no."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                return not self._configs or await self._resolver.holds()
+        return True
 
     async def restore(self) -> Outcome:
         """Leave nothing of ours, whoever made it."""

@@ -28,6 +28,7 @@ from ..control.varlink import VarlinkConnection
 from ..ike.options import SessionConfig
 from ..ike.session import Session
 from ..ike.trace import Sink, TraceEvent
+from ..net.inside import ask
 from ..net.power import watch_sleep
 from ..net.processes import process_of, program_name
 from ..net.resolve import Resolver, Sources
@@ -58,6 +59,7 @@ from .ports import World
 from .prober import check_ports
 from .rehearsal import rehearse
 from .tunnels import Tunnels
+from .verifier import Verifier
 from .warden import Warden
 
 log = logging.getLogger("roam")
@@ -230,7 +232,8 @@ class Daemon:
             version=program_version(),
             boot=self._boot,
         )
-        handlers.actions.update(affairs.actions)
+        verifier = Verifier(handlers.find, self._applier, ask, boottime)
+        handlers.actions.update({**affairs.actions, **verifier.actions})
         return ControlServer(
             handlers,
             Policy(group_id(), os.getuid()),

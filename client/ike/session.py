@@ -160,6 +160,11 @@ class Session:
         return self._core.round_trip.smoothed
 
     @property
+    def answered(self) -> int:
+        """How many of our requests the peer has answered."""
+        return self._core.round_trip.answered
+
+    @property
     def dropped(self) -> int:
         """Datagrams that changed nothing."""
         return self._core.dropped

@@ -112,9 +112,12 @@ class RoundTrip:
     """Smoothed round-trip time of the exchanges, in seconds (RFC 6298 section 2, the mean alone)."""
 
     smoothed: float | None = None
+    answered: int = 0
+    """How many requests were."""
 
     def measure(self, request: Request, now: float) -> None:
-        """Learn from a request answered at its first transmission (Karn's rule)."""
+        """Learn from a request that was answered: of the time, if at its first transmission (Karn's rule)."""
+        self.answered += 1
         if request.attempts == 1:
             sample = now - request.sent_at
             self.smoothed = sample if self.smoothed is None else 0.875 * self.smoothed + 0.125 * sample

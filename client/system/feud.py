@@ -48,19 +48,22 @@ class Feud:
         if not self.repairs:
             return float("-inf")
         last = self.repairs[-1][0]
-        within = sum(last - at < WITHIN for at, _ in self.repairs)
-        return last + (0.0 if within < FREE else PAUSES[min(within - FREE, len(PAUSES) - 1)])
+        times = max(self._times(last).values())
+        return last + (0.0 if times < FREE else PAUSES[min(times - FREE, len(PAUSES) - 1)])
 
     def is_on(self, now: float) -> bool:
-        """Whether it is a fight rather than an accident."""
-        return sum(now - at < WITHIN for at, _ in self.repairs) >= FREE
+        """Whether it is a fight over one and the same thing, rather than accidents."""
+        return max(self._times(now).values(), default=0) >= FREE
+
+    def _times(self, now: float) -> Counter[str]:
+        """How often each step had to be done in the last minute."""
+        return Counter(str(step) for at, steps in self.repairs if now - at < WITHIN for step in steps)
 
     def told(self, now: float, name_of: Callable[[int], str]) -> str:
         """Who fights what, and what to do; "" where nobody does.  `name_of` a process may be ""."""
         if not self.is_on(now):
             return ""
-        what = Counter(str(step) for at, steps in self.repairs if now - at < WITHIN for step in steps)
-        (most, times), *others = what.most_common()
+        (most, times), *others = self._times(now).most_common()
         more = f" and {len(others)} more" if others else ""
         names = {pid: name_of(pid) for pid in self.culprits}
         who = ", ".join(
@@ -79,7 +82,9 @@ class Feud:
             )
         latest = self.repairs[-1][1]
         if any(isinstance(step, PutGuard) for step in latest):
-            return "Have it leave the nftables table 'inet roam' alone: its own tables, not the whole ruleset."
+            return (
+                "Have it leave the nftables table 'inet roam' alone: its own tables, not the whole ruleset."
+            )
         if any(isinstance(step, PutRule | PutRoute | DropRule | DropRoute) for step in latest):
             return "End it, or have it leave the rules 7300 to 7309 and the routes of table 29440 alone."
         return "End it, or have it leave links alone whose names begin with 'roam'."

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ..tunnel.model import SystemConfig
+from .drift import Deviation, deviations
 from .manifest import Manifest, Owned, Place
 from .nft import Nftables
 from .nft_watch import FilterWatch
@@ -102,6 +103,10 @@ class System:
         """Put back what somebody else changed since the last `apply`; without one, nothing is done."""
         return await self._in_turn(self._repair)
 
+    async def deviations(self) -> tuple[Deviation, ...]:
+        """In what the machine differs from what was applied last; changes nothing.  `OSError` without an answer."""
+        return await self._in_turn(self._deviations)
+
     async def sweep(self, keep: SystemConfig = _NOTHING) -> Outcome:
         """Leave nothing of ours but `keep`, whoever made it, with or without a manifest; no link is kept."""
         return await self._in_turn(lambda: self._sweep(keep))
@@ -128,6 +133,14 @@ class System:
         if self._stands is None:
             return Outcome(0)
         return self._change(*self._stands, _as_far_as_possible)
+
+    def _deviations(self) -> tuple[Deviation, ...]:
+        if self._stands is None:
+            return ()
+        owned = self._manifest.load(Place.here())
+        with self._open() as machine:
+            actual, desired = _look(machine, self._stands[0], owned)
+        return deviations(actual, desired, owned.sysctls)
 
     def _change(self, desired: SystemConfig, generation: int, perform: Perform) -> Outcome:
         try:

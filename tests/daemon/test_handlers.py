@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -32,10 +32,12 @@ from client.daemon.intent import Intents
 from client.daemon.journal import Journal
 from client.daemon.order import user_order
 from client.daemon.tunnels import Tunnels
+from client.daemon.verifier import Verifier
 from client.daemon.warden import Warden
 from client.ike.events import Address
 from client.ike.keys import Secret
 from client.lab.pki import pem
+from client.net.inside import Host, Reply
 from client.system.resolver.detect import Places
 from client.tunnel.model import NetworkChange
 from profiles.store import Store
@@ -83,7 +85,9 @@ class Office:
         self.handlers = DaemonHandlers(self.tunnels, self.store, now, sweep, self.warden, doctor)
         self.journal = Journal()
         affairs = Affairs(self.journal, self.tunnels, self.handlers.status, now, version="0.1", boot="boot-1")
-        self.handlers.actions.update(affairs.actions)
+        self.inside: Callable[[Sequence[Host]], Awaitable[Reply | None]] = nobody
+        verifier = Verifier(self.handlers.find, machine.applier, self._ask, now)
+        self.handlers.actions.update({**affairs.actions, **verifier.actions})
         self.tunnels.network_changed(NetworkChange(machine.network, machine.network))
 
     def _tell(self, data: TunnelStatus | SecretNeeded) -> None:
@@ -91,9 +95,20 @@ class Office:
         if isinstance(data, TunnelStatus):
             self.machine.statuses.append(data)
 
+    async def _ask(
+        self, hosts: Sequence[Host], _sources: Sequence[Address], _link: str, seconds: float
+    ) -> Reply | None:
+        reply = await self.inside(hosts)
+        await asyncio.sleep(0.0 if reply else seconds)
+        return reply
+
     def questions(self) -> list[SecretNeeded]:
         """What was asked."""
         return [data for data in self.told if isinstance(data, SecretNeeded)]
+
+
+async def nobody(_hosts: Sequence[Host]) -> None:
+    """Who answers from inside."""
 
 
 async def no_resolvers() -> tuple[Address, ...]:

@@ -26,6 +26,7 @@ from client.lab.responder import GatewayConfig, Responder
 from client.net.icmp import IcmpReport
 from client.system import choice as data_path_choice
 from client.system.datapath import Activity, Counters, DataPathEvent, DataPathFailed
+from client.system.drift import Deviation
 from client.system.plan import Step
 from client.system.reconcile import Outcome, Problem
 from client.system.resolver.choice import Choice, Kind, Way
@@ -184,6 +185,7 @@ class FakeDataPath:
     encapsulated: list[bool] = field(default_factory=list)
     is_closed: bool = False
     broken: str = ""
+    packets: tuple[int, int] = (1, 2)  # that each Child SA has received and sent
     queue: asyncio.Queue[DataPathEvent | IkeDatagram] = field(default_factory=asyncio.Queue)
 
     def events(self) -> asyncio.Queue[DataPathEvent | IkeDatagram]:
@@ -210,7 +212,10 @@ class FakeDataPath:
 
     async def counters(self) -> tuple[Counters, ...]:
         self._check()
-        return tuple(Counters(spi_in, 1, 100, 2, 200, 0) for spi_in in self.children)
+        received, sent = self.packets
+        return tuple(
+            Counters(spi_in, received, 100 * received, sent, 100 * sent, 0) for spi_in in self.children
+        )
 
     async def close(self) -> None:
         self.is_closed = True
@@ -254,6 +259,9 @@ class FakeSystem:
         self.repairs += 1
         return Outcome(0, self.drift, changed=self.drift)
 
+    async def deviations(self) -> tuple[Deviation, ...]:
+        return tuple(Deviation(str(step), "present", "missing") for step in self.drift)
+
     async def sweep(self, keep: SystemConfig) -> Outcome:
         self.configs.append(keep)
         return Outcome(0)
@@ -272,6 +280,7 @@ class FakeResolver:
     choice: Choice | None = None
     problems: tuple[str, ...] = ()
     refusal: str = ""
+    is_held: bool = True
     delay: float = 0.001
     repairs: int = 0
 
@@ -285,6 +294,9 @@ class FakeResolver:
     async def repair(self) -> ResolverOutcome:
         self.repairs += 1
         return ResolverOutcome(self.choice, self.problems)
+
+    async def holds(self) -> bool:
+        return self.is_held
 
     async def restore(self) -> ResolverOutcome:
         return await self.apply(())

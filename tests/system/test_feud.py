@@ -84,3 +84,11 @@ def test_it_is_told_who_fights_what_and_what_to_do(feud: Feud, text: str) -> Non
     told = feud.told(5.0, name_of)
     assert text in told
     assert bool(told) == bool(text)
+
+
+def test_several_things_taken_away_once_are_no_fight() -> None:
+    feud = Feud()
+    for number in range(40):
+        feud = feud.repaired([PutRule(RuleEntry(4, number, 29440))], [7], float(number))
+    assert feud.due_at() == 39.0
+    assert not feud.is_on(39.0)

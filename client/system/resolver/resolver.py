@@ -91,6 +91,11 @@ class Resolver:
                 return await self._make()
             return Outcome(self.choice, self.problems)
 
+    async def holds(self) -> bool:
+        """Whether names are resolved as wanted last."""
+        async with self._turn:
+            return not self._wanted or await self._direct.holds(self._wanted)
+
     async def restore(self) -> Outcome:
         """Leave nothing of ours, whoever made it: on the way down, after a crash, and for `cleanup`."""
         return await self.apply(())
@@ -177,7 +182,7 @@ class Resolver:
             self._hint.clear()
             if not self._wanted and self.problems:
                 await self.restore()  # whoever was not there may have come
-            if not self._wanted or await self._holds():
+            if await self.holds():
                 continue
             delay = self._fights.delay(loop.time())
             if delay:
@@ -185,10 +190,6 @@ class Resolver:
                 await asyncio.sleep(delay)
             await self.repair()
             self._fights.repaired(loop.time())
-
-    async def _holds(self) -> bool:
-        async with self._turn:
-            return await self._direct.holds(self._wanted)
 
 
 def _when_touched(watch: DirectoryWatch, hint: asyncio.Event) -> Callable[[], None]:
