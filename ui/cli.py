@@ -186,14 +186,14 @@ def _answer(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cancel", action="store_true", help="decline to answer")
 
 
-def _rekey(parser: argparse.ArgumentParser) -> None:
-    _named(parser)
-    parser.add_argument("--ike", action="store_true", help="the IKE SA, instead of the Child SA")
-
 def _signer(parser: argparse.ArgumentParser) -> None:
     _named(parser)
     parser.add_argument("--ask", action="store_true", help="ask for the PIN even where it is stored")
 
+
+def _rekey(parser: argparse.ArgumentParser) -> None:
+    _named(parser)
+    parser.add_argument("--ike", action="store_true", help="the IKE SA, instead of the Child SA")
 
 
 def _reauth(parser: argparse.ArgumentParser) -> None:
@@ -297,6 +297,7 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
     "status": ("show the tunnels", ".commands.status", _named),
     "watch": ("follow what happens, one JSON object a line", ".commands.status", _plain),
     "answer": ("answer what the daemon asks", ".commands.answers", _answer),
+    "signer": ("sign for logins with a key on a card or in an agent", ".commands.signer", _signer),
     "rekey": ("replace the keys of a tunnel", ".commands.tunnels", _rekey),
     "reauth": ("log in anew, without a break", ".commands.tunnels", _reauth),
     "wait": ("wait until a tunnel stands, or carries traffic", ".commands.waiting", _wait),
@@ -317,4 +318,3 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
 
 if __name__ == "__main__":
     sys.exit(main())
-    "signer": ("sign for logins with a key on a card or in an agent", ".commands.signer", _signer),
