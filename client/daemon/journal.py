@@ -43,6 +43,11 @@ def about(subject: Subject) -> Context:
     return context
 
 
+def current_subject() -> Subject | None:
+    """What the present task's log is about; None is the machine."""
+    return _subject.get()
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """A line, and who may read it: None is every member."""

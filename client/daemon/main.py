@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Coroutine, Sequence
@@ -16,6 +17,7 @@ from ..control.diagnosis import TOPICS
 from ..control.messages import DEFAULT_SOCKET, ControlError, exit_code
 from . import alone
 from .hardening import harden
+from .journald import JournaldHandler, leads_to_journal
 from .lock import only_one
 from .service import Daemon, Places, program_version
 
@@ -29,11 +31,7 @@ while the threads beside it build and read netlink messages."""
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program; returns its exit code."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(
-        level=logging.DEBUG if options.verbose else logging.INFO,
-        format="%(asctime)s %(name)s %(levelname)s %(message)s",
-        stream=sys.stderr,
-    )
+    logging.basicConfig(level=logging.DEBUG if options.verbose else logging.INFO, handlers=[_log_handler()])
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     sys.setswitchinterval(_TURN)
     places = Places(options.socket, options.state_dir, options.run_dir, options.system_profiles)
@@ -50,6 +48,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.error("not permitted: %s", error)
         return exit_code("permission.denied")
     return 0
+
+
+def _log_handler() -> logging.Handler:
+    """To the journal with fields of its own, where stderr leads there; else lines on stderr."""
+    lines = logging.StreamHandler(sys.stderr)
+    lines.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    if not leads_to_journal(sys.stderr.fileno(), os.environ.get("JOURNAL_STREAM", "")):
+        return lines
+    handler = JournaldHandler(lines)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    return handler
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""A workstation's name resolution as a distribution has it: dbus-daemon, systemd-resolved, polkitd, NetworkManager.
+"""A workstation as a distribution has it: dbus-daemon, systemd-resolved, polkitd, NetworkManager, journald.
 
 They run in a network namespace of the test's own, in the root file system of their release, with /etc, /run and
 /var of the test's own: nothing of the machine is seen or changed by them.  The code under test stays outside and
@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
@@ -63,7 +63,9 @@ _COMMANDS = {
     "resolved": ("/lib/systemd/systemd-resolved",),
     "polkit": ("/usr/lib/polkit-1/polkitd", "--no-debug"),
     "networkmanager": ("/usr/sbin/NetworkManager", "--no-daemon"),
+    "journal": ("/lib/systemd/systemd-journald",),
 }
+_SOCKETS = {"bus": "run/dbus/system_bus_socket", "journal": "run/systemd/journal/socket"}
 _NAMES = {
     "resolved": "org.freedesktop.resolve1",
     "polkit": "org.freedesktop.PolicyKit1",
@@ -161,8 +163,8 @@ class Workstation:
         return [line.split('"')[1] for line in listing.splitlines() if '"' in line]
 
     def _is_there(self, name: str) -> bool:
-        if name == "bus":
-            return (self.place / "run/dbus/system_bus_socket").exists()
+        if name in _SOCKETS:
+            return (self.place / _SOCKETS[name]).exists()
         return _NAMES[name] in self.names()
 
     def _await(self, name: str, condition: Callable[[], bool]) -> None:
@@ -181,6 +183,8 @@ class Workstation:
         for name in ("dev", "proc"):
             mount(f"/{name}", self._root / name, flags=MS_BIND | MS_REC)
         mount("sysfs", self._root / "sys", "sysfs", MS_RDONLY)  # so that NetworkManager expects no udev
+        with suppress(OSError):  # journald does not start without; the others do
+            mount("none", self._root / "sys/fs/cgroup", "cgroup2")
         for name in _OWN:
             mount(self.place / name, self._root / name, flags=MS_BIND)
         os.chroot(self._root)
