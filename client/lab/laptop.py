@@ -46,6 +46,7 @@ class Laptop:
         self.account = account
         self.socket = directory / "run" / "control.sock"
         self.profiles = directory / "config" / "roam" / "profiles"
+        self.session: dict[str, str] = {}  # what the user's session adds to the environment of his programs
         self._process: subprocess.Popen[bytes] | None = None
         self.profiles.mkdir(parents=True)
         for name in ("run", "state"):
@@ -134,13 +135,14 @@ class Laptop:
         return {
             **program_environment(),
             **self.etc.environment,
+            **self.session,
             "ROAM_SOCKET": str(self.socket),
             "XDG_CONFIG_HOME": str(self.directory / "config"),
             "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
         }
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """One `roam` command, whatever becomes of it; `cleanup` sweeps by itself where no daemon runs."""
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a `roam` command, which the caller waits for or ends."""
 
         def start() -> subprocess.Popen[str]:
             make_private(self.etc.files)
@@ -154,7 +156,11 @@ class Laptop:
                 text=True,
             )
 
-        process = self.namespace.run(start)
+        return self.namespace.run(start)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """One `roam` command, whatever becomes of it; `cleanup` sweeps by itself where no daemon runs."""
+        process = self.begin(*arguments)
         try:
             output, errors = process.communicate(timeout=2 * PATIENCE)
         except subprocess.TimeoutExpired:
