@@ -286,6 +286,10 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _tui(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--plain", action="store_true", help="words instead of plots, pictures and colors")
+
+
 def _demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tui", action="store_true", help="show it in the terminal UI")
     parser.add_argument("--keep", metavar="DIR", help="keep the measurements and a capture there")
@@ -311,7 +315,7 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
     "rpc": ("call a method of the control protocol", ".commands.rpc", _rpc),
     "profiles": ("list the profiles, check, show or change them", ".commands.listing", arguments.profiles),
     "import": ("make a profile of an administrator's file", ".commands.importing", arguments.import_),
-    "tui": ("open the terminal UI", ".commands.terminal", _plain),
+    "tui": ("open the terminal UI", ".commands.terminal", _tui),
     "demo": ("show a roaming tunnel in namespaces of this machine", ".demo", _demo),
 }
 """name -> (help, module with a function of that name, its arguments)"""

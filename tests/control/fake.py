@@ -24,6 +24,7 @@ from client.control.messages import (
     Empty,
     Ended,
     EventData,
+    LeakVerdict,
     LockdownSet,
     LockdownStatus,
     Message,
@@ -57,6 +58,7 @@ class FakeDaemon:
         self.refusal: ControlError | None = None
         self.secrets: tuple[SecretNeeded, ...] = ()
         self.machine = LockdownStatus(False, guard="nftables")
+        self.leaks: tuple[LeakVerdict, ...] = ()
         self.calls: list[tuple[str, object]] = []
         self.callers: list[Caller] = []
         self.publish: Callable[[EventData], None] = lambda _data: None
@@ -175,7 +177,8 @@ class FakeDaemon:
         return ProfileList()
 
     def status(self) -> StatusReport:
-        return StatusReport(self.clock, tunnels=tuple(self.tunnels.values()), lockdown=self.machine)
+        tunnels = tuple(self.tunnels.values())
+        return StatusReport(self.clock, tunnels=tunnels, lockdown=self.machine, leaks=self.leaks)
 
     def pending_secrets(self) -> tuple[SecretNeeded, ...]:
         while self.on_subscribe:

@@ -231,10 +231,10 @@ def test_traffic_is_shown_as_a_rate(path: Path) -> None:
 
     async def scene(app: RoamApp, pilot: Pilot[None], daemon: FakeDaemon) -> None:
         await see(pilot, lambda: len(rows(app)) == 1)
-        await app._refresh().wait()
+        await app.refresh_counters().wait()
         daemon.clock += 2
         daemon.tunnels["office"] = UP.replace(traffic=Traffic(2, 5000, 2, 3000))
-        await app._refresh().wait()
+        await app.refresh_counters().wait()
         assert rows(app)[0][4:] == ["2.0 kB/s", "500 B/s"]
 
     play(path, daemon, scene)

@@ -12,5 +12,5 @@ from ..tui.app import RoamApp
 
 def tui(options: argparse.Namespace) -> int:
     """Open the terminal UI."""
-    RoamApp(socket_path(options.socket)).run()
+    RoamApp(socket_path(options.socket), plain=getattr(options, "plain", False)).run()
     return DONE

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from client.control.async_client import AsyncClient
 from client.control.messages import (
     ControlError,
+    LeakVerdict,
     LockdownStatus,
     SecretNeeded,
     StatusReport,
@@ -31,6 +32,7 @@ class Picture:
 
     tunnels: tuple[TunnelStatus, ...] = ()
     machine: LockdownStatus | None = None
+    leaks: tuple[LeakVerdict, ...] = ()
     problem: ControlError | None = None
     questions: tuple[SecretNeeded, ...] = ()
     notices: tuple[str, ...] = ()
@@ -43,7 +45,7 @@ class Picture:
         """The picture after a change of one tunnel; one that is off leaves it."""
         others = [entry for entry in self.tunnels if _key(entry) != _key(status)]
         tunnels = others if status.state == "off" else [*others, status]
-        return Picture(tuple(sorted(tunnels, key=_key)), self.machine)
+        return Picture(tuple(sorted(tunnels, key=_key)), self.machine, self.leaks)
 
 
 def _key(status: TunnelStatus) -> tuple[str, int]:
@@ -76,4 +78,5 @@ async def follow(path: str, pause: Callable[[float], Awaitable[object]]) -> Asyn
 
 def picture_of(report: StatusReport) -> Picture:
     """What a report shows."""
-    return Picture(tuple(sorted(report.tunnels, key=_key)), report.lockdown)
+    tunnels = (entry for entry in report.tunnels if entry.state != "off")
+    return Picture(tuple(sorted(tunnels, key=_key)), report.lockdown, report.leaks)

@@ -10,23 +10,27 @@ from client.control.messages import TunnelStatus
 
 from ... import render
 from ..colors import ROWS, color, shade
+from ..sight import Sight
 
 
 class TunnelDetail(Static):
     """The same rows as `roam status NAME`, what is wrong first."""
 
-    def show(self, entry: TunnelStatus | None, now: float) -> None:
+    def show(self, entry: TunnelStatus | None, sight: Sight) -> None:
         """Draw one tunnel, or how to get one."""
         if entry is None:
-            self.update(Text("no tunnel is wanted: 'u' or 'roam up' starts one"))
+            self.update(Text("no tunnel is wanted: 'u' or 'roam up' starts one, 'n' makes a new profile"))
             return
+        now, variables = sight.now, {} if sight.plain else self.app.theme_variables
         rows = Table.grid(padding=(0, 2))
         rows.add_column(no_wrap=True)
         rows.add_column(ratio=1)
         for name, value in [*render.trouble(entry, now), *render.facts(entry, now)]:
-            style = color(self.app.theme_variables, ROWS.get(name, ""))
-            rows.add_row(Text(name, "bold" if name in ROWS else "dim"), Text(value, style))
-        title = Text(render.headline(entry, now), f"bold {color(self.app.theme_variables, shade(entry))}")
+            style = color(variables, ROWS.get(name, ""))
+            weight = "" if sight.plain else "bold" if name in ROWS else "dim"
+            rows.add_row(Text(name, weight), Text(value, style))
+        headline = "" if sight.plain else f"bold {color(variables, shade(entry))}"
+        title = Text(render.headline(entry, now), headline)
         if entry.title:
             title.append(f"  ({render.printable(entry.title)})", "not bold dim")
         whole = Table.grid()

@@ -11,7 +11,7 @@ from client.control.messages import TunnelStatus
 
 from ... import render
 from ..colors import color, shade
-from ..rates import Rates
+from ..sight import Sight
 
 COLUMNS = ("Tunnel", "State", "For", "Path", "In", "Out")
 
@@ -23,13 +23,13 @@ class TunnelTable(DataTable[Text]):
         self.cursor_type = "row"
         self.add_columns(*COLUMNS)
 
-    def show(self, tunnels: Iterable[TunnelStatus], rates: Rates, now: float) -> None:
+    def show(self, sight: Sight) -> None:
         """Draw the rows anew."""
         chosen = self.chosen
         self.clear()
-        for entry in tunnels:
-            style = color(self.app.theme_variables, shade(entry))
-            self.add_row(*_cells(entry, rates, now, style), key=_key(entry))
+        for entry in sight.picture.tunnels:
+            style = "" if sight.plain else color(self.app.theme_variables, shade(entry))
+            self.add_row(*_cells(entry, sight, style), key=_key(entry))
         if chosen is not None and chosen in self.rows:
             self.move_cursor(row=self.get_row_index(chosen))
 
@@ -49,13 +49,14 @@ def _key(entry: TunnelStatus) -> str:
     return f"{entry.owner}/{entry.name}"
 
 
-def _cells(entry: TunnelStatus, rates: Rates, now: float, style: str) -> Iterable[Text]:
+def _cells(entry: TunnelStatus, sight: Sight, style: str) -> Iterable[Text]:
     # Text and not str: a name from outside must not be read as markup
-    yield Text(render.printable(entry.name), "bold")
-    yield Text(f"● {render.printable(entry.state)}", style)
-    yield Text(render.span(now - entry.since) if entry.since else "")
+    mark = "" if sight.plain else "● "
+    yield Text(render.printable(entry.name), "" if sight.plain else "bold")
+    yield Text(f"{mark}{render.printable(entry.state)}", style)
+    yield Text(render.span(sight.now - entry.since) if entry.since else "")
     yield Text(_way(entry))
-    for rate in rates.of(entry) or (None, None):
+    for rate in sight.history.rates.of(entry) or (None, None):
         yield Text("" if rate is None else f"{render.octets(round(rate))}/s", justify="right")
 
 

@@ -1,0 +1,211 @@
+"""The main screen: the list, the tunnel under the cursor in several views, what has happened, and the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import Screen
+from textual.widgets import DataTable, Footer, Header, Static, TabbedContent, TabPane
+
+from client.control.messages import ControlError, LockdownSet, TunnelStatus, summary
+from profiles.store import default_store
+
+from ... import render
+from ...preparation import choose, prepare
+from ..control import Control
+from ..person import Ask, Person
+from ..sight import Sight
+from ..widgets.machine_leaks import MachineLeaks
+from ..widgets.tunnel_detail import TunnelDetail
+from ..widgets.tunnel_keys import TunnelKeys
+from ..widgets.tunnel_moves import TunnelMoves
+from ..widgets.tunnel_story import TunnelStory
+from ..widgets.tunnel_table import TunnelTable
+from ..widgets.tunnel_way import TunnelWay
+from .choose import ChooseScreen
+from .confirm import ConfirmScreen
+
+COMPLAINT_TIME = 15.0
+"""Seconds that a failure stays in sight: there is something to read."""
+
+VIEWS = {"overview": "Overview", "moves": "Moves", "keys": "Keys", "leaks": "Leaks"}
+_VIEW_KEYS = [
+    Binding(str(number), f"view('{name}')", title, show=False)
+    for number, (name, title) in enumerate(VIEWS.items(), 1)
+]
+DETAILED = frozenset({"moves", "keys"})
+"""Views that show what a status has no room for."""
+
+
+class MainScreen(Screen[None]):
+    """Draws a `Sight`; keys and the command palette do something about it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        ("u", "up", "Up"),
+        ("d", "down", "Down"),
+        ("r", "rekey", "Rekey"),
+        ("l", "lockdown", "Lockdown"),
+        Binding("o", "portal", "Open portal", show=False),
+        *_VIEW_KEYS,
+        ("q", "app.quit", "Quit"),
+    ]
+
+    def __init__(self, control: Control, ask: Ask, sight: Sight) -> None:
+        super().__init__()
+        self._control = control
+        self._ask = ask
+        self._sight = sight
+
+    def compose(self) -> ComposeResult:
+        yield Header(icon="")
+        yield TunnelTable(id="tunnels")
+        with TabbedContent(id="views"):
+            with TabPane(VIEWS["overview"], id="overview"), VerticalScroll():
+                yield TunnelWay()
+                yield TunnelDetail()
+            with TabPane(VIEWS["moves"], id="moves"):
+                yield TunnelMoves()
+            with TabPane(VIEWS["keys"], id="keys"), VerticalScroll():
+                yield TunnelKeys()
+            with TabPane(VIEWS["leaks"], id="leaks"), VerticalScroll():
+                yield MachineLeaks()
+        yield TunnelStory(id="story")
+        yield Static(id="daemon")
+        yield Footer()
+
+    # What is seen
+
+    @property
+    def chosen(self) -> TunnelStatus | None:
+        """The tunnel under the cursor."""
+        table = self.query_one(TunnelTable)
+        return next((entry for entry in self._sight.picture.tunnels if table.is_chosen(entry)), None)
+
+    @property
+    def view(self) -> str:
+        """The view in front: one of `VIEWS`."""
+        return self.query_one(TabbedContent).active
+
+    def draw(self) -> None:
+        """Show what is in sight now."""
+        self.query_one(TunnelTable).show(self._sight)
+        daemon = self.query_one("#daemon", Static)
+        daemon.set_class(self._sight.picture.problem is not None, "trouble")
+        daemon.update(Text(self._daemon_line()))
+        self.draw_tunnel()
+
+    def draw_tunnel(self) -> None:
+        """Show the tunnel under the cursor."""
+        entry, sight = self.chosen, self._sight
+        self.query_one(TunnelWay).show(entry, sight)
+        self.query_one(TunnelDetail).show(entry, sight)
+        details = sight.details if entry is not None else None
+        self.query_one(TunnelMoves).show(details.handovers if details is not None else ())
+        self.query_one(TunnelKeys).show(entry, details)
+        self.query_one(MachineLeaks).show(sight)
+
+    def tell(self, line: str) -> None:
+        """Something has happened."""
+        self.query_one(TunnelStory).tell(line, self._sight.now)
+
+    def _daemon_line(self) -> str:
+        picture = self._sight.picture
+        if picture.problem is None:
+            machine = picture.machine
+            lines = () if machine is None else render.machine(machine, guarded=bool(picture.tunnels))
+            return "; ".join(lines) or "connected to the daemon"
+        problem = picture.problem
+        return f"{summary(problem.kind)}: {render.printable(problem.evidence)}. {problem.hint}"
+
+    def on_data_table_row_highlighted(self, message: DataTable.RowHighlighted) -> None:
+        if isinstance(message.data_table, TunnelTable):
+            self.draw_tunnel()
+
+    def complain(self, error: ControlError) -> None:
+        """Tell what could not be done."""
+        if error.kind == "interrupted":  # the person knows
+            return
+        words = f"{summary(error.kind)}: {render.printable(error.evidence)}\n{error.hint}"
+        self.notify(words, severity="error", markup=False, timeout=COMPLAINT_TIME)
+
+    # What the person wants
+
+    def action_view(self, name: str) -> None:
+        """Bring a view to the front."""
+        self.query_one(TabbedContent).active = name
+
+    @work(exclusive=True, group="command")
+    async def action_up(self) -> None:
+        """Bring up a profile that the person chooses."""
+        store = default_store()
+        standing = {entry.name for entry in self._sight.picture.tunnels if entry.state in render.CONNECTED}
+        names = [name for name in store.names() if name not in standing]
+        if not names:
+            self.notify(f"No other profile is in {store.user} or {store.system}", markup=False)
+            return
+        name = await self.app.push_screen_wait(ChooseScreen("Bring up which profile?", names))
+        if name is None:
+            return
+        try:
+            person = Person(self._ask, asyncio.get_running_loop())
+            prepared = await asyncio.to_thread(lambda: prepare(choose(store, name), person))
+            self._control.holders.update(prepared.holders)
+            await self._control.up(prepared.request)
+        except ControlError as error:
+            self.complain(error)
+
+    @work(exclusive=True, group="command")
+    async def action_down(self) -> None:
+        """Take the tunnel under the cursor down, after a question."""
+        chosen = self.chosen
+        if chosen is None or not await self._is_sure(f"Take {chosen.name} down?"):
+            return
+        try:
+            await self._control.down(chosen.name)
+        except ControlError as error:
+            self.complain(error)
+
+    @work(exclusive=True, group="command")
+    async def action_rekey(self) -> None:
+        """Ask for new keys for the tunnel under the cursor."""
+        chosen = self.chosen
+        if chosen is None:
+            return
+        try:
+            await self._control.rekey(chosen.name)
+        except ControlError as error:
+            self.complain(error)
+
+    @work(exclusive=True, group="command")
+    async def action_lockdown(self) -> None:
+        """Turn lockdown on or off, after a question."""
+        machine = self._sight.picture.machine
+        is_on = machine is not None and machine.on
+        question = (
+            "Turn lockdown off? Traffic may leave outside a tunnel then."
+            if is_on
+            else "Turn lockdown on? Nothing leaves outside a tunnel then, also while none is up."
+        )
+        if not await self._is_sure(question):
+            return
+        try:
+            await self._control.set_lockdown(LockdownSet(not is_on))
+        except ControlError as error:
+            self.complain(error)
+
+    @work(exclusive=True, group="command")
+    async def action_portal(self) -> None:
+        """Let the browser out for a while, to log in to this network."""
+        try:
+            await self._control.open_portal()
+        except ControlError as error:
+            self.complain(error)
+
+    async def _is_sure(self, question: str) -> bool:
+        return await self.app.push_screen_wait(ConfirmScreen(render.printable(question)))
