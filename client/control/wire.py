@@ -253,4 +253,15 @@ def decode_line(line: bytes) -> Json:
         raise ControlError("rpc.parse", "the line is not JSON") from None
     if not isinstance(value, dict):
         raise ControlError("rpc.request", "the line is no JSON object")
+    if b"\\u" in line and not _is_text(value):
+        raise ControlError("rpc.parse", "the line has half a character")
     return value
+
+
+def _is_text(value: Json) -> bool:
+    """Whether every string can be written: JSON's escapes can make half of a surrogate pair."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -44,6 +44,7 @@ from client.control.server import OWN, ControlServer
 
 ROOT = PeerCredentials(0, 0)
 GROUP = 4242
+MEMBER_ID = 1000
 NOW = 1_800_000_000.0
 
 

@@ -135,3 +135,14 @@ def test_no_line_raises_anything_but_a_control_error(line: bytes) -> None:
         read(Up, message)
     except ControlError:
         pass
+
+
+@pytest.mark.parametrize("text", [r"\ud800", r"a\uDFFFb", r"\ude00\ud83d"])
+def test_half_a_character_is_no_text(text: str) -> None:
+    with pytest.raises(ControlError) as caught:
+        decode_line(f'{{"name": "{text}"}}'.encode())
+    assert caught.value.kind == "rpc.parse"
+
+
+def test_a_whole_character_is_text_however_it_is_written() -> None:
+    assert decode_line(rb'{"name": "\ud83d\ude00"}') == decode_line('{"name": "\N{GRINNING FACE}"}'.encode())
