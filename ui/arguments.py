@@ -29,3 +29,13 @@ def profiles(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="change NAME; comments are kept"
     )
+
+
+def export(parser: argparse.ArgumentParser) -> None:
+    """Of `roam export`."""
+    parser.add_argument("name", metavar="NAME", nargs="?", help="without it, the only one there is")
+    parser.add_argument(
+        "--to", choices=("mobileconfig", "sswan", "swanctl"), required=True, help="the program to write for"
+    )
+    parser.add_argument("--output", "-o", metavar="FILE", help="the file to write; - for stdout")
+    parser.add_argument("--force", action="store_true", help="overwrite files")

@@ -315,6 +315,7 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
     "rpc": ("call a method of the control protocol", ".commands.rpc", _rpc),
     "profiles": ("list the profiles, check, show or change them", ".commands.listing", arguments.profiles),
     "import": ("make a profile of an administrator's file", ".commands.importing", arguments.import_),
+    "export": ("write a profile for another program", ".commands.exporting", arguments.export),
     "tui": ("open the terminal UI", ".commands.terminal", _tui),
     "demo": ("show a roaming tunnel in namespaces of this machine", ".demo", _demo),
 }

@@ -21,7 +21,7 @@ from .draft import Draft
 from .errors import ImportRefused
 from .fields import Fields
 
-_ENCRYPTION = {
+ENCRYPTION = {
     "DES": "des",
     "3DES": "3des",
     "AES-128": "aes128",
@@ -30,14 +30,14 @@ _ENCRYPTION = {
     "AES-256-GCM": "aes256gcm16",
     "ChaCha20Poly1305": "chacha20poly1305",
 }
-_INTEGRITY = {
+INTEGRITY = {
     "SHA1-96": "sha1",
     "SHA1-160": "sha1_160",
     "SHA2-256": "sha256",
     "SHA2-384": "sha384",
     "SHA2-512": "sha512",
 }
-_GROUPS = {
+GROUPS = {
     1: "modp768",
     2: "modp1024",
     5: "modp1536",
@@ -52,7 +52,12 @@ _GROUPS = {
     31: "x25519",
     32: "x448",
 }
-_DPD = {"None": 86400, "Low": 1800, "Medium": 600, "High": 60}
+INTERVALS = {
+    "None": 86400,
+    "Low": 1800,
+    "Medium": 600,
+    "High": 60,
+}  # seconds between questions whether the gateway lives
 _CA_TYPES = ("com.apple.security.root", "com.apple.security.pem", "com.apple.security.pkcs1")
 _REASONS = {
     "CertificateType": "The key itself says what kind it is.",
@@ -223,19 +228,19 @@ def _proposal(fields: Fields, parameters: Fields, *, esp: bool) -> str:
     cipher_word = fields.text("EncryptionAlgorithm") or parameters.text("EncryptionAlgorithm") or "AES-256"
     hash_word = fields.text("IntegrityAlgorithm") or parameters.text("IntegrityAlgorithm") or "SHA2-256"
     number = fields.number("DiffieHellmanGroup") or parameters.number("DiffieHellmanGroup") or 14
-    cipher = _ENCRYPTION.get(cipher_word, cipher_word)
-    integrity = _INTEGRITY.get(hash_word, hash_word)
-    group = _GROUPS.get(number, f"dh{number}")
+    cipher = ENCRYPTION.get(cipher_word, cipher_word)
+    integrity = INTEGRITY.get(hash_word, hash_word)
+    group = GROUPS.get(number, f"dh{number}")
     if "gcm" in cipher or "chacha" in cipher:
         return f"{cipher}-{group}" if esp else f"{cipher}-prf{integrity}-{group}"
     return f"{cipher}-{integrity}-{group}"
 
 
 def _mobility(draft: Draft, ike: Fields) -> None:
-    if (rate := ike.text("DeadPeerDetectionRate")) in _DPD:
+    if (rate := ike.text("DeadPeerDetectionRate")) in INTERVALS:
         source = ike.path("DeadPeerDetectionRate")
         text = "Roam asks a silent gateway at least once a day." if rate == "None" else ""
-        (draft.bend if text else draft.keep)(source, "mobility.dpd", _DPD[rate], text)
+        (draft.bend if text else draft.keep)(source, "mobility.dpd", INTERVALS[rate], text)
     if (off := ike.flag("DisableMOBIKE")) is not None:
         draft.keep(ike.path("DisableMOBIKE"), "mobility.mobike", not off)
     if (redirect := ike.flag("DisableRedirect")) is not None:

@@ -107,6 +107,8 @@ def certificate(octets: bytes, where: str) -> list[x509.Certificate]:
     """The certificates in some octets; a refusal where there is none."""
     try:
         found = containers.certificates(octets)
+        for entry in found:  # which parses them to the end
+            _ = (entry.subject, entry.issuer, entry.not_valid_after_utc, entry.public_bytes(Encoding.PEM))
     except containers.UNREADABLE:
         raise ImportRefused(where, "is no certificate") from None
     if not found or len(found) > 64:
@@ -151,7 +153,10 @@ def fingerprint(found: x509.Certificate) -> str:
 
 def common_name(found: x509.Certificate) -> str:
     """The CN of its subject, "" without."""
-    names = found.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    try:
+        names = found.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    except containers.UNREADABLE:
+        return ""
     return str(names[0].value) if names else ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tomllib
+from dataclasses import asdict
 
 from client.control.kinds import DONE, USAGE
 from client.control.messages import ControlError, ProfileEntry
@@ -76,7 +77,7 @@ def _show(file: ProfileFile, options: argparse.Namespace) -> int:
 
     found = origins(file.read_text())
     if options.json:
-        output.say(output.envelope("profiles.show", found))
+        output.say(output.envelope("profiles.show", [asdict(entry) for entry in found]))
         return DONE
     width = max(len(entry.path) for entry in found)
     for entry in found:
