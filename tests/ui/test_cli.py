@@ -194,9 +194,13 @@ def test_a_sweep_tells_programs_in_json(
 def test_cleanup_without_a_daemon_is_for_those_who_may_change_the_network(path: Path) -> None:
     child = os.fork()
     if child == 0:
-        if os.geteuid() == 0:
-            os.setresuid(65534, 65534, 65534)  # the kernel drops all capabilities with it
-        os._exit(main(["cleanup", "--socket", str(path)]))
+        code = 70
+        try:
+            if os.geteuid() == 0:
+                os.setresuid(65534, 65534, 65534)  # the kernel drops all capabilities with it
+            code = main(["cleanup", "--socket", str(path)])
+        finally:
+            os._exit(code)  # whatever happened: a second copy of this test run must not go on
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
 
 
@@ -213,12 +217,12 @@ def test_watch_prints_one_object_a_line_until_the_daemon_ends(
         codes: list[int] = []
         watcher.start()
         lines: list[Any] = []
-        while not lines:
+        while not lines and watcher.is_alive():
             lines = capsys.readouterr().out.splitlines()
         thread.call(lambda: daemon.change(UP))
-        while len(lines) < 2:
+        while len(lines) < 2 and watcher.is_alive():
             lines += capsys.readouterr().out.splitlines()
-    watcher.join()
+    watcher.join(30)
     kinds = [json.loads(line)["kind"] for line in lines]
     assert (kinds, codes) == (["snapshot", "event"], [7])
     assert json.loads(lines[1])["data"]["data"]["state"] == "up"
