@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from .affairs import DaemonInfo, LogLevel, LogQuery, LogReport, ReportData
 from .client import ANSWER_TIME, WORK_TIME, answer, connection_error, event, socket_path
 from .messages import (
     LINE_LIMIT,
@@ -17,8 +18,12 @@ from .messages import (
     Empty,
     Ended,
     Event,
+    Hello,
+    LockdownSet,
+    LockdownStatus,
     Message,
     Named,
+    PortalOpen,
     ProfileList,
     Rekey,
     SecretAnswer,
@@ -27,6 +32,7 @@ from .messages import (
     StatusReport,
     Subscribe,
     Up,
+    Welcome,
 )
 from .wire import decode_line, encode_request
 
@@ -59,6 +65,10 @@ class AsyncClient:
         with contextlib.suppress(asyncio.CancelledError, OSError):
             await self._reading
 
+    async def hello(self, program: str) -> Welcome:
+        """Who answers, and what we may do."""
+        return await self.call("hello", Hello(program=program), Welcome)
+
     async def profiles(self) -> ProfileList:
         """The system's profiles."""
         return await self.call("profile.list", Empty(), ProfileList)
@@ -78,6 +88,39 @@ class AsyncClient:
     async def rekey(self, name: str | None, *, ike: bool = False) -> Accepted:
         """Replace keys."""
         return await self.call("tunnel.rekey", Rekey(name, ike), Accepted)
+
+    async def reauth(self, name: str | None) -> Accepted:
+        """Log in anew beside the session that stands, without a break."""
+        return await self.call("tunnel.reauth", Named(name), Accepted)
+
+    async def info(self) -> DaemonInfo:
+        """Which daemon this is."""
+        return await self.call("daemon.info", Empty(), DaemonInfo)
+
+    async def log(self, query: LogQuery | None = None) -> LogReport:
+        """What the daemon has logged."""
+        wanted = query or LogQuery()
+        return await self.call("daemon.log", wanted, LogReport, wanted.wait + ANSWER_TIME)
+
+    async def set_log_level(self, request: LogLevel) -> DaemonInfo:
+        """Log more, or less, until the daemon ends."""
+        return await self.call("daemon.set_log_level", request, DaemonInfo)
+
+    async def report(self) -> ReportData:
+        """What helps to understand a fault, redacted."""
+        return await self.call("daemon.report", Empty(), ReportData)
+
+    async def lockdown(self) -> LockdownStatus:
+        """How the machine stands."""
+        return await self.call("lockdown.status", Empty(), LockdownStatus)
+
+    async def set_lockdown(self, request: LockdownSet) -> LockdownStatus:
+        """Turn lockdown on or off."""
+        return await self.call("lockdown.set", request, LockdownStatus)
+
+    async def open_portal(self, seconds: float) -> LockdownStatus:
+        """Let our browser out for a time; 0 ends it."""
+        return await self.call("portal.open", PortalOpen(seconds), LockdownStatus)
 
     async def cleanup(self) -> Cleaned:
         """End all tunnels and remove what is left of them."""

@@ -1,0 +1,279 @@
+"""The examples of docs/scripting.md run against a real daemon, in their order; all that is said fits the schema.
+
+The daemon of the lab is reached through a relay that writes down every line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client.lab.demo_scene import PROFILE, Scene
+from client.lab.laptop import PROGRAM
+from client.lab.topology import topology
+from tests.control.test_schema import check, check_result
+from tests.netns.peers.releases import PeerUnavailable
+from tests.tools import tools
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "scripting.md").read_text()
+BLOCKS = re.findall(r"^```(\w+) (run|bar)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+_PATIENCE = 60.0
+
+SAID = {
+    "inside address": r"work: up as .*\ninside address: [0-9a-f.:]+/\d+\n",
+    "if roam status work": r"connected\n",
+    "roam rpc tunnel.status": r"work is up over \w+\n",
+    "socat -t 5": r"work: up\n",
+    "coproc ROAM": r"new keys\n",
+    "roam.hello": r"roamd \S+, and we may admin\nwork up .*\ntunnel.unknown\n",
+    "replayed": r"work up\nreplayed\n",
+    "asyncio.run": r"logged in anew\n",
+    "# interval=5": r"VPN up\n\n#00cc66\n",
+}
+"""A word of each example that is run, and what the example prints."""
+
+
+class Relay:
+    """A socket that hands everything on to the daemon and back.
+
+    `lines` are what was said: by which side of which connection.
+    """
+
+    def __init__(self, path: Path, target: Path) -> None:
+        self.lines: list[tuple[int, str, dict[str, Any]]] = []
+        self._target = target
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def close(self) -> None:
+        """After the daemon: then all connections have ended."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(_PATIENCE)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                here, _ = self._listener.accept()
+            except OSError:
+                return
+            thread = threading.Thread(target=self._serve, args=(len(self._threads), here))
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, number: int, here: socket.socket) -> None:
+        with here, socket.socket(socket.AF_UNIX) as there:
+            there.connect(str(self._target))
+            other = threading.Thread(target=self._pump, args=(number, "daemon", there, here))
+            other.start()
+            self._pump(number, "client", here, there)
+            other.join()
+
+    def _pump(self, number: int, side: str, source: socket.socket, sink: socket.socket) -> None:
+        with closing(source.makefile("rb")) as lines, suppress(OSError):
+            for line in lines:
+                self.lines.append((number, side, json.loads(line)))
+                sink.sendall(line)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_WR if side == "client" else socket.SHUT_RDWR)
+
+
+class Stage:
+    """A laptop with a tunnel called work, the relay before its daemon, and the programs that scripts need."""
+
+    def __init__(self, directory: Path, scene: Scene) -> None:
+        self.scene = scene
+        self.socket = directory / "relay.sock"
+        self.relay = Relay(self.socket, scene.laptop.socket)
+        self._programs = directory / "bin"
+        self._programs.mkdir()
+        command = " ".join(f"'{word}'" for word in PROGRAM)
+        self._write("roam", f'exec {command} "$@"')
+        for name in ("jq", "socat"):
+            if shutil.which(name) is None:
+                self._write(name, f'exec {loaded(name)} "$@"')
+
+    def _write(self, name: str, line: str) -> None:
+        path = self._programs / name
+        path.write_text(f"#!/bin/sh\n{line}\n")
+        path.chmod(0o755)
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """A program in the laptop, as its user has it."""
+        environment = self.scene.laptop.environment() | {"ROAM_SOCKET": str(self.socket)}
+        environment["PATH"] = f"{self._programs}:{os.environ['PATH']}"
+        return self.scene.laptop.namespace.run(
+            lambda: subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+        )
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """The same to its end."""
+        process = self.start(*command)
+        try:
+            output, errors = process.communicate(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output, errors = process.communicate()
+        return subprocess.CompletedProcess(command, process.returncode, output, errors)
+
+
+def loaded(name: str) -> str:
+    """A Debian trixie program with its own libraries, whatever this machine is."""
+    root = tools().root
+    library = root / "usr/lib/x86_64-linux-gnu"
+    return f"{library}/ld-linux-x86-64.so.2 --library-path {library} {root}/usr/bin/{name}"
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with tempfile.TemporaryDirectory(prefix="roam-", dir="/tmp") as name, topology() as lab:
+        scene = Scene(lab, Path(name))
+        scene.prepare()
+        scene.laptop.profiles.joinpath("demo.toml").unlink()
+        scene.laptop.profiles.joinpath("work.toml").write_text(PROFILE.replace('id = "demo"', 'id = "work"'))
+        scene.start_gateway()
+        scene.laptop.start()
+        try:
+            stage = Stage(Path(name), scene)
+        except PeerUnavailable as error:
+            scene.laptop.stop()
+            pytest.skip(f"socat and jq: {error}")
+        yield stage
+        scene.laptop.stop()
+        stage.relay.close()
+
+
+def examples() -> list[Any]:
+    found = []
+    for language, mark, text in BLOCKS:
+        if language in {"bash", "python"} and mark == "run":
+            word = next(word for word in SAID if word in text)
+            found.append(pytest.param(language, text, SAID[word], id=word))
+    return found
+
+
+def test_every_example_is_expected_to_say_something() -> None:
+    assert len(examples()) == len(SAID)
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize(("language", "text", "said"), examples())
+def test_an_example_runs(stage: Stage, language: str, text: str, said: str) -> None:
+    interpreter = "bash" if language == "bash" else sys.executable
+    done = stage.run(interpreter, "-c", text)
+    assert re.fullmatch(said, done.stdout), f"{done.stdout}\n{done.stderr}"
+    assert done.returncode == 0
+
+
+@pytest.mark.netns
+def test_the_status_bar_follows(stage: Stage) -> None:
+    (script,) = (text for language, mark, text in BLOCKS if mark == "bar")
+    process = stage.start("bash", "-c", script)
+    watchdog = threading.Timer(_PATIENCE, os.killpg, (process.pid, 9))
+    watchdog.start()
+    try:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        stage.run("roam", "down", "work")
+        classes = [first["class"]]
+        while classes[-1] != "off":
+            classes.append(json.loads(process.stdout.readline())["class"])
+    finally:
+        watchdog.cancel()
+        os.killpg(process.pid, 9)
+        process.communicate()
+    assert first["text"] == "🔒 work"
+    assert first["tooltip"].startswith("work: up\n")
+    assert classes[-2:] == ["closing", "off"]
+
+
+@pytest.mark.netns
+def test_the_unit_starts_when_traffic_passes(stage: Stage) -> None:
+    (unit,) = (text for _language, _mark, text in BLOCKS if "ExecStart=/usr/bin/roam" in text)
+    (command,) = re.findall(r"^ExecStart=/usr/bin/(.*)$", unit, re.MULTILINE)
+    assert stage.run("roam", "up", "work").returncode == 0
+    done = stage.run(*command.replace("%i", "work").split())
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("work: up as ")
+
+
+@pytest.mark.netns
+def test_what_was_said_fits_the_schema(stage: Stage) -> None:
+    """All that the examples, and a few requests more, have sent and received; in the order of this file."""
+    for words in (["log"], ["rpc", "daemon.report"], ["lockdown", "status"], ["down", "nothing"], ["down"]):
+        stage.run("roam", *words)
+    methods: dict[tuple[int, object], str] = {}
+    seen: set[str] = set()
+    for number, side, message in list(stage.relay.lines):
+        if side == "client":
+            check("Request", message)
+            methods[number, message["id"]] = message["method"]
+        elif "method" in message:
+            check("Notification", message)
+            seen.add("event")
+        else:
+            check("Response", message)
+            method = methods[number, message["id"]]
+            seen.add("error" if "error" in message else method)
+            if "result" in message:
+                check_result(method, message["result"])
+    assert {
+        "event",
+        "error",
+        "hello",
+        "tunnel.status",
+        "tunnel.up",
+        "events.subscribe",
+        "daemon.report",
+    } <= seen
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_the_units_are_ones(tmp_path: Path) -> None:
+    for text in (text for language, _mark, text in BLOCKS if language == "ini"):
+        name = text.splitlines()[0].rpartition("/")[2]
+        text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", text, flags=re.MULTILINE)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "roamd.service").write_text("[Service]\nExecStart=/bin/true\n")
+    done = subprocess.run(
+        [
+            "systemd-analyze",
+            "verify",
+            "--man=no",
+            tmp_path / "backup.service",
+            tmp_path / "roam-wait@work.service",
+        ],
+        env={"PATH": os.environ["PATH"], "SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "backup.service:" not in done.stderr
+    assert "roam-wait" not in done.stderr
