@@ -24,6 +24,7 @@ UNIT = "roamd.service"
 HELPER = "roam-dns.service"  # started by its socket
 HELPER_SOCKET = "roam-dns.socket"
 LOCKDOWN = "roam-lockdown.service"  # before the network, at boot
+NOTIFY = "roam-notify.service"  # of each user's session
 USER = "roam"
 UNIT_PREFIX = "/usr/lib/roam"  # as the unit in this tree has it
 STATES = (Path("/var/lib/roam"), Path("/var/lib/roam-dns"))
@@ -63,6 +64,8 @@ class Place:
                 prefix / "lib/systemd/system" / unit: ROOT / "packaging/systemd" / unit
                 for unit in (UNIT, HELPER, HELPER_SOCKET, LOCKDOWN)
             },
+            prefix / "lib/systemd/user" / NOTIFY: ROOT / "packaging/systemd" / NOTIFY,
+            prefix / "share/applications/roam.desktop": ROOT / "packaging/desktop/roam.desktop",
             prefix / "lib/sysusers.d/roam.conf": ROOT / "packaging/systemd/roam.sysusers",
             prefix / "lib/tmpfiles.d/roam.conf": ROOT / "packaging/systemd/roam.tmpfiles",
             polkit / "polkit-1/rules.d/50-roam.rules": ROOT / "packaging/polkit/50-roam.rules",
@@ -180,9 +183,9 @@ def relocate(directory: Path, final: Path) -> None:
 
 
 def put(place: Place, target: Path, source: Path) -> None:
-    """Copy a file; a unit gets the path of the environment."""
+    """Copy a file; one that starts a program gets the path of the environment."""
     text = source.read_text()
-    if target.suffix == ".service":
+    if target.suffix in (".service", ".desktop"):
         text = text.replace(UNIT_PREFIX, str(place.library))
     place.now(target).write_text(text)
     place.now(target).chmod(0o644)
@@ -209,6 +212,7 @@ def activate(place: Place) -> None:
     if Path("/run/systemd/system").is_dir():
         run(["systemctl", "daemon-reload"], "systemd did not take the unit")
         run(["systemctl", "enable", UNIT, LOCKDOWN], f"{UNIT} could not be enabled")
+        run(["systemctl", "--global", "enable", NOTIFY], f"{NOTIFY} could not be enabled for users' sessions")
         run(["systemctl", "enable", HELPER_SOCKET], f"{HELPER_SOCKET} could not be enabled")
         run(["systemctl", "restart", HELPER_SOCKET], f"{HELPER_SOCKET} did not start")
         run(["systemctl", "restart", UNIT], f"{UNIT} did not start (journalctl -u {UNIT})")
@@ -233,6 +237,7 @@ def deactivate(place: Place) -> None:
     if Path("/run/systemd/system").is_dir():
         units = [UNIT, HELPER_SOCKET, HELPER, LOCKDOWN]
         run(["systemctl", "disable", "--now", *units], f"{UNIT} could not be stopped")
+        run(["systemctl", "--global", "disable", NOTIFY], f"{NOTIFY} could not be disabled")
     if any((STATES[0] / name).exists() for name in ("manifest.json", "lockdown.json")):
         for wish in ("--disarm", "--sweep"):
             run([str(place.library / "bin/roamd"), wish], "The guard could not be opened")

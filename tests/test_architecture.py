@@ -118,7 +118,7 @@ NEVER = (
 LIBRARIES = {
     "pyroute2": ("client.rtnetlink", "client.net", "client.system", "client.lab"),
     "netifaces": ("client.net",),
-    "dbus_fast": ("client.net", "client.system"),
+    "dbus_fast": ("client.net", "client.system", "ui.desktop"),
     "keyring": ("ui",),
     "pkcs11": ("ui.signers",),
     "tomlkit": ("profiles.writing",),

@@ -276,6 +276,10 @@ def _portal(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _watch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--notify", action="store_true", help="on your desktop, instead of as JSON")
+
+
 def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "topic",
@@ -299,7 +303,7 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
     "up": ("bring a tunnel up", ".commands.up", _up),
     "down": ("take a tunnel down", ".commands.tunnels", _down),
     "status": ("show the tunnels", ".commands.status", _named),
-    "watch": ("follow what happens, one JSON object a line", ".commands.status", _plain),
+    "watch": ("follow what happens, one JSON object a line", ".commands.status", _watch),
     "answer": ("answer what the daemon asks", ".commands.answers", _answer),
     "signer": ("sign for logins with a key on a card or in an agent", ".commands.signer", _signer),
     "rekey": ("replace the keys of a tunnel", ".commands.tunnels", _rekey),

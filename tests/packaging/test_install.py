@@ -26,6 +26,8 @@ EXPECTED = (
     "/usr/lib/systemd/system/roam-dns.socket",
     "/usr/lib/systemd/system/roam-lockdown.service",
     "/usr/lib/systemd/system/roamd.service",
+    "/usr/lib/systemd/user/roam-notify.service",
+    "/usr/share/applications/roam.desktop",
     "/usr/lib/sysusers.d/roam.conf",
     "/usr/lib/tmpfiles.d/roam.conf",
     "/usr/share/polkit-1/rules.d/50-roam.rules",
@@ -118,6 +120,11 @@ def test_staged_roam_names_its_final_place(tmp_path: Path) -> None:
     assert (stage / "opt/roam/lib/roam/bin/roam").read_text().startswith("#!/opt/roam/lib/roam/bin/python")
     unit = (stage / "opt/roam/lib/systemd/system/roamd.service").read_text()
     assert "ExecStart=/opt/roam/lib/roam/bin/roamd " in unit
+    for started, line in (
+        ("lib/systemd/user/roam-notify.service", "ExecStart=/opt/roam/lib/roam/bin/roam watch --notify"),
+        ("share/applications/roam.desktop", "Exec=/opt/roam/lib/roam/bin/roam tui"),
+    ):
+        assert line in (stage / "opt/roam" / started).read_text().splitlines()
     assert os.readlink(stage / "opt/roam/bin/roamd") == "/opt/roam/lib/roam/bin/roamd"
     assert (stage / "etc/polkit-1/rules.d/50-roam.rules").exists()
     naming = [

@@ -34,7 +34,15 @@ def status(options: argparse.Namespace) -> int:
 
 
 def watch(options: argparse.Namespace) -> int:
-    """A snapshot and then every event, one JSON object a line, until interrupted or the daemon ends."""
+    """A snapshot and then every event, one JSON object a line, until interrupted or the daemon ends.
+
+    With --notify on the desktop instead, until the session ends.
+    """
+    if options.notify:
+        from .. import desktop
+
+        desktop.main(options.socket)
+        return DONE
     with Client(options.socket) as client:
         output.say(output.envelope("snapshot", client.subscribe(Subscribe())))
         try:
