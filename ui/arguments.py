@@ -39,3 +39,27 @@ def export(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", "-o", metavar="FILE", help="the file to write; - for stdout")
     parser.add_argument("--force", action="store_true", help="overwrite files")
+
+
+def new(parser: argparse.ArgumentParser) -> None:
+    """Of `roam new`."""
+    parser.add_argument("name", metavar="NAME", nargs="?", help="the profile's name")
+    parser.add_argument("--server", metavar="HOST", help="the gateway's name or address")
+    parser.add_argument("--user", metavar="USER", help="your name at the gateway")
+    parser.add_argument("--login", choices=("password", "cert", "psk"), help="how you log in")
+    parser.add_argument("--cert", metavar="FILE", help="your certificate with its key (.p12 or PEM)")
+    parser.add_argument(
+        "--ca",
+        metavar="FILE",
+        help="its CA's certificate; system: a public one; ask: compare its key yourself",
+    )
+    parser.add_argument("--preset", metavar="PRESET", help="kind of gateway (docs/presets.md), or none")
+    parser.add_argument(
+        "--network", metavar="NETWORK", action="append", default=[], help="only this through the tunnel"
+    )
+    parser.add_argument(
+        "--static", metavar="ADDRESS", action="append", default=[], help="our inside address, with its length"
+    )
+    parser.add_argument("--no-probe", action="store_true", help="do not look at the gateway")
+    parser.add_argument("--force", action="store_true", help="overwrite a profile of this name")
+    parser.add_argument("--yes", "-y", action="store_true", help="ask nothing")

@@ -318,6 +318,7 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
     "report": ("write a bundle for a report of a fault, without secrets", ".commands.reporting", _report),
     "rpc": ("call a method of the control protocol", ".commands.rpc", _rpc),
     "profiles": ("list the profiles, check, show or change them", ".commands.listing", arguments.profiles),
+    "new": ("make a profile: a server, a user, done", ".commands.wizard", arguments.new),
     "import": ("make a profile of an administrator's file", ".commands.importing", arguments.import_),
     "export": ("write a profile for another program", ".commands.exporting", arguments.export),
     "tui": ("open the terminal UI", ".commands.terminal", _tui),

@@ -1,0 +1,180 @@
+"""`roam new`: a profile from a name, a server and a user, with a look at the gateway where the daemon can."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from client.control.client import Client
+from client.control.kinds import DONE
+from client.control.messages import ControlError
+from profiles.errors import ProfileError
+from profiles.placing import place
+from profiles.store import user_directory
+from profiles.wizard import Answers, Login, Made, Trust, make, name_for
+
+from .. import output
+from ..credentials import Prompter, Terminal
+from ..preparation import as_control_error
+from ..render import printable
+
+PROBE_TIME = 90.0
+"""Seconds that a look at a gateway may take: it asks slowly."""
+LARGEST_FILE = 256 * 1024
+_LOGINS: dict[str, Login] = {"password": "password", "cert": "cert", "psk": "psk"}
+_TRUST = (
+    "Who vouches for the gateway? Empty: a public authority; ask: compare its key yourself; or its CA's file:"
+)
+
+
+def new(options: argparse.Namespace) -> int:
+    """Ask what is missing, look at the gateway, and write the profile."""
+    try:
+        return _new(options, Terminal(), asks=sys.stdin.isatty() and not options.yes)
+    except ProfileError as error:
+        raise as_control_error(error) from None
+
+
+def _new(options: argparse.Namespace, prompter: Prompter, *, asks: bool) -> int:
+    server = options.server or (prompter.line("Server (name or address of the gateway):") if asks else "")
+    if not server:
+        raise ControlError(
+            "usage", "which server?", "roam new NAME --server vpn.example.com --user you --yes"
+        )
+    name = options.name or name_for(server)
+    if asks and not options.name:
+        name = _default(prompter, "Name of the profile", name)
+    found = _look(server, options)
+    login = _login(options, found, prompter, asks=asks)
+    answers = Answers(
+        server,
+        name,
+        user=_user(options, login, prompter, asks=asks),
+        login=login,
+        preset=options.preset or "",
+        trust=_trust(options, login, prompter, asks=asks),
+        certificate=_file(_certificate(options, login, prompter, asks=asks)),
+        networks=options.network,
+        addresses=options.static,
+        found=str(found.get("profile") or ""),
+    )
+    made = make(answers)
+    if not options.json:
+        output.say(made.text.rstrip())
+    if asks and _default(prompter, "Write it", "y").lower() not in {"y", "yes"}:
+        raise ControlError("interrupted", "nothing was written")
+    return _write(made, found, options)
+
+
+def _write(made: Made, found: dict[str, object], options: argparse.Namespace) -> int:
+    paths = place(user_directory(), made.profile.id, made.text, made.files, force=options.force)
+    if options.json:
+        answer = {"name": made.profile.id, "paths": [str(path) for path in paths], "profile": made.text}
+        output.say(output.envelope("new", {**answer, "looked": bool(found)}))
+        return DONE
+    for path in paths:
+        output.note(f"written: {path}")
+    output.note(
+        f"'roam up {made.profile.id}' connects; 'roam profiles {made.profile.id} --show' shows every value"
+    )
+    return DONE
+
+
+# The gateway
+
+
+def _look(server: str, options: argparse.Namespace) -> dict[str, object]:
+    """What the daemon sees of the gateway; without a daemon that can look, a sentence and nothing."""
+    if options.no_probe:
+        return {}
+    output.note(f"looking at {server} …")
+    try:
+        with Client(options.socket) as client:
+            found = client.raw("probe", {"host": server}, PROBE_TIME)
+    except ControlError as error:
+        output.note(
+            f"{server} was not looked at: {error.evidence or error.kind}. The profile is made without."
+        )
+        return {}
+    for line in _seen(found):
+        output.note(line)
+    return found
+
+
+def _seen(found: dict[str, object]) -> list[str]:
+    """The gateway's certificate and what it asks for, for a person to compare."""
+    lines = []
+    for address in _tables(found.get("addresses")):
+        what = [str(address.get("address", ""))]
+        what += [f"made by {address['vendor']}"] if address.get("vendor") else []
+        asked = [str(word) for word in _list(address.get("eap"))]
+        what += [f"asks for {asked[0].removeprefix('request ')}"] if asked else []
+        lines.append(f"  {printable(', '.join(what))}")
+        for shown in _tables(address.get("certificates")):
+            names = ", ".join(str(name) for name in _list(shown.get("names")))
+            lines.append(f"  certificate of {printable(str(shown.get('subject', '')))}")
+            lines.append(f"    for {printable(names)}" if names else "    without a name to check")
+            until = str(shown.get("not_after", ""))[:10]
+            lines.append(f"    issued by {printable(str(shown.get('issuer', '')))}, valid until {until}")
+    lines += [f"  {printable(str(note))}" for note in _list(found.get("notes"))]
+    if found.get("preset"):
+        lines.append(f"  preset that suits: {printable(str(found['preset']))}")
+    return lines or ["  nothing answers there: the profile is made from what you say alone"]
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _tables(value: object) -> list[dict[str, object]]:
+    return [entry for entry in _list(value) if isinstance(entry, dict)]
+
+
+# The person
+
+
+def _default(prompter: Prompter, question: str, default: str) -> str:
+    return prompter.line(f"{question} [{default}]:") or default
+
+
+def _login(options: argparse.Namespace, found: dict[str, object], prompter: Prompter, *, asks: bool) -> Login:
+    likely: Login = "psk" if 'method = "psk"' in str(found.get("profile", "")) else "password"
+    word = options.login or (_default(prompter, "Login by password, cert or psk", likely) if asks else likely)
+    if word in _LOGINS:
+        return _LOGINS[word]
+    raise ControlError("usage", f"{word!r} is no way to log in", "password, cert or psk.")
+
+
+def _user(options: argparse.Namespace, login: Login, prompter: Prompter, *, asks: bool) -> str:
+    if options.user or login == "cert" or not asks:
+        return options.user or ""
+    return prompter.line("User name:" if login == "password" else "Your name, as the gateway knows you:")
+
+
+def _certificate(options: argparse.Namespace, login: Login, prompter: Prompter, *, asks: bool) -> str:
+    if options.cert or login != "cert" or not asks:
+        return options.cert or ""
+    return prompter.line("File with your certificate and key (.p12 or PEM):")
+
+
+def _trust(options: argparse.Namespace, login: Login, prompter: Prompter, *, asks: bool) -> Trust:
+    word = options.ca
+    if word is None:
+        word = prompter.line(_TRUST) if asks and login != "psk" else ""
+    if word == "ask":
+        return "ask"
+    return _file(word) if word not in ("", "system") else "system"
+
+
+def _file(name: str) -> bytes:
+    if not name:
+        return b""
+    try:
+        with Path(name).expanduser().open("rb") as file:
+            octets = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise ControlError("usage", f"{name} cannot be read: {error.strerror}") from None
+    if len(octets) > LARGEST_FILE:
+        raise ControlError("usage", f"{name} is larger than {LARGEST_FILE} octets")
+    return octets
