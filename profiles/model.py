@@ -286,7 +286,13 @@ class Routing:
         "full: block a family (IPv4, IPv6) that the tunnel does not carry", True
     )
     use_ts_from_gateway: bool = option("split: also the networks that the gateway names", True)
-    mtu: int | None = option("inside MTU; computed without it", None, least=576, most=65535, unit="octets")
+    mtu: int | None = option(
+        "inside MTU; without it computed, and lowered where the way to the gateway carries less",
+        None,
+        least=576,
+        most=65535,
+        unit="octets",
+    )
 
 
 @dataclass(frozen=True, slots=True)

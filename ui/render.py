@@ -165,6 +165,8 @@ def _facts(entry: TunnelStatus, now: float) -> Iterator[tuple[str, str]]:
     yield name, f"{_path(entry.path, is_known=is_known)}{trip}" if entry.path else ""
     link = f" on {printable(entry.link)}" if entry.link else ""
     yield "inside", f"{some(entry.addresses)}{link}" if entry.addresses else ""
+    why = f" ({printable(entry.mtu_reason)})" if entry.mtu_reason else ""
+    yield "mtu", f"{entry.mtu}{why}" if entry.mtu else ""
     yield "routes", some(entry.routes)
     yield "dns", _names(entry) if entry.dns else ""
     yield "ike", _keys(entry.ike_suite, entry.ike_rekey_at, now)

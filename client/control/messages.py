@@ -165,6 +165,8 @@ class TunnelStatus(Message):
     identity: str = ""  # as the gateway has proven it
     path: OuterPath | None = None
     link: str = ""
+    mtu: int | None = None  # of the link
+    mtu_reason: str = ""
     addresses: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
     dns: tuple[str, ...] = ()  # the name servers to be asked through the tunnel

@@ -44,12 +44,16 @@ class SystemPort(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one tunnel contributes: its guard, what it carries while it stands, its outer paths, and its link."""
+    """What one tunnel contributes: its guard, what it carries while it stands, its outer paths, and its link.
+
+    `mtu` is what its path is known to carry, as `TunnelUp` has it.
+    """
 
     config: TunnelConfig
     up: TunnelUp | None = None
     underlays: frozenset[Underlay] = frozenset()
     link: str = ""
+    mtu: int | None = None
 
 
 class Applier:
@@ -248,10 +252,7 @@ class Applier:
         self._use({path.local for path in underlays})
         try:
             config = system_config(
-                {
-                    name: (share.config, self._with_resolvers(name, share.up))
-                    for name, share in shares.items()
-                },
+                {name: (share.config, self._completed(name, share)) for name, share in shares.items()},
                 self._network,
                 underlays,
                 self.stance,
@@ -269,11 +270,14 @@ class Applier:
             self._open.difference_update(shares)
         return _failure(outcome)
 
-    def _with_resolvers(self, name: str, up: TunnelUp | None) -> TunnelUp | None:
+    def _completed(self, name: str, share: Share) -> TunnelUp | None:
+        """With what the controller knows nothing of."""
+        if share.up is None:
+            return None
         found = self._wanted.get(name)
-        if up is None or found is None or found.config is None:
-            return up
-        return replace(up, resolvers=found.config.servers)
+        config = None if found is None else found.config
+        resolvers = share.up.resolvers if config is None else config.servers
+        return replace(share.up, resolvers=resolvers, mtu=share.mtu)
 
     def _log(self, outcome: Outcome) -> None:
         for problem in outcome.problems:

@@ -143,6 +143,7 @@ class Driver:
                 self._world.epoch(),
                 self._effects.data_path,
                 self._applier.leaves_open(self._effects.name),
+                self._effects.sizing.reason,
             )
         )
 
@@ -287,6 +288,7 @@ class Driver:
         while busy:
             turns += 1
             busy = False
+            effects.size(self._tunnel.config, self._tunnel.network)
             for leg in list(effects.legs.values()):
                 busy = await effects.drain(leg) or busy
             while effects.events:
@@ -329,6 +331,7 @@ class Driver:
         if now - self._counted_at >= COUNT_EVERY:
             self._counted_at = now
             await self._effects.count()
+            self._effects.sizing.note_traffic(now)
 
     def _probe(self, now: float) -> None:
         if (leg := self._leg()) is not None and leg.stands:

@@ -32,6 +32,7 @@ from ..ike.events import (
     PathMoved,
     PeerAddresses,
     Probing,
+    SizeProbed,
     Transmit,
 )
 from ..ike.options import SessionConfig
@@ -60,7 +61,7 @@ from ..tunnel.events import (
     SessionUp,
     StartSession,
 )
-from ..tunnel.model import TunnelConfig, TunnelUp, Underlay
+from ..tunnel.model import NetworkState, TunnelConfig, TunnelUp, Underlay
 from .applier import Applier, Share
 from .carrier import Carrier
 from .inbox import AnswerGiven, Counted, Datagram, Inbox, SystemAnswer
@@ -68,6 +69,7 @@ from .leg import Leg
 from .notes import Notes
 from .ports import AskerPort, CarrierPort, World
 from .records import report_record
+from .sizing import Sizing
 from .status import NO_CHOICE, Passage
 
 log = logging.getLogger("roam.tunnel")
@@ -106,6 +108,7 @@ class Effects:
         """What to log in with once the gateway has refused the first configuration."""
         self.data_path = NO_CHOICE
         self.carrier = Carrier(self._open_data_path, inbox)
+        self.sizing = Sizing(world.count_stalls)
         self._carried_by: DataPathKind | None = None
         self._world = world
         self._applier = applier
@@ -141,7 +144,7 @@ class Effects:
             case Probe(leg) if leg in self.legs:
                 self.legs[leg].session.probe(self._world.clock())
             case Apply(up):
-                self._apply(Share(config, up, self._underlays(), self.link))
+                self._apply(Share(config, up, self._underlays(), self.link, self.sizing.mtu))
             case Release():
                 self._release()
             case AskSecret(failure):
@@ -288,6 +291,14 @@ class Effects:
             self._share = replace(share, underlays=self._underlays())
             self._applier.share(self.name, self._share)
 
+    def size(self, config: TunnelConfig, network: NetworkState) -> None:
+        """See that the link is as large as what the path carries; the user's own word stands."""
+        self.sizing.look(self.carrier.bound if config.mtu is None else None, network, self._world.clock())
+        share = self._share
+        if share is not None and share.up is not None and share.mtu != self.sizing.mtu:
+            self._share = replace(share, mtu=self.sizing.mtu)
+            self._applier.share(self.name, self._share)
+
     def _apply(self, share: Share) -> None:
         self._share = share
         self._generation += 1
@@ -359,6 +370,8 @@ class Effects:
             case Probing(active, since, hinted):
                 leg.is_doubted = active
                 self.events.append(Doubt(leg.id, active, since, hinted))
+            case SizeProbed():
+                self.sizing.hear(leg, output)
             case Closed(failure):
                 if failure.kind is Kind.AUTH_REJECTED and self.after_refusal is not None:
                     self.session_config = self.after_refusal

@@ -38,7 +38,7 @@ class Leg:
     def send(self, output: Transmit) -> None:
         """Send an IKE message; one for a path that has been left is of no use any more."""
         if output.path == self.sockets.path:
-            self.sockets.send(output.data, output.channel)
+            self.sockets.send(output.data, output.channel, whole=output.whole)
 
     def send_rest(self) -> None:
         """Send what the session still has to say, and nothing else: it is being forgotten."""

@@ -57,6 +57,7 @@ class SessionPort(Protocol):
     def rekey_child(self, now: float) -> None: ...
     def rekey_ike(self, now: float) -> None: ...
     def probe(self, now: float) -> None: ...
+    def probe_size(self, size: int, now: float) -> bool: ...
     def close(self, now: float) -> None: ...
     def note_activity(self, inbound_at: float, outbound_at: float, now: float) -> None: ...
     def note_first_inbound(self, spi_in: int, now: float) -> None: ...
@@ -78,8 +79,8 @@ class SocketsPort(Protocol):
     @property
     def icmp(self) -> tuple[IcmpReport, ...]: ...
 
-    def send(self, data: bytes, channel: Channel) -> None:
-        """Send an IKE message, with the marker where the channel has one."""
+    def send(self, data: bytes, channel: Channel, *, whole: bool = False) -> None:
+        """Send an IKE message, with the marker where the channel has one; `whole`: it may not be fragmented."""
 
     def keep_alive(self) -> None:
         """Send the one octet 0xFF on natt."""
@@ -135,5 +136,7 @@ class World:
     """A data path with a link of this name and MTU, for Child SAs that live so long."""
     resolve: Callable[[Sequence[str]], Awaitable[tuple[Address, ...]]]
     """The addresses of the gateway's names, best first; `OSError` where there is none."""
+    count_stalls: Callable[[], int | None]
+    """How often TCP had to send again for lack of an answer; None where nobody knows."""
     check_ports: Callable[[Underlay, int], Awaitable[tuple[CheckRecord, ...]]] = check_nothing
     """Whether the gateway's ports answer, where a session was not answered."""

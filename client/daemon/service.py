@@ -32,6 +32,7 @@ from ..net.inside import ask
 from ..net.power import watch_sleep
 from ..net.processes import process_of, program_name
 from ..net.resolve import Resolver, Sources
+from ..net.tcp_stalls import count_stalls
 from ..net.udp import open_path
 from ..net.watch import Report, Watcher
 from ..system.nft_watch import heed
@@ -213,6 +214,7 @@ class Daemon:
             open_data_path=self._data_paths.open,
             resolve=self._resolver.resolve,
             check_ports=check_ports,
+            count_stalls=count_stalls,
         )
 
     def _make_server(self, tunnels: Tunnels) -> ControlServer:

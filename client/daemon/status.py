@@ -98,6 +98,7 @@ class Facts:
     data_path: Choice = NO_CHOICE
     is_open: bool = False
     """The guard could not be made, and nothing is left of the attempt."""
+    mtu_reason: str = ""
 
 
 def describe(facts: Facts) -> TunnelStatus:
@@ -128,7 +129,10 @@ def _with_system(status: TunnelStatus, facts: Facts) -> TunnelStatus:
     if up is None:
         return status
     routes = tuple(str(route.destination) for route in facts.system.routes if route.link == facts.link)
+    entry = next((entry for entry in facts.system.links if entry.name == facts.link), None)
     return status.replace(
+        mtu=None if entry is None else entry.mtu,
+        mtu_reason=facts.mtu_reason if facts.tunnel.config.mtu is None else "the profile says so",
         addresses=tuple(str(entry) for entry in up.assigned.addresses),
         routes=routes,
         dns=tuple(str(server) for server in facts.naming.servers),

@@ -161,11 +161,15 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Transmit:
-    """Send `data` (an IKE message without marker) from and to the ends of `channel` on `path`."""
+    """Send `data` (an IKE message without marker) from and to the ends of `channel` on `path`.
+
+    `whole`: in one packet, which nobody on the way may cut.
+    """
 
     data: bytes = field(repr=False)
     channel: Channel
     path: Path
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +292,14 @@ class Probing:
 
 
 @dataclass(frozen=True, slots=True)
+class SizeProbed:
+    """What became of `Session.probe_size`: whether the path in use carries an IKE message of so many octets."""
+
+    size: int
+    carried: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """The session is over: nothing more will come out of it."""
 
@@ -307,5 +319,6 @@ Output = (
     | MoveRefused
     | PeerAddresses
     | Probing
+    | SizeProbed
     | Closed
 )

@@ -306,10 +306,15 @@ def encode_protected(
     """
     first, plaintext = _push_chain(message.payloads)
     size = _GENERIC.size + seal.sealed_size(len(plaintext))
-    if fragment_size is not None and _HEADER.size + size > fragment_size:
+    if fragment_size is not None and message_size(seal, len(plaintext)) > fragment_size:
         return _push_fragments(message, seal, fragment_size, first, plaintext)
     associated = _push_header(message, PayloadType.SK, _HEADER.size + size) + _GENERIC.pack(first, 0, size)
     return (associated + seal.seal(associated, plaintext),)
+
+
+def message_size(seal: Sealer, plaintext_size: int) -> int:
+    """Octets of a whole message whose payloads, with their headers, have so many."""
+    return _HEADER.size + _GENERIC.size + seal.sealed_size(plaintext_size)
 
 
 def _push_fragments(

@@ -21,6 +21,7 @@ from .exchanges.delete import forget_replaced, say_farewell
 from .exchanges.mobike import UpdateAddresses
 from .exchanges.rekey_child import RekeyChild
 from .exchanges.rekey_ike import RekeyIke
+from .exchanges.size_probe import TRIES, SizeProbe
 from .keys import Secret
 from .message import Rejected, decode
 from .natd import NatVerdict
@@ -33,7 +34,7 @@ from .sa import Child, ChildState, IkeSa, IkeSaState
 from .states import SessionState
 from .timers import Timer
 from .trace import Sink, ignore
-from .transmission import Arrival, start_exchanges, transmit
+from .transmission import Arrival, is_whole, make_smaller, start_exchanges, transmit
 from .watch import Watch
 from .window import Request
 
@@ -200,6 +201,7 @@ class Session:
         for sa in core.sas.values():
             if sa.window.outstanding is not None:
                 request, _ = sa.window.outstanding
+                make_smaller(core, sa, request)
                 request.restart(now)
                 transmit(core, sa, request, now)
         for waiting in [exchange for exchange in core.current.queue if isinstance(exchange, UpdateAddresses)]:
@@ -222,6 +224,20 @@ class Session:
         """Ask whether the gateway is there."""
         self._watch.probe(self._core, now)
         self._go_on(now)
+
+    def probe_size(self, size: int, now: float) -> bool:
+        """Find out whether the path in use carries an IKE message of so many octets: `SizeProbed` follows.
+
+        False where this gateway cannot be asked, or is being asked already.
+        """
+        core = self._core
+        if core.state is not SessionState.ESTABLISHED or core.current is None or core.is_queued(SizeProbe):
+            return False
+        if not core.current.fragmentation:
+            return False
+        core.begin(SizeProbe(size))
+        self._go_on(now)
+        return True
 
     def answer(self, value: Secret, now: float) -> None:
         """What the user answers to `AnswerNeeded`; nothing where nothing was asked."""
@@ -363,8 +379,11 @@ class Session:
             core.timers.set(Timer.RETRANSMIT, request.deadline, sa.local_spi)
         elif not self._is_turn_of_another(request, now):
             request.advance(now)
+            if request.attempts > TRIES or not is_whole(sa):
+                make_smaller(core, sa, request)
             transmit(core, sa, request, now)
-            self._watch.note_silence(core, now)
+            if not is_whole(sa):
+                self._watch.note_silence(core, now)
 
     def _is_over(self, request: Request, now: float) -> bool:
         opening = self._core.opening

@@ -12,6 +12,7 @@ from .exchanges.base import Exchange
 from .exchanges.liveness import Liveness
 from .exchanges.mobike import UpdateAddresses
 from .facts import MessageFacts
+from .exchanges.size_probe import SizeProbe
 from .message import Header, Message, encode_protected
 from .observation import exchange_name, observe
 from .payloads import Payload
@@ -20,6 +21,7 @@ from .timers import Timer
 from .window import Request, Schedule
 
 PROBES = (Liveness, UpdateAddresses)
+SIZE_FIRST, SIZE_LAST = 0.4, 1.2  # seconds between tries of one size: four round trips, within these
 PROBE_FIRST, PROBE_FACTOR, PROBE_CAP = 0.5, 2.0, 4.0  # probes at 0, 0.5, 1.5, 3.5, 7.5 s … (DESIGN 8)
 
 
@@ -88,10 +90,23 @@ def transmit(core: Core, sa: IkeSa, request: Request, now: float) -> None:
     """Send a request, for the first time or again, over the path in use."""
     if request.attempts > 1:
         core.trace_message(now, "sent again", lambda: _repetition(core, request))
+    whole = is_whole(sa)
     for packet in request.packets:
-        core.emit(Transmit(packet, core.channel, core.required_path))
+        core.emit(Transmit(packet, core.channel, core.required_path, whole))
     core.sent_at = now
     core.timers.set(Timer.RETRANSMIT, request.deadline, sa.local_spi)
+
+
+def is_whole(sa: IkeSa) -> bool:
+    """Whether the outstanding request finds out by its size what the path carries."""
+    exchange = sa.window.outstanding[1] if sa.window.outstanding is not None else None
+    return isinstance(exchange, SizeProbe) and exchange.is_whole
+
+
+def make_smaller(core: Core, sa: IkeSa, request: Request) -> None:
+    """A probe for the path's size has had its tries, or the path is another one."""
+    if sa.window.outstanding is not None and isinstance(probe := sa.window.outstanding[1], SizeProbe):
+        probe.give_in(core, sa, request)
 
 
 def send_once(core: Core, sa: IkeSa, exchange: int, payloads: tuple[Payload, ...]) -> None:
@@ -120,8 +135,12 @@ def _send_request(
 ) -> None:
     message_id = sa.window.take_request_id()
     message = _message(sa, exchange.TYPE, message_id, payloads, is_response=False)
-    schedule = _probe_schedule(core) if isinstance(exchange, PROBES) else core.schedule()
-    request = Request(message_id, exchange.TYPE, _encode(core, sa, message), schedule, now)
+    if isinstance(exchange, SizeProbe):
+        packets, schedule = encode_protected(message, sa.sealer), _size_schedule(core)
+    else:
+        packets = _encode(core, sa, message)
+        schedule = _probe_schedule(core) if isinstance(exchange, PROBES) else core.schedule()
+    request = Request(message_id, exchange.TYPE, packets, schedule, now)
     sa.window.outstanding = (request, exchange)
     core.trace_message(now, "sent", lambda: _sent(core, message, request.packets))
     transmit(core, sa, request, now)
@@ -148,6 +167,12 @@ def _repetition(core: Core, request: Request) -> MessageFacts:
 
 def _probe_schedule(core: Core) -> Schedule:
     return Schedule(PROBE_FIRST, PROBE_FACTOR, PROBE_CAP, core.patience.probe_give_up)
+
+
+def _size_schedule(core: Core) -> Schedule:
+    """A few tries in quick succession: a black hole must be found within five seconds."""
+    first = core.round_trip.first_interval(SIZE_LAST, SIZE_FIRST)
+    return Schedule(first, 1.0, SIZE_LAST, core.patience.give_up)
 
 
 def _message(

@@ -19,8 +19,8 @@ _ACCEPT = 1
 _DROP = 0
 _REGISTER = 1
 _VERDICT_REGISTER = 0
-_META_OUTPUT_LINK = 7
-_EQUAL, _LESS = 0, 2
+_META_LENGTH, _META_OUTPUT_LINK = 0, 7
+_EQUAL, _LESS, _GREATER = 0, 2, 4
 _RANDOM = 1
 _HOST_TO_NETWORK = 1
 
@@ -53,17 +53,30 @@ def masquerade(link: str) -> None:
 
 def lose(percent: int) -> None:
     """Drop this share of the forwarded packets, at random, in both directions; 0 heals."""
+    _drop_forwarded("loss", _drop_some(percent) if percent else [])
+
+
+def swallow(largest: int) -> None:
+    """Drop forwarded packets of more octets than this, and say nothing: a black hole; 0 heals.
+
+    What one link hands to the next as a train of segments is one packet here.
+    """
+    _drop_forwarded("swallowed", _drop_large(largest) if largest else [])
+
+
+def _drop_forwarded(table: str, rule: list[Expression]) -> None:
+    """What an earlier call asked for goes first."""
     nft = NFTables(nfgen_family=_NFPROTO_INET)
     try:
-        nft.table("add", name="loss")
-        nft.table("del", name="loss")  # idempotent: what an earlier call asked for goes first
-        if percent == 0:
+        nft.table("add", name=table)
+        nft.table("del", name=table)  # idempotent
+        if not rule:
             return
-        nft.table("add", name="loss")
+        nft.table("add", name=table)
         nft.chain(
-            "add", table="loss", name="forwarded", type="filter", hook="forward", priority=0, policy=_ACCEPT
+            "add", table=table, name="forwarded", type="filter", hook="forward", priority=0, policy=_ACCEPT
         )
-        nft.rule("add", table="loss", chain="forwarded", expressions=(_drop_some(percent),))
+        nft.rule("add", table=table, chain="forwarded", expressions=(rule,))
     finally:
         nft.close()
 
@@ -76,12 +89,22 @@ def forget() -> None:
 
 def _drop_some(percent: int) -> list[Expression]:
     """numgen random mod 100 < percent drop; numbers are compared as octets, hence in network order."""
+    number = _expression("numgen", "NG", DREG=_REGISTER, MODULUS=100, TYPE=_RANDOM, OFFSET=0)
+    return _drop_where(number, _LESS, percent)
+
+
+def _drop_large(largest: int) -> list[Expression]:
+    """meta length > largest drop."""
+    return _drop_where(_expression("meta", "META", KEY=_META_LENGTH, DREG=_REGISTER), _GREATER, largest)
+
+
+def _drop_where(loaded: Expression, operator: int, number: int) -> list[Expression]:
     return [
-        _expression("numgen", "NG", DREG=_REGISTER, MODULUS=100, TYPE=_RANDOM, OFFSET=0),
+        loaded,
         _expression(
             "byteorder", "BYTEORDER", SREG=_REGISTER, DREG=_REGISTER, OP=_HOST_TO_NETWORK, LEN=4, SIZE=4
         ),
-        _compare(_LESS, percent.to_bytes(4, "big")),
+        _compare(operator, number.to_bytes(4, "big")),
         _expression("immediate", "IMMEDIATE", DREG=_VERDICT_REGISTER, DATA=_verdict(_DROP)),
     ]
 

@@ -11,8 +11,8 @@ import errno
 import secrets
 import socket
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from ipaddress import ip_address
 
 from ..ike.events import Address, Channel, Endpoint, Path
@@ -39,7 +39,8 @@ _REPORTED = (
     errno.EPROTO,
 )
 
-_IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PMTUDISC_DONT = 10, 23, 0  # of Linux; not among Python's constants
+_IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER = 10, 23  # of Linux; not among Python's constants
+_PMTUDISC_DONT, _PMTUDISC_PROBE = 0, 3  # let it be cut; forbid that, whatever is known of the path
 
 
 class PathSockets:
@@ -73,12 +74,15 @@ class PathSockets:
         """The descriptor that a data path duplicates to send and receive ESP."""
         return self._natt.fileno()
 
-    def send(self, data: bytes, channel: Channel) -> None:
-        """Send an IKE message.  What the system refuses counts as lost, and is counted by its cause."""
+    def send(self, data: bytes, channel: Channel, *, whole: bool = False) -> None:
+        """Send an IKE message.  What the system refuses counts as lost, and is counted by its cause.
+
+        `whole`: no router may cut it into fragments, nor we ourselves.
+        """
         if channel is Channel.NATT:
-            self._send(self._natt, _MARKER + data, self.path.remote_natt)
+            self._send(self._natt, _MARKER + data, self.path.remote_natt, whole=whole)
         elif self._init is not None and self.path.remote_init is not None:
-            self._send(self._init, data, self.path.remote_init)
+            self._send(self._init, data, self.path.remote_init, whole=whole)
         else:
             raise AssertionError("this path has no init channel")
 
@@ -99,14 +103,21 @@ class PathSockets:
                 endpoint.close()
 
     def _send(
-        self, endpoint: socket.socket, datagram: bytes, remote: Endpoint, *, retry: bool = True
+        self,
+        endpoint: socket.socket,
+        datagram: bytes,
+        remote: Endpoint,
+        *,
+        whole: bool = False,
+        retry: bool = True,
     ) -> None:
         try:
-            endpoint.sendto(datagram, _sockaddr(remote, self.path.interface))
+            with _uncut(endpoint) if whole else nullcontext():
+                endpoint.sendto(datagram, _sockaddr(remote, self.path.interface))
         except OSError as error:
             self._errors[endpoint].drain()
             if retry and error.errno in _REPORTED:  # about an earlier datagram, in place of sending this one
-                self._send(endpoint, datagram, remote, retry=False)
+                self._send(endpoint, datagram, remote, whole=whole, retry=False)
             else:
                 self.send_errors[errno.errorcode.get(error.errno or 0, "unknown")] += 1
 
@@ -161,11 +172,26 @@ def _configure(endpoint: socket.socket, underlay: Underlay) -> None:
     """Keep it on the interface where that is permitted, and let IP fragment what is too large for the path."""
     with suppress(PermissionError):
         endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, underlay.interface.encode() + b"\0")
-    if underlay.local.version == 4:
-        endpoint.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_DONT)
-    else:
+    if underlay.local.version == 6:
         endpoint.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        endpoint.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PMTUDISC_DONT)
+    _discover(endpoint, _PMTUDISC_DONT)
+
+
+@contextmanager
+def _uncut(endpoint: socket.socket) -> Iterator[None]:
+    """Meanwhile nothing that it sends may be fragmented: also what a data path sends in the same moment."""
+    _discover(endpoint, _PMTUDISC_PROBE)
+    try:
+        yield
+    finally:
+        _discover(endpoint, _PMTUDISC_DONT)
+
+
+def _discover(endpoint: socket.socket, how: int) -> None:
+    if endpoint.family == socket.AF_INET:
+        endpoint.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, how)
+    else:
+        endpoint.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, how)
 
 
 def bind_marked(endpoint: socket.socket, local: Address, interface: str = "") -> None:

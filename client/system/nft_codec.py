@@ -35,6 +35,7 @@ from ..tunnel.ruleset import (
     Rule,
     RuleSet,
     Span,
+    Syn,
     Unrouted,
     Until,
 )
@@ -83,6 +84,8 @@ _HOOKS = {  # of Chain: hook and priority
     Chain.FORWARD_FROM: (2, -1),
     Chain.FORWARD_TO: (2, 0),
     Chain.POSTROUTING: (4, 0),
+    Chain.SIZE_IN: (0, -150),  # as `mangle`
+    Chain.SIZE_OUT: (4, -150),
     Chain.ASKED: (0, 0),
 }
 _DROP, _ACCEPT = 0, 1
@@ -99,6 +102,8 @@ _NETWORK, _TRANSPORT = 1, 2  # NFT_PAYLOAD_…_HEADER
 _EQUAL, _OTHER, _LESS, _MOST, _LEAST = 0, 1, 2, 3, 5  # NFT_CMP_…: ==, !=, <, <=, >=
 _RT_XFRM = 4
 _HOST_TO_NETWORK = 1
+_TCP_FLAGS, _SYN, _RST = 13, 0x02, 0x04  # offset of the octet, and two of its bits (RFC 9293 section 3.1)
+_MAXSEG, _TCP_OPTION = 2, 1  # kind of the option; NFT_EXTHDR_OP_TCPOPT
 _ADDRESSES = {4: (12, 16, 4), 6: (8, 24, 16)}  # offsets of source and destination, size
 _ARP_TARGET = 24  # offset of the address asked for, with Ethernet's addresses before it
 _ICMP = {4: 1, 6: 58}
@@ -287,7 +292,7 @@ def _rule(rule: Rule) -> bytes:
     parts = [expression for match in rule.matches for expression in _expressions(match)]
     if not rule.passes:
         parts.append(_expression("counter", b""))
-    parts.append(_immediate(_ACCEPT if rule.passes else _DROP))
+    parts += _largest_segment(rule.mss) if rule.mss else (_immediate(_ACCEPT if rule.passes else _DROP),)
     return (
         _text(RULE_TABLE, TABLE)
         + _text(RULE_CHAIN, rule.chain.value)
@@ -311,6 +316,9 @@ def _expressions(match: Match) -> tuple[bytes, ...]:
         case Ports(end, first, last):
             field = _payload(_TRANSPORT, 0 if end is End.SOURCE else 2, 2)
             return (field, *_between(first.to_bytes(2), last.to_bytes(2)))
+        case Syn():
+            flags = _payload(_TRANSPORT, _TCP_FLAGS, 1)
+            return flags, _masked(bytes([_SYN | _RST])), _compare(_EQUAL, bytes([_SYN]))
         case In(end, network):
             return (*_address(network.version, end), *_within(network))
         case AsksFor(address):
@@ -402,6 +410,20 @@ def _within(network: Network) -> tuple[bytes, ...]:
 
 def _immediate(verdict: int) -> bytes:
     return _expression("immediate", _number(1, _VERDICT), _nest(2, _nest(2, _number(1, verdict))))
+
+
+def _largest_segment(mss: int) -> tuple[bytes, ...]:
+    """`tcp option maxseg size set`: the kernel only ever makes it smaller."""
+    value = _expression("immediate", _number(1, _REGISTER), _nest(2, attribute(1, mss.to_bytes(2))))
+    write = _expression(
+        "exthdr",
+        attribute(2, bytes([_MAXSEG])),
+        _number(3, 2),
+        _number(4, 2),
+        _number(6, _TCP_OPTION),
+        _number(7, _REGISTER),
+    )
+    return value, write
 
 
 def _link(name: str) -> bytes:

@@ -41,6 +41,7 @@ from .ruleset import (
     Rule,
     RuleSet,
     Span,
+    Syn,
     Unrouted,
     Until,
 )
@@ -54,6 +55,7 @@ from .selection import (
     local_networks,
     open_portal,
 )
+from .sizes import carried_size, largest_segment
 
 LOOPBACK = "lo"
 DNS = 53
@@ -82,6 +84,7 @@ class _Facts:
     """What the rules are made from."""
 
     links: tuple[str, ...]  # of tunnels that stand
+    sizes: tuple[tuple[str, int], ...]  # each link with the largest packet that its tunnel carries
     inside: tuple[tuple[str, Network], ...]  # each link with an address on it
     gateways: tuple[Address, ...]
     local: tuple[tuple[str, Network], ...]  # each link with a local network that may be reached
@@ -110,6 +113,7 @@ def rule_set(
         rules += _inside_stays_inside(facts)
     if facts.inside:
         rules += _nothing_for_inside(facts)
+    rules += _small_enough(facts)
     looked_up = {match.version for rule in rules for match in rule.matches if isinstance(match, Guarded)}
     spans = tuple(span for span in facts.guarded if span.first.version in looked_up)
     return RuleSet(tuple(rules), spans) if rules else None
@@ -125,6 +129,11 @@ def _facts(
     }
     return _Facts(
         links=tuple(dict.fromkeys(up.link for up in standing)),
+        sizes=tuple(
+            (up.link, carried_size(config, up, network, underlays))
+            for config, up in tunnels.values()
+            if up is not None
+        ),
         inside=tuple(
             (up.link, ip_network(interface.ip)) for up in standing for interface in up.assigned.addresses
         ),
@@ -280,6 +289,20 @@ def _inside_stays_inside(facts: _Facts) -> Iterator[Rule]:
     for link, address in facts.inside:
         others = (Leaves(LOOPBACK, other=True), Leaves(link, other=True))
         yield _drop(chain, "from an inside address", *others, In(End.SOURCE, address))
+
+
+def _small_enough(facts: _Facts) -> Iterator[Rule]:
+    """Both ends of a TCP connection learn how large its segments may be, whoever of those behind us opens it.
+
+    Our own TCP knows the link's MTU; containers, virtual machines and guests do not, and IPv6 allows no link as
+    small as some paths are.
+    """
+    for link, size in facts.sizes:
+        for chain, over in ((Chain.SIZE_IN, Came(link)), (Chain.SIZE_OUT, Leaves(link))):
+            for version in (4, 6):
+                matches = (over, Family(version), Protocol(_TCP), Syn())
+                mss = largest_segment(size, version)
+                yield Rule(chain, matches, True, "TCP fits into the tunnel", optional=True, mss=mss)
 
 
 # --- groups of rules

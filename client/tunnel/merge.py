@@ -42,6 +42,7 @@ from .selection import (
     open_portal,
     owners_of,
 )
+from .sizes import carried_size, link_mtu
 
 HOLE_METRIC = 50
 TUNNEL_METRIC = 100
@@ -50,9 +51,6 @@ BLACKHOLE_METRIC = 2000
 
 REPLY_PRIORITY = RULE_PRIORITY
 SELECTION_PRIORITY = RULE_PRIORITY + 1
-
-LARGEST_MTU = 1400  # what most clients and gateways converge on
-SMALLEST_MTU = 1280  # of IPv6, RFC 8200 section 5
 
 _TCP, _UDP, _ESP = 6, 17, 50
 _NO_STANCE = Stance()
@@ -200,25 +198,11 @@ def _reply_rules(underlays: Collection[Underlay]) -> Iterator[RuleEntry]:
 def _links(tunnels: Tunnels, network: NetworkState, underlays: Collection[Underlay]) -> Iterator[LinkEntry]:
     for config, up in tunnels.values():
         if up is not None:
-            mtu = config.mtu if config.mtu is not None else inner_mtu(network, underlays)
-            yield LinkEntry(up.link, mtu, tuple(dict.fromkeys(_hosts(up.assigned))))
+            size = carried_size(config, up, network, underlays)
+            yield LinkEntry(up.link, link_mtu(up, size), tuple(dict.fromkeys(_hosts(up.assigned))))
 
 
 def _hosts(assigned: Assigned) -> Iterator[Interface]:
     """The inside addresses alone: with a shorter prefix the kernel would add routes to `main`."""
     for interface in assigned.addresses:
         yield type(interface)(interface.ip)
-
-
-def inner_mtu(network: NetworkState, underlays: Collection[Underlay]) -> int:
-    """The largest packet that fits into ESP in UDP on all `underlays`, whatever the algorithms.
-
-    Outer header 20 or 40, UDP 8, ESP 8, IV at most 16, ICV at most 32; what remains is a multiple of 16, two
-    octets of which are the ESP trailer's (RFC 4303 section 2).
-    """
-    sizes = {link.name: link.mtu for link in network.links}
-    room = [
-        sizes.get(path.interface, LARGEST_MTU + 100) - (20 if path.local.version == 4 else 40) - 64
-        for path in underlays
-    ]
-    return max(SMALLEST_MTU, min((LARGEST_MTU, *(size // 16 * 16 - 2 for size in room))))

@@ -224,6 +224,8 @@ class TunnelUp:
     remote_selectors: tuple[Selector, ...] = field(default=())
     resolvers: tuple[Address, ...] = ()
     """The name servers that this machine asks through it: some of those assigned, or the user's own."""
+    mtu: int | None = None
+    """The largest packet that its path carries, as far as that is known."""
 
 
 def _words(options: Mapping[str, object | None]) -> str:

@@ -22,6 +22,8 @@ class Chain(Enum):
     FORWARD_FROM = "forward_from"  # on its way through this machine, judged by where it comes from
     FORWARD_TO = "forward_to"  # the same, by where it goes
     POSTROUTING = "postrouting"  # everything that goes out, its way found
+    SIZE_IN = "size_in"  # everything that comes in: how large TCP may make what it answers with
+    SIZE_OUT = "size_out"  # everything that goes out, likewise
     ASKED = "asked"  # ARP that comes in
 
 
@@ -92,6 +94,14 @@ class Ports:
 
     def __str__(self) -> str:
         return f"th {self.end.value}port {_span(self.first, self.last)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Syn:
+    """TCP that begins a connection, which a `Protocol` before must have made sure of."""
+
+    def __str__(self) -> str:
+        return "tcp flags & (syn | rst) == syn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +202,7 @@ Match = (
     | Family
     | Protocol
     | Ports
+    | Syn
     | In
     | AsksFor
     | Guarded
@@ -209,7 +220,7 @@ class Rule:
     """Packets of `chain` for which all `matches` hold may pass, or are dropped; `why` is shown with the rule.
 
     `optional`: where the kernel cannot express it, the others do without.  Only rules that let through may be, and
-    those about ARP.
+    those about ARP.  With `mss` it decides nothing, but has TCP send segments of at most so many octets.
     """
 
     chain: Chain
@@ -217,9 +228,12 @@ class Rule:
     passes: bool
     why: str
     optional: bool = False
+    mss: int = 0
 
     def __str__(self) -> str:
         verdict = "accept" if self.passes else "drop"
+        if self.mss:
+            verdict = f"tcp option maxseg size set {self.mss}"
         return " ".join([self.chain.value, *(str(match) for match in self.matches), verdict])
 
 

@@ -107,6 +107,7 @@ def test_down_of_a_dead_gateway_is_over_within_three_seconds() -> None:
 def test_down_by_force_does_not_wait_but_sends_the_delete() -> None:
     async def scene(machine: Machine, driver: Driver) -> None:
         await bring_up(machine, driver)
+        await asyncio.sleep(1)  # no request is on its way
         began = now()
         await driver.unwant(force=True)
         assert now() - began < 0.01

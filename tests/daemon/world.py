@@ -20,6 +20,7 @@ from client.daemon.ports import Receive, World
 from client.daemon.status import Wished
 from client.ike.events import Address, AnswerNeeded, Channel, ChildSa, Endpoint, Failure, Path, Transmit
 from client.ike.options import Lifetimes, SessionConfig
+from client.ike.registry import ExchangeType, PayloadType
 from client.ike.session import Session
 from client.ike.trace import Sink
 from client.lab.responder import GatewayConfig, Responder
@@ -84,6 +85,8 @@ class Internet:
         self.addresses = {WIFI, LTE}
         self.public: dict[Address, Address] = {}  # as seen behind a NAT, by the address before it
         self.dead: set[str] = set()  # addresses on networks that carry nothing
+        self.largest: dict[str, int] = {}  # octets of an IKE message that a network carries, by address on it
+        self.is_deaf_to_probes = False  # a gateway that answers small INFORMATIONAL requests only
         self.sent: list[tuple[float, str]] = []
         self._restarts = 0
 
@@ -101,8 +104,13 @@ class Internet:
     def to_gateway(self, data: bytes, channel: Channel, path: Path) -> None:
         """A datagram leaves the laptop."""
         self.sent.append((now(), str(path.local)))
-        if str(path.local) in self.addresses - self.dead and self.is_gateway_up:
+        carried = len(data) <= self.largest.get(str(path.local), 1 << 16) and not self._is_ignored(data)
+        if carried and str(path.local) in self.addresses - self.dead and self.is_gateway_up:
             asyncio.get_running_loop().call_later(LATENCY, self._arrive, data, channel, path)
+
+    def _is_ignored(self, data: bytes) -> bool:
+        is_large = len(data) > 600 or data[16] == PayloadType.SKF
+        return self.is_deaf_to_probes and data[18] == ExchangeType.INFORMATIONAL and is_large
 
     def _arrive(self, data: bytes, channel: Channel, path: Path) -> None:
         local, remote = path.ends(channel)
@@ -154,7 +162,7 @@ class FakeSockets:
         for end in (self.path.local_natt, self.path.ends(Channel.INIT)[0]):
             internet.sockets[end] = self
 
-    def send(self, data: bytes, channel: Channel) -> None:
+    def send(self, data: bytes, channel: Channel, *, whole: bool = False) -> None:
         self._internet.to_gateway(data, channel, self.path)
 
     def keep_alive(self) -> None:
@@ -318,6 +326,7 @@ class Machine:
     names: dict[str, tuple[Address, ...]] = field(default_factory=lambda: {"vpn.example.com": (GATEWAY,)})
     sessions: int = 0
     choice: data_path_choice.Choice = USERSPACE
+    stalls: int = 0
 
     def __post_init__(self) -> None:
         self.applier = Applier(self.system, self._use, Names(self.resolver))
@@ -331,6 +340,7 @@ class Machine:
             choose_data_path=self._choose_data_path,
             open_data_path=self._open_data_path,
             resolve=self._resolve,
+            count_stalls=lambda: self.stalls,
         )
 
     def ask_about(self, failure: Failure) -> None:

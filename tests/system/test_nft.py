@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from client.lab.links import set_link
 from client.lab.namespaces import Account, Namespace, Surroundings, in_own_thread
 from client.lab.snapshot import difference, snapshot
 from client.lab.syscalls import set_capabilities
@@ -44,6 +45,7 @@ from client.tunnel.ruleset import (
     Rule,
     RuleSet,
     Span,
+    Syn,
     Unrouted,
     Until,
 )
@@ -54,8 +56,10 @@ HERE = Path(__file__).parent
 OUT = Chain.POSTROUTING
 
 
-def rule(*matches: Match, chain: Chain = OUT, passes: bool = True, optional: bool = False) -> Rule:
-    return Rule(chain, matches, passes, "because", optional)
+def rule(
+    *matches: Match, chain: Chain = OUT, passes: bool = True, optional: bool = False, mss: int = 0
+) -> Rule:
+    return Rule(chain, matches, passes, "because", optional, mss)
 
 
 EVERY_MATCH = RuleSet(
@@ -76,6 +80,8 @@ EVERY_MATCH = RuleSet(
         rule(Control(4, 3, 3), chain=Chain.FORWARD_TO),
         rule(Protected(), optional=True),
         rule(Until(1_800_000_000), optional=True),
+        rule(Came("roam0"), Protocol(6), Syn(), chain=Chain.SIZE_IN, optional=True, mss=1360),
+        rule(Leaves("roam0"), Family(6), Protocol(6), Syn(), chain=Chain.SIZE_OUT, optional=True, mss=1220),
         rule(AsksFor(IPv4Address("10.8.0.2")), chain=Chain.ASKED, passes=False, optional=True),
     ),
     (
@@ -234,6 +240,26 @@ def test_the_kernel_takes_the_rules_of_every_state(nftables: Nftables, state: st
     if rules is not None:
         nftables.replace(rules)
     assert (nftables.read(), nftables.problem) == (rules, "")
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("chain", [Chain.SIZE_IN, Chain.SIZE_OUT])
+def test_tcp_sends_no_larger_segments_than_it_is_told(
+    namespace: Namespace, nftables: Nftables, chain: Chain
+) -> None:
+    """Over the loopback link, whose MTU is 65536."""
+    link = Came("lo") if chain is Chain.SIZE_IN else Leaves("lo")
+    nftables.replace(RuleSet((rule(link, Family(4), Protocol(6), Syn(), chain=chain, mss=1360),)))
+
+    def connect() -> list[int]:
+        set_link("lo", up=True)
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            near = socket.create_connection(server.getsockname(), 5.0)
+            far, _ = server.accept()
+            with near, far:
+                return [end.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG) for end in (near, far)]
+
+    assert all(1300 < size <= 1360 for size in namespace.run(connect))
 
 
 @pytest.mark.netns

@@ -23,6 +23,7 @@ from client.tunnel.ruleset import (
     Protected,
     Protocol,
     RuleSet,
+    Syn,
     Unrouted,
     Until,
 )
@@ -110,5 +111,7 @@ def _holds(match: Match, packet: Packet, rules: RuleSet) -> bool:
             return packet.is_protected
         case Until(time):
             return packet.at < time
+        case Syn():
+            return False  # rules about sizes let everything pass
         case AsksFor():
             return False  # that is ARP, and no packet of IP

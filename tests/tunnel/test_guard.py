@@ -383,10 +383,14 @@ def test_rules_read_as_nft_writes_them() -> None:
     guard = rules((SPLIT, UP))
     assert guard is not None
     lines = [str(rule) for rule in guard.rules]
-    assert lines[-3:-1] == [
+    assert lines[-7:-5] == [
         "prerouting iifname != lo iifname != roam0 ip daddr 10.8.0.2/32 drop",
         "prerouting iifname != lo iifname != roam0 ip6 daddr fd01::2/128 drop",
     ]
+    assert lines[-1] == (
+        "size_out oifname roam0 meta nfproto ipv6 meta l4proto 6 tcp flags & (syn | rst) == syn "
+        "tcp option maxseg size set 1340"
+    )
     assert "postrouting ip daddr @guarded4 drop" in lines
     assert "postrouting meta mark & 0xff00 == 0x7300 meta skuid 990 accept" in lines
     assert [str(span) for span in guard.guarded] == ["10.77.0.0-10.77.255.255"]

@@ -9,7 +9,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 import pytest
 
 from client.ike.events import Assigned, Kind, Network, Selector
-from client.tunnel.merge import FullTunnelConflict, inner_mtu, system_config
+from client.tunnel.merge import FullTunnelConflict, system_config
 from client.tunnel.model import (
     Link,
     LinkAddress,
@@ -20,6 +20,7 @@ from client.tunnel.model import (
     Underlay,
 )
 from client.tunnel.selection import MOST_GATEWAY_PREFIXES
+from client.tunnel.sizes import inner_mtu
 
 NOWHERE = NetworkState()
 FULL = TunnelConfig("full", ("gw.example.com",))
