@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -187,7 +188,10 @@ class Laptop:
     def _answers(self) -> bool:
         if self._process is not None and self._process.poll() is not None:
             raise LabFailed(f"roamd ended with {self._process.returncode}\n{last_lines(self.log)}")
-        return self.socket.exists()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking, suppress(OSError):
+            asking.connect(str(self.socket))  # a daemon that was killed leaves a file there
+            return True
+        return False
 
 
 def daemon_account() -> Account | None:

@@ -22,15 +22,18 @@ class Report:
     version: str
     machine: Machine
     shared: Path
+    deadline: float
+    """Of the monotonic clock: then the machine is killed, and what it has not shown by then is not shown."""
 
-    def wait_for(self, name: str, patience: float) -> Verdict | None:
+    def wait_for(self, name: str) -> Verdict | None:
         """The verdict on a case; None where the machine ends without one, or takes too long."""
-        deadline = time.monotonic() + patience
         while True:
             running = self.machine.running  # asked before: what it wrote last counts
             verdict = read_verdicts(self.shared).get(name)
-            if verdict is not None or not running or time.monotonic() > deadline:
+            if verdict is not None or not running:
                 return verdict
+            if time.monotonic() > self.deadline:
+                self.machine.kill()
             time.sleep(0.2)
 
 

@@ -8,9 +8,11 @@ is emulated, which takes some three times as long.
 
 from __future__ import annotations
 
+import compileall
 import fcntl
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from client.lab.syscalls import PR_SET_PDEATHSIG, prctl
 from tests.netns.peers.releases import cache, release
 
 from .initramfs import Entry, archive
@@ -27,6 +30,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SHARED = "/run/results"
 
 _HYPERVISOR = "bookworm"  # whose qemu is used, whatever the kernel's release
+_PROGRAMS = ("client", "ui", "profiles", "tests/kernel", "tests/netns", "tests/esp")
+_DEATH = 30.0  # seconds for a machine that was killed to be gone
 _BOOT = ("virtio_pci", "9pnet_virtio", "9p")
 _NETWORK = ("af_packet", "veth", "tun", "dummy", "xfrm_user", "xfrm_interface")
 _ESP = ("esp4", "esp6", "esp4_offload", "esp6_offload")
@@ -118,12 +123,23 @@ def _below(root: Path, name: str) -> Path:
     return next(path for path in (root / name, root / "usr" / name) if path.exists())
 
 
+def hypervisor() -> Path:
+    """Where qemu is unpacked, fetched first if the cache has none (some 40 MB)."""
+    return release(_HYPERVISOR, ("qemu-system-x86",), "qemu").root
+
+
 class Machine:
     """A virtual machine that was started."""
 
     def __init__(self, process: subprocess.Popen[bytes], console: Path) -> None:
         self._process = process
         self._console = console
+
+    def kill(self) -> None:
+        """As a power failure; nothing where it is off already."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait(_DEATH)
 
     @property
     def pid(self) -> int:
@@ -147,20 +163,30 @@ class Machine:
 def start(booted: Kernel, program: str, shared: Path) -> Iterator[Machine]:
     """Boot and run the module `program` of this tree with `shared` at `SHARED`; then it powers off by itself.
 
-    It never outlives the context.
+    It never outlives the context, nor this process where that is killed.
     """
     console = shared / "console"
-    process = subprocess.Popen(_command(booted, program, shared, console), stdin=subprocess.DEVNULL)
+    _compile_programs()
+    process = subprocess.Popen(
+        _command(booted, program, shared, console),
+        stdin=subprocess.DEVNULL,
+        preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL),
+    )
+    machine = Machine(process, console)
     try:
-        yield Machine(process, console)
+        yield machine
     finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
+        machine.kill()
+
+
+def _compile_programs() -> None:
+    """In there nothing can be kept: an emulated processor would compile at every start of a program."""
+    for package in _PROGRAMS:
+        compileall.compile_dir(ROOT / package, quiet=2)
 
 
 def _command(booted: Kernel, program: str, shared: Path, console: Path) -> list[str]:
-    root = release(_HYPERVISOR, ("qemu-system-x86",), "qemu").root
+    root = hypervisor()
     environment = f"ROAM_ROOT={ROOT} ROAM_PYTHON={sys.executable} ROAM_PROGRAM={program} ROAM_CACHE={cache()}"
     settings = f"console=ttyS0 panic=-1 quiet mitigations=off {environment}"
     return [

@@ -83,6 +83,14 @@ def release(suite: str, packages: Sequence[str] = PACKAGES, name: str = "peers")
     return Release(suite, directory / "root")
 
 
+def unpacked(suite: str, name: str = "peers") -> Release:
+    """What `release` has fetched before: for where nothing can be fetched, nor locked."""
+    directory = cache() / name / suite
+    if not (directory / _COMPLETE).exists():
+        raise PeerUnavailable(f"{name} of {suite} were not fetched before")
+    return Release(suite, directory / "root")
+
+
 def cache() -> Path:
     """$ROAM_CACHE, else ~/.cache/roam."""
     named = os.environ.get("ROAM_CACHE")
