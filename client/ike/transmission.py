@@ -11,8 +11,8 @@ from .events import Channel, Endpoint, Path, Transmit
 from .exchanges.base import Exchange
 from .exchanges.liveness import Liveness
 from .exchanges.mobike import UpdateAddresses
-from .facts import MessageFacts
 from .exchanges.size_probe import SizeProbe
+from .facts import MessageFacts
 from .message import Header, Message, encode_protected
 from .observation import exchange_name, observe
 from .payloads import Payload

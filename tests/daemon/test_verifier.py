@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -61,6 +63,7 @@ def test_an_answer_from_inside_proves_both_ways_at_once(tmp_path: Path) -> None:
 def test_without_any_answer_it_says_so_when_the_time_is_over(tmp_path: Path) -> None:
     async def scene(office: Office) -> None:
         await up(office)
+        await asyncio.sleep(1)  # no answer is on its way
         office.machine.internet.is_gateway_up = False
         began = now()
         found = await verified(office, Verify(seconds=2.0))

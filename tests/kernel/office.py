@@ -51,12 +51,22 @@ _ENDED = ("blocked", "off")
 _POLL = 0.05
 
 
+_DAEMON = """
+import sys
+from client.daemon.main import main
+from client.system import userspace
+userspace._ANSWER_TIMEOUT = 60.0  # a pump is an interpreter, too
+sys.exit(main())
+"""
+
+
 class KernelLaptop(Laptop):
-    """A laptop whose daemon says how SAs are moved."""
+    """A laptop whose daemon says how SAs are moved, and gives a pump the time to start that it needs here."""
 
     def daemon_command(self) -> list[str]:
         """With every step in its log."""
-        return [*super().daemon_command(), "--verbose"]
+        python, _, _, *options = super().daemon_command()
+        return [python, "-c", _DAEMON, *options, "--verbose"]
 
 
 @dataclass
