@@ -9,7 +9,8 @@ from ..control.messages import Fault, Handover, OuterPath, Traffic, TunnelStatus
 from ..ike.events import Failure, Kind
 from ..system.choice import Choice, DataPathKind
 from ..system.datapath import Counters, PathCarries
-from ..tunnel.model import SystemConfig, Underlay
+from ..tunnel.model import SystemConfig, TunnelUp, Underlay
+from ..tunnel.selection import claims
 from ..tunnel.states import (
     Blocked,
     Closing,
@@ -54,6 +55,7 @@ class Seen:
     round_trip: float | None = None
     is_asking: bool = False
     session: int = 0
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -139,8 +141,17 @@ def _with_system(status: TunnelStatus, facts: Facts) -> TunnelStatus:
         domains=facts.naming.domains,
         resolver=facts.naming.by,
         resolver_reason=facts.naming.reason,
-        remarks=facts.naming.remarks,
+        remarks=(*_login_remarks(facts.seen), *_assignment(facts.tunnel, up), *facts.naming.remarks),
     )
+
+
+def _login_remarks(seen: Seen | None) -> tuple[str, ...]:
+    return () if seen is None else seen.remarks
+
+
+def _assignment(tunnel: Tunnel, up: TunnelUp) -> tuple[str, ...]:
+    """What of the gateway's configuration is not used."""
+    return (*up.assigned.ignored, *up.remarks, *claims(tunnel.config, up, tunnel.network))
 
 
 def _with_session(status: TunnelStatus, seen: Seen | None, facts: Facts) -> TunnelStatus:

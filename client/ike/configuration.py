@@ -1,7 +1,7 @@
 """The configuration payload from the client's side, RFC 7296 sections 2.19 and 3.15.
 
 A reply may hold anything: unknown and unasked attributes, odd lengths, thousands of values.  What does not parse
-is left out, what repeats is capped; nothing of it can fail an IKE SA.
+is left out, what repeats is capped, and both are told; nothing of it can fail an IKE SA.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from .registry import CfgAttribute, CfgType
 ALL_ONES = 2**32 - 1
 BROADCAST = IPv4Address(ALL_ONES)
 MAX_VALUES = 64  # of one kind in one reply: more is a fault or an attack
+MOST_READ = 4 * MAX_VALUES
 
 Value = TypeVar("Value")
 
@@ -48,21 +49,22 @@ def parse_reply(configuration: Configuration | None, *, ipv4: bool, ipv6: bool) 
     """The usable content of a CFG_REPLY: addresses of the families asked for, nothing where none was (C3)."""
     if configuration is None or configuration.cfg_type != CfgType.REPLY or not (ipv4 or ipv6):
         return Assigned()
-    attributes = configuration.attributes
+    reply = _Reply(configuration.attributes)
     return Assigned(
         addresses=(
-            *_values(attributes, CfgAttribute.INTERNAL_IP4_ADDRESS, _ipv4_host)[: int(ipv4)],
-            *_values(attributes, CfgAttribute.INTERNAL_IP6_ADDRESS, _ipv6_interface)[: int(ipv6)],
+            *reply.values(CfgAttribute.INTERNAL_IP4_ADDRESS, _ipv4_host)[: int(ipv4)],
+            *reply.values(CfgAttribute.INTERNAL_IP6_ADDRESS, _ipv6_interface)[: int(ipv6)],
         ),
         dns=(
-            *_values(attributes, CfgAttribute.INTERNAL_IP4_DNS, _ipv4),
-            *_values(attributes, CfgAttribute.INTERNAL_IP6_DNS, _ipv6),
+            *reply.values(CfgAttribute.INTERNAL_IP4_DNS, _ipv4),
+            *reply.values(CfgAttribute.INTERNAL_IP6_DNS, _ipv6),
         ),
-        domains=_values(attributes, CfgAttribute.INTERNAL_DNS_DOMAIN, _domain),
+        domains=reply.values(CfgAttribute.INTERNAL_DNS_DOMAIN, _domain),
         subnets=(
-            *_values(attributes, CfgAttribute.INTERNAL_IP4_SUBNET, _ipv4_subnet),
-            *_values(attributes, CfgAttribute.INTERNAL_IP6_SUBNET, _ipv6_subnet),
+            *reply.values(CfgAttribute.INTERNAL_IP4_SUBNET, _ipv4_subnet),
+            *reply.values(CfgAttribute.INTERNAL_IP6_SUBNET, _ipv6_subnet),
         ),
+        ignored=tuple(reply.ignored),
     )
 
 
@@ -73,17 +75,40 @@ def _wish(interface: Interface) -> Attribute:
     return Attribute(CfgAttribute.INTERNAL_IP4_ADDRESS, interface.ip.packed)
 
 
-def _values(
-    attributes: Iterable[Attribute], name: CfgAttribute, parse: Callable[[bytes], Value]
-) -> tuple[Value, ...]:
-    values: list[Value] = []
-    for attribute in attributes:
-        if attribute.type == name and len(values) < MAX_VALUES:
+WORDS = {
+    CfgAttribute.INTERNAL_IP4_ADDRESS: "inside addresses",
+    CfgAttribute.INTERNAL_IP6_ADDRESS: "inside addresses of IPv6",
+    CfgAttribute.INTERNAL_IP4_DNS: "name servers",
+    CfgAttribute.INTERNAL_IP6_DNS: "name servers of IPv6",
+    CfgAttribute.INTERNAL_DNS_DOMAIN: "domains",
+    CfgAttribute.INTERNAL_IP4_SUBNET: "networks",
+    CfgAttribute.INTERNAL_IP6_SUBNET: "networks of IPv6",
+}
+
+
+class _Reply:
+    """The attributes of a reply; `ignored` says what of those that were read is of no use."""
+
+    def __init__(self, attributes: tuple[Attribute, ...]) -> None:
+        self._attributes = attributes
+        self.ignored: list[str] = []
+
+    def values(self, name: CfgAttribute, parse: Callable[[bytes], Value]) -> tuple[Value, ...]:
+        """The usable values of one kind, each once."""
+        given = [attribute.value for attribute in self._attributes if attribute.type == name]
+        values: dict[Value, None] = {}
+        odd = 0
+        for value in given[:MOST_READ]:
             try:
-                values.append(parse(attribute.value))
+                values[parse(value)] = None
             except ValueError:
-                continue  # an odd value is no reason to refuse the others (C3)
-    return tuple(dict.fromkeys(values))
+                odd += 1  # no reason to refuse the others (C3)
+        if odd:
+            self.ignored.append(f"{odd} of the gateway's {WORDS[name]} make no sense, and are left out")
+        kept = tuple(values)[:MAX_VALUES]
+        if len(given) > MOST_READ or len(values) > MAX_VALUES:
+            self.ignored.append(f"the gateway gives {len(given)} {WORDS[name]}: {len(kept)} are used")
+        return kept
 
 
 def _sized(value: bytes, size: int) -> bytes:

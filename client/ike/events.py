@@ -187,6 +187,8 @@ class Assigned:
     dns: tuple[Address, ...] = ()
     domains: tuple[str, ...] = ()
     subnets: tuple[Network, ...] = ()
+    ignored: tuple[str, ...] = field(default=(), compare=False)
+    """What of the payload is not used, and why: a sentence for each kind of value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -275,6 +275,7 @@ class Acceptance:
             *(_dns(address) for address in config.dns),
             *(_subnet(network) for network in config.subnets),
             *(Attribute(CfgAttribute.INTERNAL_DNS_DOMAIN, name.encode()) for name in config.domains),
+            *config.personality.assigned,
         )
 
     def _make_child(

@@ -21,6 +21,7 @@ from ..ike.eap.methods import BY_WORD
 from ..ike.identity import Identity
 from ..ike.keys import Secret
 from ..ike.options import Lifetimes
+from ..ike.payloads import Attribute
 from ..ike.proposals import PRESETS, parse_offer
 from ..ike.registry import Kex, ProtocolId
 from ..ike.selectors import selector_of
@@ -55,6 +56,7 @@ class GatewayPlan:
     cookie: bool = False
     group: int = 0  # 0: none of its own
     mobike: bool = True
+    assigned: tuple[str, ...] = ()  # more attributes of its configuration, as "NUMBER:OCTETS" (hexadecimal)
 
     def write(self, file: Path) -> None:
         """Write the plan, readable for its owner alone."""
@@ -89,10 +91,18 @@ class GatewayPlan:
             dns=tuple(ip_address(text) for text in self.dns),
             domains=self.domains,
             personality=Personality(
-                cookie=self.cookie, group=Kex(self.group) if self.group else None, mobike=self.mobike
+                cookie=self.cookie,
+                group=Kex(self.group) if self.group else None,
+                mobike=self.mobike,
+                assigned=tuple(map(_attribute, self.assigned)),
             ),
             lifetimes=Lifetimes(self.ike_lifetime, self.child_lifetime),
         )
+
+
+def _attribute(text: str) -> Attribute:
+    number, _, octets = text.partition(":")
+    return Attribute(int(number), bytes.fromhex(octets))
 
 
 def _secrets(texts: Mapping[str, str]) -> dict[str, Secret]:

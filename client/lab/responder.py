@@ -23,7 +23,7 @@ from ..ike.keys import Secret, derive_ike_keys
 from ..ike.message import Decoded, Header, Message, decode, encode_clear
 from ..ike.natd import NatVerdict, detection_notifies, judge_nat
 from ..ike.options import Lifetimes, Patience
-from ..ike.payloads import KeyExchange, Nonce, Notify, Payload, SecurityAssociation
+from ..ike.payloads import Attribute, KeyExchange, Nonce, Notify, Payload, SecurityAssociation
 from ..ike.proposals import Offer, choose_ike
 from ..ike.registry import EapType, ExchangeType, Kex, NotifyType
 from ..ike.sa import SPI_SIZE, IkeSa
@@ -60,6 +60,7 @@ class Personality:
     deaf_to_logins: bool = False  # drop IKE_AUTH without a word
     login_refusal: Notify | None = None  # what it answers a login with that was right
     login_notifies: tuple[Notify, ...] = ()  # stand beside a login that worked
+    assigned: tuple[Attribute, ...] = ()  # stand behind the configuration that it means, whatever they are
 
 
 @dataclass(frozen=True, slots=True)

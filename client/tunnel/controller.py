@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from ..ike.events import Failure, Kind
+from .assignment import usable
 from .attempts import (
     attempt_closed,
     attempt_unanswered,
@@ -240,11 +241,17 @@ def _session_up(turn: Turn, event: SessionUp) -> None:
             turn.do(CloseSession(old.id))
         case _:
             return
+    up = usable(event.up, turn.tunnel.network, attempt.underlay)
+    if isinstance(up, Failure):
+        turn.do(CloseSession(attempt.id))
+        turn.know(up=None)
+        failed(turn, up)
+        return
     # A session that replaces another one with the same addresses needs nothing more for traffic to flow.
-    is_applied = isinstance(turn.tunnel.state, Up | Moving) and turn.tunnel.up == event.up
-    turn.know(up=event.up, peer_addresses=())
+    is_applied = isinstance(turn.tunnel.state, Up | Moving) and turn.tunnel.up == up
+    turn.know(up=up, peer_addresses=())
     turn.enter(Up(Leg(attempt.id, attempt.underlay, event.mobike), turn.now, applied=is_applied))
-    turn.do(Apply(event.up))
+    turn.do(Apply(up))
 
 
 def _move_decided(turn: Turn, leg: int, *, agreed: bool) -> None:

@@ -41,6 +41,7 @@ from .selection import (
     local_networks,
     open_portal,
     owners_of,
+    sparing,
 )
 from .sizes import carried_size, link_mtu
 
@@ -77,7 +78,7 @@ def system_config(
     `underlays` are the outer paths in use or being tried, of all tunnels.  Raises `FullTunnelConflict`.
     """
     refuse_second_full_tunnel(tunnels)
-    tunnels = in_force(tunnels, stance)
+    tunnels = sparing(in_force(tunnels, stance), network)
     owners = owners_of(tunnels)
     routes = (
         *_tunnel_routes(tunnels, owners),

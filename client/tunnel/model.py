@@ -224,6 +224,10 @@ class TunnelUp:
     remote_selectors: tuple[Selector, ...] = field(default=())
     resolvers: tuple[Address, ...] = ()
     """The name servers that this machine asks through it: some of those assigned, or the user's own."""
+    remarks: tuple[str, ...] = field(default=(), compare=False)
+    """What of the assignment is not used, and why."""
+    spared: tuple[Network, ...] = ()
+    """Local networks that the gateway cannot claim: only the user can have them through the tunnel."""
     mtu: int | None = None
     """The largest packet that its path carries, as far as that is known."""
 

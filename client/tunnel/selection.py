@@ -22,6 +22,7 @@ from ..ike.events import Address, Network, Selector
 from .model import Forward, NetworkState, PortalPass, Route, Stance, TunnelConfig, TunnelUp
 
 MOST_GATEWAY_PREFIXES = 512
+MOST_TOLD = 4
 
 EVERYTHING: tuple[Network, Network] = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 _LAN_RANGES: tuple[Network, ...] = (
@@ -66,6 +67,51 @@ def in_force(tunnels: Tunnels, stance: Stance) -> Tunnels:
     return {**strict, "": (TunnelConfig(_LOCKDOWN, (), allow_lan=lockdown.allow_lan), None)}
 
 
+def sparing(tunnels: Tunnels, network: NetworkState) -> Tunnels:
+    """The tunnels, told which local networks their gateways cannot claim: those that are to stay reachable."""
+    local = tuple(dict.fromkeys(route.destination for route in _on_link(network)))
+    return {
+        name: (config, replace(up, spared=local) if up is not None and config.allow_lan else up)
+        for name, (config, up) in tunnels.items()
+    }
+
+
+def claims(config: TunnelConfig, up: TunnelUp, network: NetworkState) -> Iterator[str]:
+    """What of the gateway's networks is not carried, and why, a sentence for each."""
+    ((_, told),) = sparing({"": (config, up)}, network).values()
+    if told is None or not config.use_ts_from_gateway:
+        return
+    claimed = [prefix for prefix in dict.fromkeys(_told(told)) if _is_spared(prefix, config, told)]
+    for prefix in claimed[:MOST_TOLD]:
+        yield f"the gateway claims {prefix}, which is a local network here: it stays local, unless `include` has it"
+    if len(claimed) > MOST_TOLD:
+        yield f"and {len(claimed) - MOST_TOLD} more like these"
+    if not config.full:
+        for version in sorted(_boundless(up.assigned.subnets)):  # selectors may just not be narrowed
+            yield f"the gateway claims everything of IPv{version}, and the profile says `split`: not used"
+
+
+def _told(up: TunnelUp) -> tuple[Network, ...]:
+    """What the gateway says of the networks behind it."""
+    return (*_prefixes(up.remote_selectors), *up.assigned.subnets)
+
+
+def _is_spared(prefix: Network, config: TunnelConfig, up: TunnelUp) -> bool:
+    """Whether it is of a local network, and none that the user has asked for."""
+    return any(_within(prefix, local) for local in up.spared) and not any(
+        _within(prefix, asked) for asked in config.include
+    )
+
+
+def _boundless(prefixes: Iterable[Network]) -> frozenset[int]:
+    """The families of which these together are everything, in whatever pieces."""
+    pieces = tuple(prefixes)
+    v4 = collapse_addresses(prefix for prefix in pieces if isinstance(prefix, IPv4Network))
+    v6 = collapse_addresses(prefix for prefix in pieces if isinstance(prefix, IPv6Network))
+    together: tuple[Network, ...] = (*v4, *v6)
+    return frozenset(prefix.version for prefix in together if prefix.prefixlen == 0)
+
+
 def owners_of(tunnels: Tunnels) -> Owners:
     """Whose each selected prefix is: the older tunnel's where two select the same.
 
@@ -94,7 +140,8 @@ def carried(config: TunnelConfig, up: TunnelUp | None) -> tuple[Network, ...]:
     if not config.full:
         wanted = _selected(config, up)
     elif config.use_ts_from_gateway and up.remote_selectors:
-        wanted = (*_prefixes(up.remote_selectors), *_asked(up))
+        told = (prefix for prefix in _prefixes(up.remote_selectors) if not _is_spared(prefix, config, up))
+        wanted = (*told, *_asked(up))
     else:
         wanted = (*EVERYTHING, *_asked(up))
     return tuple(prefix for prefix in wanted if prefix.version in families(up))
@@ -104,8 +151,11 @@ def _given_by_gateway(config: TunnelConfig, up: TunnelUp) -> tuple[Network, ...]
     """Selectors and subnets; the resolvers too, as far as the gateway lets traffic to them through."""
     if not config.use_ts_from_gateway:
         return ()
+    boundless = _boundless(_told(up))
     given = [
-        prefix for prefix in (*_prefixes(up.remote_selectors), *up.assigned.subnets) if prefix.prefixlen > 0
+        prefix
+        for prefix in _told(up)
+        if prefix.version not in boundless and not _is_spared(prefix, config, up)
     ]
     given += _let_through(up, up.assigned.dns)
     return tuple(prefix for prefix in dict.fromkeys(given) if not _is_local(prefix.network_address))

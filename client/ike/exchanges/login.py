@@ -7,7 +7,7 @@ pre-shared key or a certificate, which the protocol sends first (RFC 7296 sectio
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from ..authentication import Errand, check_shared_key, shared_key_auth, signed_octets, verify_signature
@@ -18,7 +18,6 @@ from ..errors import AuthenticationFailed, NoProposalChosen, ProtocolError, TsUn
 from ..events import (
     AnswerKind,
     AnswerNeeded,
-    Assigned,
     Channel,
     Established,
     Failure,
@@ -253,9 +252,7 @@ def complete(core: Core, sa: IkeSa, login: Login, response: Message, now: float)
         ipv4=asked and config.request_ipv4,
         ipv6=asked and config.request_ipv6,
     )
-    core.assigned = Assigned(
-        config.static_addresses or assigned.addresses, assigned.dns, assigned.domains, assigned.subnets
-    )
+    core.assigned = replace(assigned, addresses=config.static_addresses or assigned.addresses)
     core.adopt(sa, now)
     core.enter(SessionState.ESTABLISHED)
     core.emit(
