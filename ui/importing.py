@@ -19,6 +19,7 @@ from profiles.placing import place
 from profiles.store import user_directory
 
 from .credentials import KEYRING_SERVICE
+from .render import printable
 
 NAMED_USER = "Your user name at the gateway"
 
@@ -104,6 +105,23 @@ def is_locked(source: Source) -> bool:
         return False
     check_bundle(source.intake.octets)
     return containers.is_locked(source.intake.octets)
+
+
+def shown(entry: Imported, *, with_text: bool) -> str:
+    """What becomes of it, for a person: the report's differences, whom it trusts, and the profile itself."""
+    profile, report = entry.profile, entry.report
+    lines = [f"{profile.id}: {', '.join(profile.gateway.addresses)}, from {entry.kind}: {report.summary}"]
+    lines += [
+        f"  {row.outcome.value:<14}  {printable(row.source)}: {printable(row.text)}"
+        for row in report.differences
+    ]
+    for authority in authorities(entry):
+        lines.append(
+            f"  trusts          {printable(authority.subject)}, {authority.not_before} to {authority.not_after}"
+        )
+        lines.append(f"                  SHA-256 {authority.sha256}")
+    lines += [f"  note            {printable(note)}" for note in entry.notes]
+    return "\n".join([*lines, *(["", entry.text.rstrip()] if with_text else [])])
 
 
 def keep(imported: Imported, *, force: bool) -> list[Path]:

@@ -35,11 +35,14 @@ from tests.ui.conftest import EAP
 from ui.tui.app import RoamApp
 from ui.tui.screens.ask import AskScreen
 from ui.tui.screens.choose import ChooseScreen
+from ui.tui.screens.report import ReportScreen
 from ui.tui.widgets.tunnel_detail import TunnelDetail
 from ui.tui.widgets.tunnel_story import TunnelStory
 from ui.tui.widgets.tunnel_table import TunnelTable
 
 UP = TunnelStatus("office", "up", since=NOW - 60, addresses=("10.77.0.5/32",), identity="vpn.example.com")
+
+SAMPLES = Path(__file__).parents[1] / "profiles" / "samples"
 
 Story = Callable[[RoamApp, "Pilot[None]", FakeDaemon], Awaitable[None]]
 
@@ -74,6 +77,14 @@ def detail(app: RoamApp) -> str:
 
 def story(app: RoamApp) -> list[str]:
     return [strip.text.strip()[10:] for strip in app.screen_stack[0].query_one(TunnelStory).lines]
+
+
+def report(app: RoamApp) -> str:
+    return str(app.screen.query_one("VerticalScroll > Static", Static).content)
+
+
+def files(directory: Path) -> set[str]:
+    return {path.name for path in directory.iterdir()}
 
 
 def shown(app: RoamApp, kind: type[object]) -> bool:
@@ -321,5 +332,60 @@ def test_who_asks_it_to_end_gets_the_terminal_back(path: Path) -> None:
         await see(pilot, lambda: line(app) == "connected to the daemon")
         os.kill(os.getpid(), signal.SIGTERM)
         await see(pilot, lambda: app._exit)
+
+    play(path, FakeDaemon(), scene)
+
+
+def test_a_file_of_an_administrator_becomes_a_profile(path: Path, directory: Path) -> None:
+    (directory / "office.toml").unlink()
+
+    async def scene(app: RoamApp, pilot: Pilot[None], daemon: FakeDaemon) -> None:
+        await see(pilot, lambda: line(app) == "connected to the daemon")
+        await pilot.press("i")
+        await see(pilot, lambda: shown(app, AskScreen))
+        await pilot.press(*str(SAMPLES / "10-swanctl.conf"), "enter")
+        await see(pilot, lambda: shown(app, ReportScreen))
+        assert "[gateway]" in report(app)
+        await pilot.press("y")
+        await see(pilot, lambda: shown(app, ReportScreen) or bool(story(app)))
+        while shown(app, ReportScreen):  # more profiles, or secrets of the file
+            await pilot.press("n")
+            await pilot.pause()
+        await see(pilot, lambda: bool(story(app)))
+        assert story(app)[0].endswith("a new profile, 'u' brings it up")
+        assert "office.toml" in files(directory)
+        assert daemon.calls == []
+
+    play(path, FakeDaemon(), scene)
+
+
+def test_a_file_that_is_none_is_refused_in_a_sentence(path: Path, directory: Path) -> None:
+    (directory / "nonsense").write_bytes(b"\x00\x01nonsense")
+
+    async def scene(app: RoamApp, pilot: Pilot[None], _daemon: FakeDaemon) -> None:
+        await see(pilot, lambda: line(app) == "connected to the daemon")
+        for name in (str(directory / "nonsense"), str(directory / "nowhere")):
+            app.clear_notifications()
+            await pilot.press("i")
+            await see(pilot, lambda: shown(app, AskScreen))
+            await pilot.press(*name, "enter")
+            await see(pilot, lambda: len(app._notifications) == 1)
+        assert story(app) == []
+
+    play(path, FakeDaemon(), scene)
+
+
+def test_a_profile_that_nobody_wants_is_not_written(path: Path, directory: Path) -> None:
+    before = files(directory)
+
+    async def scene(app: RoamApp, pilot: Pilot[None], _daemon: FakeDaemon) -> None:
+        await see(pilot, lambda: line(app) == "connected to the daemon")
+        await pilot.press("i")
+        await see(pilot, lambda: shown(app, AskScreen))
+        await pilot.press(*str(SAMPLES / "12-office.nmconnection"), "enter")
+        await see(pilot, lambda: shown(app, ReportScreen))
+        await pilot.press("n")
+        await see(pilot, lambda: not any(worker.group == "command" for worker in app.workers))
+        assert files(directory) == before
 
     play(path, FakeDaemon(), scene)

@@ -16,7 +16,6 @@ from profiles.importers.report import Outcome
 from .. import importing, output
 from ..credentials import Prompter, Terminal
 from ..preparation import as_control_error
-from ..render import printable
 
 
 def import_(options: argparse.Namespace) -> int:
@@ -38,7 +37,7 @@ def _import(options: argparse.Namespace, prompter: Prompter, *, is_terminal: boo
     answers = []
     for entry in found:
         if not options.json:
-            output.say(_shown(entry, with_text=options.dry_run))
+            output.say(importing.shown(entry, with_text=options.dry_run))
         paths: list[Path] = []
         if not options.dry_run:
             paths = importing.keep(entry, force=options.force)
@@ -89,22 +88,6 @@ def _agrees(entry: Imported, prompter: Prompter) -> bool:
         "y",
         "yes",
     }
-
-
-def _shown(entry: Imported, *, with_text: bool) -> str:
-    profile, report = entry.profile, entry.report
-    lines = [f"{profile.id}: {', '.join(profile.gateway.addresses)}, from {entry.kind}: {report.summary}"]
-    lines += [
-        f"  {row.outcome.value:<14}  {printable(row.source)}: {printable(row.text)}"
-        for row in report.differences
-    ]
-    for authority in importing.authorities(entry):
-        lines.append(
-            f"  trusts          {printable(authority.subject)}, {authority.not_before} to {authority.not_after}"
-        )
-        lines.append(f"                  SHA-256 {authority.sha256}")
-    lines += [f"  note            {printable(note)}" for note in entry.notes]
-    return "\n".join([*lines, *(["", entry.text.rstrip()] if with_text else [])])
 
 
 def _placed(entry: Imported, paths: list[Path]) -> str:

@@ -19,6 +19,7 @@ from profiles.store import default_store
 from ... import render
 from ...preparation import choose, prepare
 from ..control import Control
+from ..importing import import_file
 from ..person import Ask, Person
 from ..sight import Sight
 from ..widgets.machine_leaks import MachineLeaks
@@ -30,6 +31,7 @@ from ..widgets.tunnel_table import TunnelTable
 from ..widgets.tunnel_way import TunnelWay
 from .choose import ChooseScreen
 from .confirm import ConfirmScreen
+from .report import ReportScreen
 
 COMPLAINT_TIME = 15.0
 """Seconds that a failure stays in sight: there is something to read."""
@@ -50,6 +52,7 @@ class MainScreen(Screen[None]):
         ("u", "up", "Up"),
         ("d", "down", "Down"),
         ("r", "rekey", "Rekey"),
+        ("i", "import", "Import"),
         ("l", "lockdown", "Lockdown"),
         Binding("o", "portal", "Open portal", show=False),
         *_VIEW_KEYS,
@@ -153,12 +156,35 @@ class MainScreen(Screen[None]):
         if name is None:
             return
         try:
-            person = Person(self._ask, asyncio.get_running_loop())
+            person = self._person()
             prepared = await asyncio.to_thread(lambda: prepare(choose(store, name), person))
             self._control.holders.update(prepared.holders)
             await self._control.up(prepared.request)
         except ControlError as error:
             self.complain(error)
+
+    @work(exclusive=True, group="command")
+    async def action_import(self) -> None:
+        """Make a profile of a file that an administrator or a provider has given."""
+        name = await self._ask("File from your administrator or provider", False)
+        if not name:
+            return
+        try:
+            person = self._person()
+            written = await asyncio.to_thread(lambda: import_file(name, person, person.agrees))
+        except ControlError as error:
+            self.complain(error)
+            return
+        for profile in written:
+            self.tell(f"{render.printable(profile)}: a new profile, 'u' brings it up")
+
+    def _person(self) -> Person:
+        return Person(self._ask, self._show, asyncio.get_running_loop())
+
+    async def _show(self, title: str, text: str, question: str) -> bool:
+        answered: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
+        self.app.push_screen(ReportScreen(title, text, question), answered.set_result)
+        return bool(await answered)
 
     @work(exclusive=True, group="command")
     async def action_down(self) -> None:
