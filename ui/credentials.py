@@ -80,6 +80,20 @@ def _nobody(prompt: str) -> ControlError:
     return ControlError("secret.no_terminal", f'nobody can answer "{printable(prompt)}" here')
 
 
+TYPED_TWICE_AT_MOST = 3
+"""Times that a person may type a new password twice, until both are the same."""
+
+
+def new_password(prompter: Prompter, prompt: str) -> str:
+    """A password that replaces another one: typed twice, since a mistake would lock its owner out."""
+    for _ in range(TYPED_TWICE_AT_MOST):
+        first = prompter.secret(prompt)
+        if first == prompter.secret("The same once more"):
+            return first
+        print("the two were not the same", file=sys.stderr)
+    raise ControlError("interrupted", "the new password was never typed twice in the same way")
+
+
 @dataclass(frozen=True, slots=True)
 class Secrets:
     """Secrets by their reference, and those that the person may want to keep once they have proven right.

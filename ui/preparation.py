@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from client.control.messages import ControlError, Up
+from client.control.messages import ControlError, SecretText, Up
 from profiles.errors import ProfileError, ProfileNotFound
 from profiles.model import Profile
 from profiles.prompts import prompt_for
-from profiles.references import Reference, UnsafeFile, files_of, read_file, secrets_of
+from profiles.references import Reference, UnsafeFile, files_of, parse, read_file, secrets_of
 from profiles.store import ProfileFile, Store, load_text
 
 from .credentials import Prompter, Secrets, collect
@@ -25,6 +26,15 @@ class Prepared:
     request: Up
     secrets: Secrets
     holders: Mapping[str, KeyHolder] = field(default_factory=dict)
+
+    def with_replaced(self, values: Mapping[str, SecretText]) -> Prepared:
+        """The same after a login by other passwords: the old ones are still where they are kept."""
+        references = [parse(text, "auth.local") for text in values]
+        kept = tuple(reference for reference in references if reference.scheme == "keyring")
+        for reference in references:
+            if reference.scheme in {"file", "credential"}:
+                print(f"note: {reference.text} still holds the old password", file=sys.stderr)
+        return replace(self, secrets=self.secrets.joined(Secrets(dict(values), kept)))
 
 
 def choose(store: Store, name: str | None) -> ProfileFile:

@@ -28,6 +28,7 @@ TOPICS = ("tunnel", "secret", "daemon")
 
 SECRET_KINDS = (
     "password",
+    "new-password",
     "otp",
     "pin",
     "passphrase",
@@ -297,6 +298,7 @@ class SecretNeeded(Message):
     expires: float  # Unix seconds
     owner: int = 0
     signature: SignatureWanted | None = None  # with kind "signature"
+    reference: str = ""  # what of the profile the answer stands for, where it does
 
 
 class SecretAnswer(Message):

@@ -32,9 +32,11 @@ from ..ike.events import (
     PathMoved,
     PeerAddresses,
     Probing,
+    SecretReplaced,
     SizeProbed,
     Transmit,
 )
+from ..ike.keys import Secret
 from ..ike.options import SessionConfig
 from ..system.choice import DataPathKind
 from ..tunnel.events import (
@@ -349,6 +351,8 @@ class Effects:
             case AnswerNeeded():
                 leg.is_asking = True
                 self._asker.ask_in_login(leg.id, output)
+            case SecretReplaced(was, now):
+                self._replace_secret(was, now)
             case ChildUp():
                 await self._child_up(leg, output)
             case ChildOutbound(spi_in):
@@ -391,6 +395,14 @@ class Effects:
 
     async def _look_at_ports(self, leg: int, underlay: Underlay, port: int) -> None:
         self.notes.note_checks(leg, await self._world.check_ports(underlay, port))
+
+    def _replace_secret(self, was: Secret, now: Secret) -> None:
+        """No later login tries the password that was refused."""
+        if self.session_config is not None:
+            self.session_config = self.session_config.with_password(was, now)
+        if self.after_refusal is not None:
+            self.after_refusal = self.after_refusal.with_password(was, now)
+        self._asker.secret_replaced(was, now)
 
     async def _child_up(self, leg: Leg, output: ChildUp) -> None:
         before = self.carrier.bound

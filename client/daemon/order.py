@@ -13,7 +13,7 @@ from profiles.references import elsewhere, files_of, read_file, read_secret, sec
 from profiles.store import Store, load_text
 
 from ..config import Material, SecretMissing, session_config, tunnel_config
-from ..ike.events import Failure, Kind
+from ..ike.events import AnswerKind, Failure, Kind
 from ..ike.keys import OneTimeCode, Secret
 from ..system.choice import Choice, DataPathKind
 from .driver import Wish
@@ -81,6 +81,21 @@ class Order:
         if any(entry.secret == reference and entry.serves_once for entry in self.profile.auth.local):
             return replace(self, codes={**self.codes, reference: OneTimeCode(value)})
         return replace(self, secrets={**self.secrets, reference: value})
+
+    def password_of_login(self, kind: AnswerKind) -> str:
+        """The reference for which another password is asked in the course of a login; empty for other kinds."""
+        if kind not in {AnswerKind.PASSWORD, AnswerKind.NEW_PASSWORD}:
+            return ""
+        rounds = (
+            entry for entry in self.profile.auth.local if entry.method == "eap" and entry.needs_password
+        )
+        return next((entry.secret for entry in rounds), "")
+
+    def with_replaced(self, was: Secret, now: Secret) -> Order:
+        """The same with another password for the logins by EAP that had `was`."""
+        mine = {entry.secret for entry in self.profile.auth.local if entry.method == "eap"}
+        changed = {name: now for name, value in self.secrets.items() if name in mine and value == was}
+        return replace(self, secrets={**self.secrets, **changed})
 
     def with_secrets(self, secrets: Mapping[str, Secret]) -> Order:
         """The same with more secrets."""

@@ -62,11 +62,13 @@ class Questions:
         kind: str,
         prompt: str,
         signature: SignatureWanted | None = None,
+        reference: str = "",
     ) -> None:
         """Ask; an earlier question about the same tunnel is void."""
         self.withdraw(key)
         expires = self._wall() + (ANSWER_WITHIN if signature is None else SIGN_WITHIN)
-        needed = SecretNeeded(secrets.token_hex(8), key.id, kind, prompt, expires, owner, signature)
+        number = secrets.token_hex(8)
+        needed = SecretNeeded(number, key.id, kind, prompt, expires, owner, signature, reference)
         self._open[needed.id] = Question(needed, key, subject)
         self._publish(needed)
 

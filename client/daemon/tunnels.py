@@ -12,6 +12,7 @@ from ..config import SecretMissing, tunnel_config
 from ..control.evidence import Evidence
 from ..control.messages import HINTS, ControlError, SecretNeeded, SignatureWanted, TunnelStatus
 from ..ike.events import AnswerNeeded, Failure
+from ..ike.keys import Secret
 from ..tunnel.leaks import Resolving, Verdict, verdicts
 from ..tunnel.model import OWN_LINKS, NetworkChange, NetworkState, TunnelConfig
 from .applier import Applier
@@ -260,7 +261,13 @@ class _Asker:
                 prompt = f"{title} needs a signature with {wanted.key}"
                 signature = SignatureWanted(wanted.key, wanted.algorithms, wanted.octets)
             questions, owner = self.tunnels.questions, entry.order.owner
-            questions.ask(self.key, owner, OfLogin(leg), needed.kind, prompt, signature)
+            reference = entry.order.password_of_login(needed.kind)
+            questions.ask(self.key, owner, OfLogin(leg), needed.kind, prompt, signature, reference)
+
+    def secret_replaced(self, was: Secret, now: Secret) -> None:
+        entry = self.tunnels.find(self.key)
+        if entry is not None:
+            entry.order = entry.order.with_replaced(was, now)
 
     def withdraw(self, leg: int) -> None:
         self.tunnels.questions.withdraw(self.key, OfLogin(leg))

@@ -137,10 +137,17 @@ class Core:
         else:
             target.queue.append(exchange)
 
-    def ask(self, exchange: Asking, sa: IkeSa, needed: AnswerNeeded, now: float) -> None:
-        """Let an exchange wait for the user, but not for ever."""
+    def ask(
+        self,
+        exchange: Asking,
+        sa: IkeSa,
+        needed: AnswerNeeded,
+        now: float,
+        unanswered: Failure = UNANSWERED_QUESTION,
+    ) -> None:
+        """Let an exchange wait for the user, but not for ever: `unanswered` is what it means if nobody answers."""
         self.asking = exchange, sa
-        self.unanswered = UNANSWERED_QUESTION
+        self.unanswered = unanswered
         within = ANSWER_WITHIN
         if needed.signature is not None:
             evidence = f"nobody has signed with {needed.signature.key}, which proves who we are"

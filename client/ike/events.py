@@ -11,6 +11,7 @@ from enum import Enum, StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 from .keys import ChildKeys as ChildKeys
+from .keys import Secret
 
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
@@ -140,6 +141,7 @@ class AnswerKind(StrEnum):
     """What a login may ask the user for in its course; by the control protocol's names of kinds of secret."""
 
     PASSWORD = "password"  # noqa: S105 - the name of a kind
+    NEW_PASSWORD = "new-password"  # noqa: S105 - in place of one that has expired
     OTP = "otp"  # serves once: it is not kept, and not used again
     SIGNATURE = "signature"  # by a key that the user holds: nothing for a person to type
 
@@ -224,6 +226,14 @@ class AnswerNeeded:
     kind: AnswerKind
     prompt: str
     signature: SignatureWanted | None = None  # for AnswerKind.SIGNATURE
+
+
+@dataclass(frozen=True, slots=True)
+class SecretReplaced:
+    """The user has given another password in the course of a login: `was` is not to be tried any more."""
+
+    was: Secret
+    now: Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +323,7 @@ Output = (
     | Keepalive
     | Established
     | AnswerNeeded
+    | SecretReplaced
     | ChildUp
     | ChildOutbound
     | ChildDown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -193,8 +193,19 @@ class SessionConfig:
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     patience: Patience = field(default_factory=Patience)
 
+    def with_password(self, was: Secret, now: Secret) -> SessionConfig:
+        """The same with another password wherever `was` is one."""
+        further = tuple(replace(entry, login=_with_password(entry.login, was, now)) for entry in self.further)
+        return replace(self, login=_with_password(self.login, was, now), further=further)
+
     @property
     def lacks_code(self) -> bool:
         """Whether the user must be asked for a code before a login makes sense."""
         logins = (self.login, *(entry.login for entry in self.further))
         return any(isinstance(login, EapLogin) and login.lacks_code for login in logins)
+
+
+def _with_password(login: Login, was: Secret, now: Secret) -> Login:
+    if isinstance(login, EapLogin) and isinstance(login.password, Secret) and login.password == was:
+        return replace(login, password=now)
+    return login

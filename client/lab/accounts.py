@@ -54,9 +54,11 @@ class Subscription:
 class Accounts:
     """Who may log in: passwords in UTF-8, and one-time codes that are asked for besides or instead."""
 
-    passwords: Mapping[str, Secret]
+    passwords: dict[str, Secret]
     codes: Mapping[str, Secret] = field(default_factory=dict)
     name: str = "lab"
     error: int = 691  # of MSCHAPv2, for whoever is refused (RFC 2759 section 6)
+    retries: bool = False  # MSCHAPv2 allows another try in the same dialogue
+    expired: set[str] = field(default_factory=set)  # whose password MSCHAPv2 must have changed first
     tls: TlsService | None = None
     subscriptions: Mapping[str, Subscription] = field(default_factory=dict)  # by identity, for EAP-AKA

@@ -11,6 +11,7 @@ from typing import ClassVar
 from ..ike.eap import mschapv2
 from ..ike.eap.packet import EapPacket
 from ..ike.eap.password import md5_digest, pull_md5
+from ..ike.eap.password_change import Change, decrypt_hash, decrypt_password
 from ..ike.events import Rng
 from ..ike.keys import Secret
 from ..ike.registry import EapType
@@ -19,11 +20,17 @@ from .accounts import Outcome as Outcome
 from .accounts import ServerMethod as ServerMethod
 from .eap_aka import AkaPrimeServer, AkaServer
 
+EXPIRED, NOT_CHANGED = 648, 709
+MOST_TRIES = 3
+LEAST = 8
+"""Octets of a new password."""
+
 
 class _State(Enum):
     """What EAP-MSCHAPv2 waits for."""
 
     RESPONSE = "the answer to its challenge"
+    CHANGE = "a new password"
     ACKNOWLEDGED = "the word that its proof was accepted"
     REFUSED = "the word that its refusal was read"
 
@@ -35,7 +42,9 @@ class Mschapv2Server:
 
     def __init__(self, accounts: Accounts, identity: str, rng: Rng) -> None:
         self._accounts = accounts
+        self._identity = identity
         self._rng = rng
+        self._tries = 0
         self._state = _State.RESPONSE
         self._challenge = rng(mschapv2.CHALLENGE_SIZE)
         self._key: Secret | None = None
@@ -50,6 +59,8 @@ class Mschapv2Server:
         """A proof of our own for the right answer, a Failure request for a wrong one."""
         if self._state is _State.RESPONSE:
             return self._check(mschapv2.Packet.pull(response.data), identifier)
+        if self._state is _State.CHANGE:
+            return self._change(mschapv2.Packet.pull(response.data), identifier)
         if self._state is _State.ACKNOWLEDGED and response.data[:1] == bytes([mschapv2.OpCode.SUCCESS]):
             self.msk = self._key
             return Outcome.SUCCESS
@@ -65,9 +76,41 @@ class Mschapv2Server:
         digest = mschapv2.challenge_hash(response.challenge, self._challenge, response.name)
         right = hmac.compare_digest(mschapv2.nt_response(password_hash, digest), response.proof)
         if password is None or not right:
-            self._state = _State.REFUSED
-            body = mschapv2.push_failure(self._rng(mschapv2.CHALLENGE_SIZE), self._accounts.error)
-            return mschapv2.Packet(mschapv2.OpCode.FAILURE, identifier, body).push()
+            return self._refuse(self._accounts.error, identifier)
+        if response.name in self._accounts.expired:
+            return self._refuse(EXPIRED, identifier)
+        return self._accept(password_hash, response, digest, identifier)
+
+    def _change(self, packet: mschapv2.Packet, identifier: int) -> bytes | Outcome:
+        """A new password, encrypted under the old one; the old one's hash proves that its owner sends it."""
+        if packet.opcode != mschapv2.OpCode.CHANGE_PASSWORD:
+            return Outcome.FAILURE
+        change = Change.pull(packet.body)
+        old_hash = mschapv2.nt_hash(self._accounts.passwords[self._identity])
+        new = decrypt_password(change.password, old_hash)
+        new_hash = mschapv2.nt_hash(new)
+        digest = mschapv2.challenge_hash(change.challenge, self._challenge, self._identity)
+        proven = hmac.compare_digest(mschapv2.nt_response(new_hash, digest), change.proof)
+        if not proven or decrypt_hash(change.old_hash, new_hash) != old_hash or len(new) < LEAST:
+            return self._refuse(NOT_CHANGED, identifier)
+        self._accounts.passwords[self._identity] = new
+        self._accounts.expired.discard(self._identity)
+        response = mschapv2.Response(change.challenge, change.proof, self._identity)
+        return self._accept(new_hash, response, digest, identifier)
+
+    def _refuse(self, code: int, identifier: int) -> bytes:
+        self._challenge = self._rng(mschapv2.CHALLENGE_SIZE)
+        retry = self._accounts.retries and self._tries < MOST_TRIES and code != NOT_CHANGED
+        self._tries += 1
+        self._state = _State.RESPONSE if retry else _State.REFUSED
+        if code == EXPIRED:
+            self._state = _State.CHANGE
+        body = mschapv2.push_failure(self._challenge, code, retry=retry)
+        return mschapv2.Packet(mschapv2.OpCode.FAILURE, identifier, body).push()
+
+    def _accept(
+        self, password_hash: Secret, response: mschapv2.Response, digest: bytes, identifier: int
+    ) -> bytes:
         self._state = _State.ACKNOWLEDGED
         self._key = mschapv2.session_key(password_hash, response.proof)
         proof = mschapv2.authenticator_response(password_hash, response.proof, digest)

@@ -14,7 +14,7 @@ from typing import Literal
 
 from cryptography import x509
 
-from ..ike.authentication import OUR_HASHES, Signer, parse_hashes
+from ..ike.authentication import OUR_HASHES, KeySigner, parse_hashes
 from ..ike.errors import InvalidKePayload, InvalidSyntax, NoProposalChosen, ProtocolError
 from ..ike.events import Address, Channel, Endpoint, Network, Output, Path, Rng, Selector, Transmit
 from ..ike.identity import Identity
@@ -82,7 +82,7 @@ class GatewayConfig:
     proof: Means = "psk"
     psk: Secret = field(default_factory=lambda: Secret(b""))
     chain: tuple[bytes, ...] = ()
-    signer: Signer | None = None
+    signer: KeySigner | None = None
     raw_key: bytes | None = None
     client_anchors: tuple[x509.Certificate, ...] = ()
     client_keys: tuple[PublicKey, ...] = ()

@@ -19,6 +19,7 @@ from client.daemon.names import Names
 from client.daemon.ports import Receive, World
 from client.daemon.status import Wished
 from client.ike.events import Address, AnswerNeeded, Channel, ChildSa, Endpoint, Failure, Path, Transmit
+from client.ike.keys import Secret
 from client.ike.options import Lifetimes, SessionConfig
 from client.ike.registry import ExchangeType, PayloadType
 from client.ike.session import Session
@@ -346,6 +347,9 @@ class Machine:
     def ask_about(self, failure: Failure) -> None:
         """Nobody answers here."""
         self.asked.append(failure)
+
+    def secret_replaced(self, was: Secret, now: Secret) -> None:
+        raise AssertionError("nothing here replaces a secret")
 
     def ask_in_login(self, leg: int, needed: AnswerNeeded) -> None:
         """Nobody answers here."""

@@ -20,7 +20,7 @@ from client.control.messages import (
 )
 
 from .. import output
-from ..credentials import Terminal
+from ..credentials import Terminal, new_password
 
 LONGEST = 4096
 """Characters of an answer."""
@@ -58,6 +58,8 @@ def _ask(needed: SecretNeeded) -> str:
         raise ControlError("usage", f"nobody can type this: {needed.prompt}", hint)
     if sys.stdin.isatty():
         terminal = Terminal()
+        if needed.kind == "new-password":
+            return new_password(terminal, needed.prompt)
         return (
             terminal.line(needed.prompt) if needed.kind in VISIBLE_KINDS else terminal.secret(needed.prompt)
         )

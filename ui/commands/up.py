@@ -27,7 +27,7 @@ from client.control.messages import (
 from profiles.store import ProfileFile, default_store
 
 from .. import output, render
-from ..credentials import Prompter, Terminal, offer_to_keep
+from ..credentials import Prompter, Terminal, new_password, offer_to_keep
 from ..preparation import Prepared, choose, prepare
 from ..signers.holder import KeyHolder, reply
 from .signer import send
@@ -35,6 +35,8 @@ from .signer import send
 MOST_TRIES = 3
 """Passwords that a person may type: a gateway may lock an account after a few more."""
 _TOPICS = ("tunnel", "secret")
+VERDICT_TIME = 2.0
+"""Seconds that the daemon has to say what a question means that nobody can answer here."""
 _ANSWERABLE = frozenset({"auth.needs_secret", "trust.unconfirmed"})
 """What keeps a tunnel waiting for its user, rather than being the end."""
 
@@ -74,6 +76,7 @@ def _connect(
 
 def _require_access(client: Client) -> None:
     """Refuse before anybody types a password for nothing."""
+        attempt = Attempt(client, prompter, options.timeout)
     welcome = client.hello("roam")
     if welcome.access == "read":
         raise ControlError("permission.denied", f"uid {welcome.uid} may look at tunnels, but not start one")
@@ -113,6 +116,9 @@ class Attempt:
         wanted_already = _stood(before, accepted.name)
         self._deadline = monotonic() + self._patience
         try:
+        self._unanswered: ControlError | None = None
+        self.replaced: dict[str, SecretText] = {}
+        """Other passwords that the person has given in the course of the login, by reference."""
             self._catch_up(accepted.name)
             return self._follow(accepted)
         except (ControlError, KeyboardInterrupt):
@@ -180,20 +186,33 @@ class Attempt:
         """Ask the person, once; the time that takes is given back to the deadline."""
         if needed.id in self._answered:
             return
+        if self._unanswered is not None:
+            return self._unanswered
         self._answered.add(needed.id)
         if needed.kind == "signature":
             return send(self._client, reply(needed, self._holders))
         asked_at = monotonic()
         try:
-            ask = self._prompter.line if needed.kind in VISIBLE_KINDS else self._prompter.secret
-            value = ask(needed.prompt)
-        except (ControlError, KeyboardInterrupt):
+            value = SecretText(self._ask(needed))
+        except (ControlError, KeyboardInterrupt) as error:
             with contextlib.suppress(ControlError):
                 self._client.cancel_secret(needed.id)
             raise
-        self._client.answer_secret(SecretAnswer(needed.id, SecretText(value)))
+        self._client.answer_secret(SecretAnswer(needed.id, value))
+        if needed.reference and needed.kind in {"password", "new-password"}:
+            self.replaced[needed.reference] = value
         self._deadline += monotonic() - asked_at
 
 
 def _stood(before: Snapshot, name: str) -> bool:
     return any(entry.name == name and entry.state != "off" for entry in before.report.tunnels)
+            if isinstance(error, ControlError) and error.kind == "secret.no_terminal":
+                self._unanswered = error  # what the gateway has judged before counts more
+                self._deadline = min(self._deadline, monotonic() + VERDICT_TIME)
+                return
+    def _ask(self, needed: SecretNeeded) -> str:
+        if needed.kind == "new-password":
+            return new_password(self._prompter, needed.prompt)
+        ask = self._prompter.line if needed.kind in VISIBLE_KINDS else self._prompter.secret
+        return ask(needed.prompt)
+

@@ -175,6 +175,12 @@ class RoamApp(App[None]):
             await self._sign(needed)
             return
         value = await self._ask(needed.prompt, needed.kind not in VISIBLE_KINDS)
+        while value is not None and needed.kind == "new-password":
+            again = await self._ask("The same once more", True)
+            if again in (None, value):
+                value = again
+                break
+            value = await self._ask(f"The two were not the same. {needed.prompt}", True)
         try:
             await self._control.answer(needed.id, value)
         except ControlError as error:

@@ -61,5 +61,5 @@ class InnerEap:
 
     def _turn(self, outcome: bytes | Ask | None) -> bytes | Ask:
         if isinstance(outcome, Ask):
-            return Ask(outcome.kind, outcome.prompt, lambda said: self._turn(self._peer.resume(said)))
+            return replace(outcome, resume=lambda said: self._turn(self._peer.resume(said)))
         return outcome or b""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
 from ..events import AnswerKind, Kind
@@ -35,6 +35,7 @@ class Ask:
     kind: AnswerKind
     prompt: str  # the server's words, safe to show; may be empty
     resume: Callable[[Secret], bytes | Ask] = field(repr=False)
+    refusal: EapFailed | None = None  # what the server has judged already, if the answer is another try
 
 
 def then(step: Callable[[], bytes | Ask], wrap: Callable[[bytes], bytes]) -> bytes | Ask:
@@ -44,7 +45,7 @@ def then(step: Callable[[], bytes | Ask], wrap: Callable[[bytes], bytes]) -> byt
     except EapFailed as failure:
         raise failure.saying(wrap) from None
     if isinstance(outcome, Ask):
-        return Ask(outcome.kind, outcome.prompt, lambda said: then(lambda: outcome.resume(said), wrap))
+        return replace(outcome, resume=lambda said: then(lambda: outcome.resume(said), wrap))
     return wrap(outcome)
 
 

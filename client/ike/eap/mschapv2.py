@@ -6,6 +6,8 @@
     Success("S=…")                 -->
                                    <--  Success             afterwards EAP-Success
 or  Failure("E=… R=… C=…")         -->                      nothing: we stop here
+                              or   <--  Response to C        R=1: another password, which only the user can give
+                              or   <--  Change-Password      E=648: the old one has expired (RFC 2759 section 7)
 
 The pure functions serve both ends.  A password is a `Secret` in UTF-8, as keyrings and prompts deliver it.
 """
@@ -19,18 +21,18 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import ClassVar, Self
 
-from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
-from cryptography.hazmat.primitives.ciphers import Cipher, modes
-
 from ..buffer import Reader, Writer
 from ..errors import InvalidSyntax
-from ..events import Kind, Rng
+from ..events import AnswerKind, Kind, Rng
 from ..keys import Secret
 from ..refusal import printable
 from ..registry import EapType
 from .md4 import md4
-from .method import EapFailed
+from .method import Ask, EapFailed
+from .nt_hash import des
+from .nt_hash import nt_hash as nt_hash
 from .packet import EapPacket
+from .password_change import Change, encrypt_hash, encrypt_password
 
 CHALLENGE_SIZE = 16
 NT_RESPONSE_SIZE = 24
@@ -49,7 +51,10 @@ class OpCode(IntEnum):
 
 
 class _State(Enum):
-    """Where the peer stands; each state expects the packets in `_EXPECTED` and nothing else."""
+    """Where the peer stands; each state expects the packets in `_EXPECTED` and nothing else.
+
+    While the user is asked, the peer waits for the result still: whatever comes before his answer is out of order.
+    """
 
     START = "waits for the challenge"
     ANSWERED = "waits for the result"
@@ -73,6 +78,7 @@ class Mschapv2:
         self._hash = nt_hash(password)
         self._rng = rng
         self._state = _State.START
+        self._asked = False
         self._authenticator = b""
         self._session_key: Secret | None = None
         self._msk: Secret | None = None
@@ -87,7 +93,7 @@ class Mschapv2:
         """64 octets, once done."""
         return self._msk
 
-    def answer(self, request: EapPacket) -> bytes:
+    def answer(self, request: EapPacket) -> bytes | Ask:
         """The answer to one request; `EapFailed` where there is none."""
         packet = Packet.pull(request.data)
         if packet.opcode not in _EXPECTED[self._state]:
@@ -99,18 +105,53 @@ class Mschapv2:
             return self._respond(packet)
         if packet.opcode == OpCode.SUCCESS:
             return self._acknowledge(packet.body)
-        # No Failure response: RRAS of Windows Server 2008 R2 takes it ill, and no server needs it.
-        raise failure_of(packet.body)
+        return self._fail(packet)
 
     def _respond(self, packet: Packet) -> bytes:
-        challenge = pull_challenge(packet.body)
+        proof = self._prove(pull_challenge(packet.body))
+        self._state = _State.ANSWERED
+        return Packet(OpCode.RESPONSE, packet.identifier, proof.push()).push()
+
+    def _prove(self, challenge: bytes) -> Response:
+        """Our proof for a challenge; the server's is expected to fit it."""
         mine = self._rng(CHALLENGE_SIZE)
         digest = challenge_hash(mine, challenge, self._user)
         proof = nt_response(self._hash, digest)
         self._authenticator = authenticator_response(self._hash, proof, digest)
         self._session_key = session_key(self._hash, proof)
-        self._state = _State.ANSWERED
-        return Packet(OpCode.RESPONSE, packet.identifier, Response(mine, proof, self._user).push()).push()
+        return Response(mine, proof, self._user)
+
+    def _fail(self, packet: Packet) -> Ask:
+        """Ask the user, once, where another password helps; `EapFailed` where none does, or that was refused too.
+
+        There is no Failure response: RRAS of Windows Server 2008 R2 takes it ill, and no server needs it.
+        """
+        refusal, challenge = failure_of(packet.body), _challenge_of(packet.body)
+        kind = _remedy(packet.body)
+        if self._asked or kind is None or challenge is None:
+            raise refusal
+        self._asked = True
+        words = "the password has expired, and must be changed: a new one"
+        if kind is AnswerKind.PASSWORD:
+            words = f"{refusal}: the right password"
+        number = (packet.identifier + 1) % 256
+        return Ask(kind, words, lambda said: self._try_again(kind, number, challenge, said, refusal), refusal)
+
+    def _try_again(
+        self, kind: AnswerKind, number: int, challenge: bytes, said: Secret, refusal: EapFailed
+    ) -> bytes:
+        old, self._hash = self._hash, nt_hash(said)
+        if not len(said) or old == self._hash:
+            raise refusal  # a refused password is never tried again
+        proof = self._prove(challenge)
+        if kind is AnswerKind.PASSWORD:
+            return Packet(OpCode.RESPONSE, number, proof.push()).push()
+        try:
+            password = encrypt_password(said, old, self._rng)
+        except ValueError as error:
+            raise EapFailed(Kind.AUTH_REJECTED, f"the new password cannot be used: {error}") from None
+        change = Change(password, encrypt_hash(old, self._hash), proof.challenge, proof.proof)
+        return Packet(OpCode.CHANGE_PASSWORD, number, change.push()).push()
 
     def _acknowledge(self, body: bytes) -> bytes:
         if not hmac.compare_digest(pull_success(body), self._authenticator):
@@ -203,13 +244,34 @@ _MEANINGS = {
 }
 
 
+_EXPIRED = 648
+
+
+def _code_of(text: str) -> int | None:
+    code = re.search(r"(?:^| )E=(\d{1,10})", text)
+    return None if code is None else int(code[1])
+
+
+def _challenge_of(body: bytes) -> bytes | None:
+    """The new challenge in a Failure body; None where there is none that can be used."""
+    found = re.search(rb"(?:^| )C=([0-9A-Fa-f]{32})(?: |\0|$)", body)
+    return None if found is None else bytes.fromhex(found[1].decode())
+
+
+def _remedy(body: bytes) -> AnswerKind | None:
+    """What the user may be asked for after a Failure: nothing, another password, or a new one."""
+    text = body.decode("ascii", errors="replace")
+    if _code_of(text) == _EXPIRED:
+        return AnswerKind.NEW_PASSWORD
+    return AnswerKind.PASSWORD if re.search(r"(?:^| )R=1(?: |\0|$)", text) else None
+
+
 def failure_of(body: bytes) -> EapFailed:
     """What a Failure body means (RFC 2759 section 6); fields may be missing, in any order, or senseless."""
     text = body.decode("ascii", errors="replace")
-    code = re.search(r"(?:^| )E=(\d{1,10})", text)
+    number = _code_of(text)
     meaning = "the server refuses the login"
-    if code is not None:
-        number = int(code[1])
+    if number is not None:
         meaning = f"{_MEANINGS.get(number, meaning)} (E={number})"
     said = re.search(r"(?:^| )M=(.*)", text, re.DOTALL)
     if said is not None and said[1].strip("\0 "):
@@ -217,21 +279,12 @@ def failure_of(body: bytes) -> EapFailed:
     return EapFailed(Kind.AUTH_REJECTED, meaning)
 
 
-def push_failure(challenge: bytes, code: int = 691, message: str = "") -> bytes:
-    """A Failure body that allows no further try."""
-    return f"E={code} R=0 C={challenge.hex().upper()} V=3 M={message}".encode()
+def push_failure(challenge: bytes, code: int = 691, message: str = "", *, retry: bool = False) -> bytes:
+    """A Failure body; `retry` allows a further try."""
+    return f"E={code} R={int(retry)} C={challenge.hex().upper()} V=3 M={message}".encode()
 
 
 # RFC 2759 section 8
-
-
-def nt_hash(password: Secret) -> Secret:
-    """NtPasswordHash: MD4 of the password in UTF-16LE (section 8.3).
-
-    Octets that are no UTF-8 pass as lone surrogates: the server refuses such a password, not we.
-    """
-    text = password.reveal().decode(errors="surrogateescape")
-    return Secret(md4(text.encode("utf-16-le", errors="surrogatepass")))
 
 
 def challenge_hash(peer: bytes, authenticator: bytes, user: str) -> bytes:
@@ -243,7 +296,7 @@ def challenge_hash(peer: bytes, authenticator: bytes, user: str) -> bytes:
 def nt_response(password_hash: Secret, challenge: bytes) -> bytes:
     """ChallengeResponse (section 8.5): three DES encryptions of the challenge hash, 24 octets."""
     keys = password_hash.reveal().ljust(21, b"\0")
-    return b"".join(_des(keys[start : start + 7], challenge) for start in (0, 7, 14))
+    return b"".join(des(keys[start : start + 7], challenge) for start in (0, 7, 14))
 
 
 def authenticator_response(password_hash: Secret, proof: bytes, challenge: bytes) -> bytes:
@@ -268,14 +321,3 @@ _PADDING = b"Pad to make it do more than one iteration"
 _MASTER = b"This is the MPPE Master Key"
 _CLIENT_SEND = b"On the client side, this is the send key; on the server side, it is the receive key."
 _CLIENT_RECEIVE = b"On the client side, this is the receive key; on the server side, it is the send key."
-
-
-def _des(key: bytes, block: bytes) -> bytes:
-    """One DES encryption, which is triple DES with one key three times.
-
-    Every 7 bits of the key become an octet whose low bit, the parity, the cipher ignores.
-    """
-    bits = int.from_bytes(key)
-    octets = bytes((bits >> shift & 0x7F) << 1 for shift in range(49, -1, -7))
-    encryptor = Cipher(TripleDES(octets * 3), modes.ECB()).encryptor()  # noqa: S305 - one block, as prescribed
-    return encryptor.update(block) + encryptor.finalize()

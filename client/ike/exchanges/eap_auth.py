@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import ClassVar
 
 from ..authentication import check_shared_key, shared_key_auth
-from ..core import Core
+from ..core import UNANSWERED_QUESTION, Core
 from ..eap.method import Ask, EapFailed
 from ..eap.methods import METHODS
 from ..eap.peer import EapPeer
 from ..errors import AuthenticationFailed
-from ..events import AnswerNeeded, Kind
+from ..events import AnswerKind, AnswerNeeded, Kind, SecretReplaced
 from ..keys import Secret
 from ..message import Message
 from ..options import CertProof, EapLogin, EapProof, Proof, PskProof
@@ -51,6 +51,9 @@ class EapRound:
         self.peer = EapPeer(_fitting(login.by, core.config.proof), core.rng, core.wall)
         self.response = b""
         self.rounds = 0
+        self.password = login.by.password  # what was tried last
+        self.new_password: Secret | None = None
+        self.asked: Ask | None = None
 
     def build(self, core: Core, sa: IkeSa, now: float) -> tuple[Payload, ...]:
         """# --> IKE_AUTH { EAP }."""
@@ -72,18 +75,38 @@ class EapRound:
         self._go_on(core, sa, lambda: self.peer.handle(packet.packet), now)
 
     def resume(self, core: Core, sa: IkeSa, answer: Secret, now: float) -> None:
-        """The user has answered what the gateway asked for."""
+        """The user has answered what the gateway asked for.
+
+        Another password counts from now, whatever becomes of it: the one before was refused.
+        """
+        if self.asked is not None and self.asked.kind is AnswerKind.NEW_PASSWORD:
+            self.new_password = answer
+        elif self.asked is not None and self.asked.refusal is not None:
+            self._replace_password(core, answer)
+            self.password = answer
         self._go_on(core, sa, lambda: self.peer.resume(answer), now)
 
     def _go_on(self, core: Core, sa: IkeSa, turn: Callable[[], bytes | Ask | None], now: float) -> None:
         match self._outcome(core, turn):
-            case Ask(kind, prompt):
-                core.ask(self, sa, AnswerNeeded(kind, prompt), now)
+            case Ask() as ask:
+                self._ask(core, sa, ask, now)
             case bytes(response):
                 self.response = response
                 core.begin(self, sa, first=True)
             case None:
+                if self.new_password is not None:  # the server has it now
+                    self._replace_password(core, self.new_password)
                 core.begin(FinalAuth(self.login, self.peer.msk), sa, first=True)
+
+    def _ask(self, core: Core, sa: IkeSa, ask: Ask, now: float) -> None:
+        self.asked = ask
+        refused = None if ask.refusal is None else ask.refusal.failure
+        core.ask(self, sa, AnswerNeeded(ask.kind, ask.prompt), now, refused or UNANSWERED_QUESTION)
+
+    def _replace_password(self, core: Core, now: Secret) -> None:
+        was = self.password
+        if isinstance(was, Secret) and was != now:
+            core.emit(SecretReplaced(was, now))
 
     def _outcome(self, core: Core, turn: Callable[[], bytes | Ask | None]) -> bytes | Ask | None:
         try:

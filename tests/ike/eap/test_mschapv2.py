@@ -173,10 +173,11 @@ def test_after_success_there_is_nothing_more(opcode: OpCode) -> None:
 
 
 FAILURES = [
-    ("E=691 R=1 C=" + "00" * 16 + " V=3 M=Go away", "user name or password is wrong"),
-    ("E=691 R=1 C=" + "00" * 16 + " V=3 M=Go away", "Go away"),
+    ("E=691 R=0 C=" + "00" * 16 + " V=3 M=Go away", "user name or password is wrong"),
+    ("E=691 R=0 C=" + "00" * 16 + " V=3 M=Go away", "Go away"),
     ("E=646 R=0", "hour"),
     ("E=647 R=0", "disabled"),
+    ("E=691 R=1 C=00 V=3", "user name or password is wrong"),  # no challenge that could be answered
     ("E=648 R=0 C=00 V=3", "expired"),
     ("E=649 R=0", "dial in"),
     ("E=709 R=0", "could not be changed"),
