@@ -280,6 +280,16 @@ def _watch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--notify", action="store_true", help="on your desktop, instead of as JSON")
 
 
+def _explain(parser: argparse.ArgumentParser) -> None:
+    _named(parser)
+    parser.add_argument("--file", metavar="FILE", help="evidence kept earlier with --json; - reads stdin")
+
+
+def _probe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("host", metavar="HOST", help="the gateway's name or address")
+    parser.add_argument("--port", type=int, default=500, metavar="N", help="its UDP port (%(default)d)")
+
+
 def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "topic",
@@ -313,6 +323,8 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
     "cleanup": ("end all tunnels and remove what is left of them", ".commands.tunnels", _state_dir),
     "lockdown": ("let nothing leave outside a tunnel, ever", ".commands.lockdown", _lockdown),
     "portal": ("let your browser out for a time, to log in to a network", ".commands.lockdown", _portal),
+    "explain": ("say why a tunnel does not work, and what to do", ".commands.explaining", _explain),
+    "probe": ("look at a gateway before there is a profile", ".commands.explaining", _probe),
     "doctor": ("look at this machine, and say what to do", ".commands.doctor", _doctor),
     "log": ("show what the daemon has logged", ".commands.logs", _log),
     "report": ("write a bundle for a report of a fault, without secrets", ".commands.reporting", _report),

@@ -202,6 +202,11 @@ KINDS: dict[str, tuple[int, str, str]] = {
         "no packet has come back through the tunnel",
         "Name a host that answers: 'roam verify --target ADDRESS'; or ask whether the gateway lets us to it.",
     ),
+    "evidence.unreadable": (
+        USAGE,
+        "the evidence cannot be read",
+        "It is the output of 'roam explain --json', of this version or an older one.",
+    ),
     "secret.unknown": (
         FAILED,
         "nobody waits for this answer",

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from .affairs import DaemonInfo, LogLevel, LogQuery, LogReport, ReportData
 from .details import TunnelDetails
 from .diagnosis import Diagnosis, Examine
+from .evidence import Explanation
 from .handlers import Access
 from .messages import (
     Accepted,
@@ -36,6 +37,7 @@ from .messages import (
     Up,
     Welcome,
 )
+from .probing import Probe, Probed
 from .verification import Verified, Verify
 
 
@@ -116,6 +118,16 @@ METHODS: dict[str, Method] = {
         Diagnosis,
         'Looks at this machine; with "dns", by asking for names.',
         patience=120.0,
+    ),
+    "explain": Method(
+        Access.CONTROL,
+        Named,
+        Explanation,
+        "Tells why a tunnel failed or ended, from what its attempts left behind.",
+        Whose.TUNNEL,
+    ),
+    "probe": Method(
+        Access.CONTROL, Probe, Probed, "Looks at a gateway before there is a profile.", patience=90.0
     ),
     "secret.answer": Method(
         Access.CONTROL, SecretAnswer, Empty, "Answers a question of the daemon.", Whose.QUESTION

@@ -13,17 +13,21 @@ from pathlib import Path
 from ..control.diagnosis import Examine
 from ..control.kinds import DONE
 from ..control.messages import ControlError
+from ..control.probing import Probe
 from ..control.wire import plain
+from ..net import resolve
 from ..net.netlink import snapshot
 from ..system.choice import choose_data_path
 from ..system.kernel import sweep_kernel
 from ..system.reconcile import Outcome, System
 from ..system.resolver.detect import Places
+from ..system.resolver.file import KEPT
 from ..system.resolver.resolver import Resolver
 from ..tunnel.merge import system_config
 from ..tunnel.model import NetworkState, Stance, SystemConfig
 from .checkup import has_net_admin
 from .doctor import Doctor
+from .explainer import Prober
 from .intent import Intents
 from .warden import LockdownFile
 
@@ -68,6 +72,16 @@ async def examine(socket_path: Path, state_dir: Path, topic: str) -> int:
     return DONE
 
 
+async def look(host: str, port: int) -> int:
+    """Look at a gateway, where no daemon does."""
+    if not has_net_admin():
+        raise ControlError("permission.denied", "without a daemon, only root can mark the packets of a probe")
+    sources = resolve.Sources(kept=Places().etc / KEPT)
+    prober = Prober(resolve.Resolver(sources).resolve, snapshot)
+    _say([json.dumps(plain(await prober.probe(Probe(host, port))))])
+    return DONE
+
+
 def _locked(state_dir: Path) -> SystemConfig:
     """What lockdown makes of the machine, for the daemon that owns `state_dir`; nothing where it is off."""
     kept = LockdownFile(state_dir).load()
@@ -80,7 +94,7 @@ def _locked(state_dir: Path) -> SystemConfig:
 
 
 async def _swept(state_dir: Path, keep: SystemConfig) -> None:
-    names = await Resolver(state_dir).restore()
+    names = await Resolver(state_dir).sweep()
     problems: list[object] = list(names.problems)
     removed: tuple[str, ...] = ()
     try:

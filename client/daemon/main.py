@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.doctor is not None:
         return asyncio.run(alone.examine(places.socket, places.state, options.doctor))
     try:
+        if options.probe is not None:
+            return asyncio.run(alone.look(options.probe, options.probe_port))
         harden()
         with only_one(places.state):
             asyncio.run(_work(options, places))
@@ -88,6 +90,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="dns",
         help="look at this machine with the caller's rights, tell it in JSON, and end ('roam doctor' shows it)",
     )
+    once.add_argument(
+        "--probe", metavar="HOST", help="look at a gateway, tell it in JSON, and end ('roam probe' shows it)"
+    )
+    parser.add_argument("--probe-port", type=int, default=500, metavar="N", help="its UDP port")
     parser.add_argument("--verbose", action="store_true", help="log every step of every exchange")
     return parser
 

@@ -48,6 +48,7 @@ from .applier import Applier
 from .clock import Epoch, boottime, wall
 from .data_paths import DataPaths
 from .doctor import Doctor
+from .explainer import Explainer
 from .handlers import DaemonHandlers
 from .inbox import NamesChanged
 from .intent import Intent, Intents
@@ -235,7 +236,8 @@ class Daemon:
             boot=self._boot,
         )
         verifier = Verifier(handlers.find, self._applier, ask, boottime)
-        handlers.actions.update({**affairs.actions, **verifier.actions})
+        explainer = Explainer(tunnels, handlers.find, self._resolver.resolve, version=program_version())
+        handlers.actions.update({**affairs.actions, **verifier.actions, **explainer.actions})
         return ControlServer(
             handlers,
             Policy(group_id(), os.getuid()),

@@ -20,7 +20,7 @@ from .driver import Driver, Wish
 from .inbox import Item, Stop
 from .intent import Intent, Intents
 from .journal import Subject, about
-from .notes import Book
+from .notes import MOST_KEPT, Book
 from .order import Key, Order, missing_secret
 from .ports import World
 from .questions import OfGateway, OfLogin, OfProfile, Questions
@@ -87,6 +87,7 @@ class Tunnels:
         self._entries: dict[Key, Entry] = {}
         self._network = NetworkState()
         self._serials = count(1)
+        self._noted: dict[Key, None] = {}
         self._noting: dict[Key, asyncio.Task[None]] = {}
         self._writing = asyncio.Lock()  # wishes are written one after the other, in the order of their coming
 
@@ -168,6 +169,10 @@ class Tunnels:
         key = order.key
         notes = self.book.open(str(key), self._world.clock())
         notes.changed = partial(self._note, key)
+        self._noted.pop(key, None)
+        self._noted[key] = None
+        if len(self._noted) > MOST_KEPT:
+            self._noted.pop(next(iter(self._noted)))
         driver = Driver(
             tunnel_config(order.profile),
             order.wished(0),
@@ -184,6 +189,16 @@ class Tunnels:
         task = self._group.create_task(driver.run(), name=f"tunnel {key}", context=context)
         entry = self._entries[key] = Entry(order, driver, task, link)
         return entry
+
+    @property
+    def network(self) -> NetworkState:
+        """As it was reported last."""
+        return self._network
+
+    @property
+    def noted(self) -> tuple[Key, ...]:
+        """The tunnels of this daemon's time, the one begun last at the end."""
+        return tuple(self._noted)
 
     def evidence(self, key: Key) -> Evidence | None:
         """What the last attempts of a tunnel left behind, whether or not it is wanted now."""

@@ -6,7 +6,7 @@ profile switches the accommodation on or off.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..control.evidence import Evidence
@@ -54,19 +54,19 @@ VENDORS: tuple[tuple[str, str], ...] = (
 """How vendor IDs begin, in hexadecimal, and whose they are."""
 
 
-def vendor(view: View) -> tuple[str, str]:
+def vendor_of(shown: Iterable[str]) -> tuple[str, str]:
     """Whose gateway it is, and the vendor ID that says so; empty where nobody is known by it."""
-    for entry in (*view.answers(INIT), *view.answers(AUTH)):
-        for shown in entry.vendors:
-            for prefix, name in VENDORS:
-                if shown.startswith(prefix):
-                    return name, shown
+    for vendor in shown:
+        for prefix, name in VENDORS:
+            if vendor.startswith(prefix):
+                return name, vendor
     return "", ""
 
 
 def _vendor(*names: str) -> Callable[[View], str]:
     def find(view: View) -> str:
-        name, shown = vendor(view)
+        answers = (*view.answers(INIT), *view.answers(AUTH))
+        name, shown = vendor_of(vendor for entry in answers for vendor in entry.vendors)
         return f"vendor ID {shown}" if name.startswith(names) and name else ""
 
     return find

@@ -26,6 +26,7 @@ from client.control.methods import METHODS
 from client.control.server import OWN
 from client.daemon.affairs import Affairs
 from client.daemon.doctor import Doctor
+from client.daemon.explainer import Explainer
 from client.daemon.handlers import DaemonHandlers
 from client.daemon.inbox import Stop
 from client.daemon.intent import Intents
@@ -87,7 +88,8 @@ class Office:
         affairs = Affairs(self.journal, self.tunnels, self.handlers.status, now, version="0.1", boot="boot-1")
         self.inside: Callable[[Sequence[Host]], Awaitable[Reply | None]] = nobody
         verifier = Verifier(self.handlers.find, machine.applier, self._ask, now)
-        self.handlers.actions.update({**affairs.actions, **verifier.actions})
+        explainer = Explainer(self.tunnels, self.handlers.find, machine.world.resolve, version="0.1")
+        self.handlers.actions.update({**affairs.actions, **verifier.actions, **explainer.actions})
         self.tunnels.network_changed(NetworkChange(machine.network, machine.network))
 
     def _tell(self, data: TunnelStatus | SecretNeeded) -> None:

@@ -32,6 +32,7 @@ from ..preparation import Prepared, choose, prepare
 from ..signers.holder import KeyHolder, reply
 from .signer import send
 
+_EXPLAINED = ("address.", "auth.", "crypto.", "net.", "peer.", "trust.", "ts.", "wait.")
 MOST_TRIES = 3
 """Passwords that a person may type: a gateway may lock an account after a few more."""
 _TOPICS = ("tunnel", "secret")
@@ -47,7 +48,10 @@ def up(options: argparse.Namespace) -> int:
     prompter = Terminal()
     with Client(options.socket) as client:
         _require_access(client)
-        prepared, status = _connect(client, file, prompter, options)
+        try:
+            prepared, status = _connect(client, file, prompter, options)
+        except ControlError as error:
+            raise _with_more(error, file.name) from None
     _tell(status, options)
     if options.wait:
         if prepared.holders:
@@ -56,6 +60,13 @@ def up(options: argparse.Namespace) -> int:
             )
         offer_to_keep(prepared.secrets, prompter)
     return DONE
+
+
+def _with_more(error: ControlError, name: str) -> ControlError:
+    """The same, with the command that tells more, where an attempt has left evidence."""
+    if not error.kind.startswith(_EXPLAINED) or error.kind == "auth.needs_secret":
+        return error
+    return ControlError(error.kind, error.evidence, f"{error.hint} 'roam explain {name}' tells more.".strip())
 
 
 def _connect(
