@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from .. import containers
 from . import algorithms
+from .bundle import inside
 from .common import (
     addresses,
     anchor,
@@ -174,7 +175,8 @@ def _own_certificate(draft: Draft, ike: Fields, uuid: str, payloads: Sequence[Fi
         draft.lack(source, path, "client.p12", "", "your certificate with its key (.p12)")
         draft.put("auth.local[0].secret", f"keyring:{draft.id}/passphrase")
         return
-    draft.file(bundle.path("PayloadContent"), path, "client.p12", bundle.octets("PayloadContent"))
+    place = bundle.path("PayloadContent")
+    draft.file(place, path, "client.p12", inside(bundle.octets("PayloadContent"), place))
     password = bundle.text("Password") or None
     draft.secret(bundle.path("Password"), "auth.local[0].secret", "passphrase", password)
 

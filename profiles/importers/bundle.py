@@ -52,6 +52,17 @@ def check(octets: bytes) -> None:
         raise ImportRefused("", f"asks for {most} rounds of hashing, more than {MOST_ROUNDS}")
 
 
+def inside(octets: bytes, where: str) -> bytes:
+    """A bundle that another file holds, with the same care; `ImportRefused` for what is none."""
+    if not containers.is_bundle(octets):
+        raise ImportRefused(where, "is no PKCS #12 bundle")
+    try:
+        check(octets)
+    except ImportRefused as refused:
+        raise ImportRefused(where, refused.reason) from None
+    return octets
+
+
 def _authorities(draft: Draft, intake: Intake, *, is_locked: bool) -> None:
     """The authorities in the bundle are those of the gateway, as a rule."""
     if is_locked and not intake.passphrase:

@@ -24,6 +24,9 @@ MOST_ENTRIES = 2000
 DEEPEST = 32
 """Levels of nesting."""
 
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""They turn the direction of writing: what a terminal shows is not what stands there."""
+
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
@@ -43,7 +46,7 @@ def bounded(text: str, where: str) -> str:
     """One value of a file: not endless, and without control characters."""
     if len(text) > LONGEST_TEXT:
         raise ImportRefused(where, f"has {len(text)} characters, more than {LONGEST_TEXT}")
-    if any(unicodedata.category(sign) == "Cc" for sign in text):
+    if any(unicodedata.category(sign) == "Cc" or sign in _TURNING for sign in text):
         raise ImportRefused(where, "has control characters")
     return text
 

@@ -9,6 +9,7 @@ import json
 import re
 
 from . import algorithms
+from .bundle import inside
 from .common import addresses, anchor, clamped, host, leftovers, networks, system_trust
 from .draft import Draft, Imported
 from .errors import ImportRefused
@@ -111,9 +112,9 @@ def _user(draft: Draft, local: Fields, path: str, user: str, *, needs_password: 
 
 
 def _own_certificate(draft: Draft, local: Fields, path: str) -> None:
-    bundle = local.octets("p12")
-    if bundle:
-        draft.file(local.path("p12"), f"{path}.cert", "client.p12", bundle)
+    octets = local.octets("p12")
+    if octets:
+        draft.file(local.path("p12"), f"{path}.cert", "client.p12", inside(octets, local.path("p12")))
         draft.secret("(passphrase)", f"{path}.secret", "passphrase")
     else:
         draft.lack(

@@ -29,6 +29,7 @@ _AZURE = Preset(
         "The gateway's root is rotated: then a new package has to be downloaded and imported.",
         "Microsoft Entra sign-in needs OpenVPN: certificates and RADIUS work with IKEv2.",
     ),
+    hosts=(".vpn.azure.com",),
 )
 _AZURE_SITE = Preset(
     "azure-s2s",

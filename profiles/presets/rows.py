@@ -25,7 +25,8 @@ class Preset:
     """What is known of one kind of gateway.
 
     `needs` are keys that a profile must give besides, each with the reason; `notes` are for people; `vendors` are
-    the names that a gateway of this kind is recognised by (vendor IDs, as the daemon names them).
+    the names that a gateway of this kind is recognised by (vendor IDs, as the daemon names them), `hosts` how the
+    names of such gateways end.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Preset:
     needs: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     vendors: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
 
 def offers(

@@ -8,6 +8,7 @@ import plistlib
 import resource
 import struct
 import zipfile
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -267,6 +268,11 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "provider: half a certificate": lambda: b"Server: a.example\n-----BEGIN CERTIFICATE-----\nAAAA\n",
     # bundles and the rest
     "bundle: endless hashing": bundle_of_endless_rounds,
+    "bundle: endless hashing inside JSON": lambda: sswan(
+        type="ikev2-cert", local={"p12": b64encode(bundle_of_endless_rounds()).decode()}
+    ),
+    "bundle: a text in its place": lambda: sswan(type="ikev2-cert", local={"p12": "AAAA"}),
+    "a name that turns the writing": lambda: sswan(name="office\u202etxt.exe"),
     "bundle: no gateway": lambda: sample("06-client-modern.p12"),
     "bundle: truncated": lambda: sample("06-client-modern.p12")[:900],
     "nothing": lambda: b"",

@@ -95,6 +95,8 @@ def test_a_gateway_is_recognised_by_its_maker_or_its_name() -> None:
         assert (found.name if found else None) == name
     azure = for_gateway("Microsoft Windows", "azuregateway-1.vpn.azure.com")
     assert azure is PRESETS["azure-p2s"]
+    assert for_gateway("strongSwan", "ch12.nordvpn.com") is PRESETS["nordvpn"]
+    assert for_gateway("", "nordvpn.com.example.org") is None
 
 
 def test_the_words_of_importers_are_those_of_the_engine() -> None:

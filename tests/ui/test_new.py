@@ -125,7 +125,11 @@ def test_the_gateways_certificate_is_shown_with_its_names() -> None:
         "names": ["vpn.example.com"],
         "not_after": "2036-11-20T00:00:00Z",
     }
-    address = {"address": "192.0.2.1", "vendor": "Fortinet FortiGate", "eap": ["request EAP-TTLS"]}
+    address = {
+        "address": "192.0.2.1",
+        "vendor": "Fortinet FortiGate",
+        "eap": ["request Identity", "request EAP-TTLS"],
+    }
     lines = _seen({"addresses": [{**address, "certificates": [certificate]}], "preset": "fortigate"})
     assert lines == [
         "  192.0.2.1, made by Fortinet FortiGate, asks for EAP-TTLS",

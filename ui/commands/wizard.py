@@ -108,8 +108,9 @@ def _seen(found: dict[str, object]) -> list[str]:
     for address in _tables(found.get("addresses")):
         what = [str(address.get("address", ""))]
         what += [f"made by {address['vendor']}"] if address.get("vendor") else []
-        asked = [str(word) for word in _list(address.get("eap"))]
-        what += [f"asks for {asked[0].removeprefix('request ')}"] if asked else []
+        asked = [str(word).removeprefix("request ") for word in _list(address.get("eap"))]
+        methods = [word for word in asked if word != "Identity"] or asked
+        what += [f"asks for {methods[0]}"] if methods else []
         lines.append(f"  {printable(', '.join(what))}")
         for shown in _tables(address.get("certificates")):
             names = ", ".join(str(name) for name in _list(shown.get("names")))
