@@ -32,7 +32,7 @@ IMPORT_HEAD = """\
 ```sh
 roam import office.mobileconfig --dry-run     # show what would become of it, and write nothing
 roam import office.mobileconfig               # write the profile and what belongs beside it
-roam import office.p12 --server vpn.example.com --name office
+roam import office.p12 --server vpn.example.com --name work
 ```
 
 The format is told by the content, never by the name. The profile goes to `~/.config/roam/profiles/NAME.toml`,

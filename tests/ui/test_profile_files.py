@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import stat
 from pathlib import Path
 
@@ -13,7 +15,8 @@ from profiles.store import load_text
 from tests.ui.conftest import MemoryKeyring
 from ui.cli import main
 
-SAMPLES = Path(__file__).parents[1] / "profiles" / "samples"
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "tests" / "profiles" / "samples"
 
 
 @pytest.fixture
@@ -177,3 +180,26 @@ def test_a_change_keeps_the_comments(home: Path, capsys: pytest.CaptureFixture[s
     for wrong in ("routing.mtu=fast", "routing.mtv=1300", "auth.local[7].secret=ask:", "nonsense"):
         assert run(capsys, "profiles", "work", "--set", wrong)[0] == 2
     assert path.read_text() == text
+
+
+def examples(page: str) -> list[str]:
+    """The lines of a page's first block that speaks of importing, and what its sentences say of export and show."""
+    text = (ROOT / page).read_text()
+    block = next(block for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "roam import" in block)
+    sentences = re.findall(r"`(roam (?:export|profiles) office [^`]*)`", text)
+    return [line for line in [*block.splitlines(), *sentences] if "roam up" not in line]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/import.md"])
+def test_what_the_documents_say_of_files_can_be_typed(
+    home: Path, tmp_path: Path, page: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "office.mobileconfig").write_bytes(
+        (SAMPLES / "01-mobileconfig-eap.mobileconfig").read_bytes()
+    )
+    (tmp_path / "office.p12").write_bytes((SAMPLES / "06-client-modern.p12").read_bytes())
+    lines = examples(page)
+    assert lines
+    for line in lines:
+        code, _, err = run(capsys, *shlex.split(line, comments=True)[1:])
+        assert code == 0, f"{line}\n{err}"
