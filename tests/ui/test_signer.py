@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -34,7 +35,9 @@ from ui.cli import main
 from ui.commands.signer import serve
 from ui.credentials import Terminal
 from ui.preparation import prepare
+from ui.signers.holder import KeyHolder
 from ui.tui.app import RoamApp
+from ui.tui.control import Control
 from ui.tui.screens.ask import AskScreen
 
 KEY = "agent:alice"
@@ -182,6 +185,17 @@ def test_signer_is_for_profiles_that_need_it(
     assert "needs nobody to sign for it" in capsys.readouterr().err
 
 
+def prepared_before(monkeypatch: pytest.MonkeyPatch, holders: Mapping[str, KeyHolder]) -> None:
+    """The terminal UI has brought a tunnel up with these."""
+    begin = Control.__init__
+
+    def begun(self: Control, *arguments: Any) -> None:  # noqa: ANN401 - whatever it takes
+        begin(self, *arguments)
+        self.holders.update(holders)
+
+    monkeypatch.setattr(Control, "__init__", begun)
+
+
 @pytest.mark.usefixtures("office")
 def test_the_terminal_ui_signs_without_a_word(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeDaemon()
@@ -196,5 +210,5 @@ def test_the_terminal_ui_signs_without_a_word(path: Path, monkeypatch: pytest.Mo
         assert not shown(app, AskScreen)
 
     holders = prepare(default_store().find("office"), Terminal()).holders
-    monkeypatch.setattr("ui.tui.app.Holders", lambda: dict(holders))
+    prepared_before(monkeypatch, holders)
     play(path, fake, scene)

@@ -35,9 +35,9 @@ from .signer import send
 _EXPLAINED = ("address.", "auth.", "crypto.", "net.", "peer.", "trust.", "ts.", "wait.")
 MOST_TRIES = 3
 """Passwords that a person may type: a gateway may lock an account after a few more."""
-_TOPICS = ("tunnel", "secret")
 VERDICT_TIME = 2.0
 """Seconds that the daemon has to say what a question means that nobody can answer here."""
+_TOPICS = ("tunnel", "secret")
 _ANSWERABLE = frozenset({"auth.needs_secret", "trust.unconfirmed"})
 """What keeps a tunnel waiting for its user, rather than being the end."""
 
@@ -76,8 +76,10 @@ def _connect(
     ask: bool = options.ask
     for tries_left in reversed(range(MOST_TRIES)):
         prepared = prepare(file, prompter, ask=ask)
+        attempt = Attempt(client, prompter, options.timeout)
         try:
-            return prepared, Attempt(client, prompter, options.timeout).run(prepared, wait=options.wait)
+            status = attempt.run(prepared, wait=options.wait)
+            return prepared.with_replaced(attempt.replaced), status
         except ControlError as error:
             if error.kind != "auth.rejected" or not prepared.secrets.typed or not tries_left:
                 raise
@@ -87,7 +89,6 @@ def _connect(
 
 def _require_access(client: Client) -> None:
     """Refuse before anybody types a password for nothing."""
-        attempt = Attempt(client, prompter, options.timeout)
     welcome = client.hello("roam")
     if welcome.access == "read":
         raise ControlError("permission.denied", f"uid {welcome.uid} may look at tunnels, but not start one")
@@ -115,6 +116,9 @@ class Attempt:
         self._last = TunnelStatus("", "off")
         self._failure: Fault | None = None
         self._answered: set[str] = set()
+        self._unanswered: ControlError | None = None
+        self.replaced: dict[str, SecretText] = {}
+        """Other passwords that the person has given in the course of the login, by reference."""
         self._holders: Mapping[str, KeyHolder] = {}
 
     def run(self, prepared: Prepared, *, wait: bool) -> TunnelStatus:
@@ -127,9 +131,6 @@ class Attempt:
         wanted_already = _stood(before, accepted.name)
         self._deadline = monotonic() + self._patience
         try:
-        self._unanswered: ControlError | None = None
-        self.replaced: dict[str, SecretText] = {}
-        """Other passwords that the person has given in the course of the login, by reference."""
             self._catch_up(accepted.name)
             return self._follow(accepted)
         except (ControlError, KeyboardInterrupt):
@@ -185,6 +186,8 @@ class Attempt:
         return ControlError(failure.kind, f"{status.name}: {failure.evidence}", failure.hint)
 
     def _too_late(self) -> ControlError:
+        if self._unanswered is not None:
+            return self._unanswered
         if self._failure is not None:
             evidence = f"after {self._patience:g} s, {self._last.name}: {self._failure.evidence}"
             return ControlError(self._failure.kind, evidence, self._failure.hint)
@@ -197,8 +200,6 @@ class Attempt:
         """Ask the person, once; the time that takes is given back to the deadline."""
         if needed.id in self._answered:
             return
-        if self._unanswered is not None:
-            return self._unanswered
         self._answered.add(needed.id)
         if needed.kind == "signature":
             return send(self._client, reply(needed, self._holders))
@@ -208,22 +209,22 @@ class Attempt:
         except (ControlError, KeyboardInterrupt) as error:
             with contextlib.suppress(ControlError):
                 self._client.cancel_secret(needed.id)
+            if isinstance(error, ControlError) and error.kind == "secret.no_terminal":
+                self._unanswered = error  # what the gateway has judged before counts more
+                self._deadline = min(self._deadline, monotonic() + VERDICT_TIME)
+                return
             raise
         self._client.answer_secret(SecretAnswer(needed.id, value))
         if needed.reference and needed.kind in {"password", "new-password"}:
             self.replaced[needed.reference] = value
         self._deadline += monotonic() - asked_at
 
-
-def _stood(before: Snapshot, name: str) -> bool:
-    return any(entry.name == name and entry.state != "off" for entry in before.report.tunnels)
-            if isinstance(error, ControlError) and error.kind == "secret.no_terminal":
-                self._unanswered = error  # what the gateway has judged before counts more
-                self._deadline = min(self._deadline, monotonic() + VERDICT_TIME)
-                return
     def _ask(self, needed: SecretNeeded) -> str:
         if needed.kind == "new-password":
             return new_password(self._prompter, needed.prompt)
         ask = self._prompter.line if needed.kind in VISIBLE_KINDS else self._prompter.secret
         return ask(needed.prompt)
 
+
+def _stood(before: Snapshot, name: str) -> bool:
+    return any(entry.name == name and entry.state != "off" for entry in before.report.tunnels)
