@@ -46,7 +46,7 @@ _OF_WINDOWS = "A setting of Windows' own, without meaning for the tunnel."
 
 def recognises(octets: bytes) -> bool:
     """Whether there is an entry with what only a phone book has."""
-    text = octets[: 1024 * 1024].replace(b"\0", b"")
+    text = octets[: 1024 * 1024].replace(b"\0", b"").lstrip(b"\xff\xfe\xef\xbb\xbf")
     return bool(re.search(rb"(?m)^\s*\[[^\]]+\]", text)) and (
         b"PBVersion=" in text or b"MEDIA=rastapi" in text
     )
