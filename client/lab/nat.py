@@ -6,6 +6,9 @@ on in registers, as the kernel knows it (linux/netfilter/nf_tables.h); pyroute2 
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Sequence
+from ipaddress import IPv4Address
 from typing import Any
 
 from pyroute2 import NFCTSocket
@@ -14,7 +17,9 @@ from pyroute2.nftables.main import NFTables
 _TABLE = "lab"
 _NFPROTO_IPV4 = 2
 _NFPROTO_INET = 1
-_PRIORITY_SOURCE_NAT = 100
+_PRIORITY_SOURCE_NAT, _PRIORITY_DESTINATION_NAT = 100, -100
+_DESTINATION_NAT = 1
+_NETWORK_HEADER, _TRANSPORT_HEADER = 1, 2
 _ACCEPT = 1
 _DROP = 0
 _REGISTER = 1
@@ -49,6 +54,45 @@ def masquerade(link: str) -> None:
         nft.rule("add", table=_TABLE, chain="translate", expressions=(rule,))
     finally:
         nft.close()
+
+
+def forward_udp(address: IPv4Address, ports: Sequence[int], to: IPv4Address) -> None:
+    """Have what is sent to these ports of an address of the router go to `to`, whoever sends it."""
+    nft = NFTables(nfgen_family=_NFPROTO_IPV4)
+    try:
+        nft.table("add", name=_TABLE)
+        nft.chain(
+            "add",
+            table=_TABLE,
+            name="forwarded",
+            type="nat",
+            hook="prerouting",
+            priority=_PRIORITY_DESTINATION_NAT,
+            policy=_ACCEPT,
+        )
+        for port in ports:
+            nft.rule("add", table=_TABLE, chain="forwarded", expressions=(_send_on(address, port, to),))
+    finally:
+        nft.close()
+
+
+def _send_on(address: IPv4Address, port: int, to: IPv4Address) -> list[Expression]:
+    """ip daddr address udp dport port dnat to …"""
+    value = {"attrs": [("NFTA_DATA_VALUE", to.packed)]}
+    return [
+        _load(_NETWORK_HEADER, 16, 4),
+        _compare(_EQUAL, address.packed),
+        _load(_NETWORK_HEADER, 9, 1),
+        _compare(_EQUAL, bytes([socket.IPPROTO_UDP])),
+        _load(_TRANSPORT_HEADER, 2, 2),
+        _compare(_EQUAL, port.to_bytes(2)),
+        _expression("immediate", "IMMEDIATE", DREG=_REGISTER, DATA=value),
+        _expression("nat", "NAT", TYPE=_DESTINATION_NAT, FAMILY=_NFPROTO_IPV4, REG_ADDR_MIN=_REGISTER),
+    ]
+
+
+def _load(header: int, offset: int, size: int) -> Expression:
+    return _expression("payload", "PAYLOAD", DREG=_REGISTER, BASE=header, OFFSET=offset, LEN=size)
 
 
 def lose(percent: int) -> None:

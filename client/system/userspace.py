@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -31,6 +32,7 @@ from .datapath import (
     SoftLimit,
 )
 from .tun import open_tun
+from .xfrm_link import drop_link
 
 _RECEIVE_BUFFER = 2 << 20  # octets: a burst of some milliseconds at 1 Gbit/s; more would only delay IKE
 _SO_RCVBUFFORCE = 33  # Linux; not among Python's constants
@@ -156,7 +158,7 @@ class UserspaceDataPath:
     @classmethod
     async def start(cls, link_name: str, mtu: int, pool: PumpPool) -> UserspaceDataPath:
         """Make the TUN interface, down and without addresses, and give it to a pump."""
-        descriptor = open_tun(link_name, mtu)
+        descriptor = _open_link(link_name, mtu)
         try:
             path = cls(pool.take(), link_name)
             try:
@@ -311,6 +313,17 @@ def _event_of(
             return SelectorViolation(spi_in)
         case _:
             raise AssertionError(report)
+
+
+def _open_link(name: str, mtu: int) -> int:
+    """A killed daemon may have left a link of this name, of the kernel's data path: unlike a TUN link it stays."""
+    try:
+        return open_tun(name, mtu)
+    except OSError as error:
+        if error.errno not in (errno.EBUSY, errno.EINVAL):
+            raise
+    drop_link(name)
+    return open_tun(name, mtu)
 
 
 def _enlarge_receive_buffer(descriptor: int) -> None:

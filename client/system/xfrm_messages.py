@@ -18,6 +18,7 @@ from .xfrm_model import (
     ALL_ONES,
     Aead,
     CipherWithHmac,
+    Device,
     Direction,
     Encapsulation,
     Flow,
@@ -139,16 +140,20 @@ def _sa(sa: Sa) -> bytes:
     parts = [info, _protection(sa.protection), _encapsulation(sa.encapsulation), _replay(sa.replay)]
     if sa.usage is not None:
         parts.append(_attribute(Attribute.LTIME_VAL, _usage(sa.usage)))
-    if sa.device is not None:
-        work = sa.device.work | layout.OFFLOAD_INBOUND * sa.device.inbound
-        parts.append(_attribute(Attribute.OFFLOAD_DEV, struct.pack("=IB3x", sa.device.index, work)))
-    parts.append(_if_id(sa.if_id))
+    parts += [_work_of(sa.device), _if_id(sa.if_id)]
     if sa.output_mark is not None:
         parts.append(_attribute(Attribute.SET_MARK, struct.pack("=I", sa.output_mark.value)))
         parts.append(_attribute(Attribute.SET_MARK_MASK, struct.pack("=I", sa.output_mark.mask)))
     if sa.mapping_interval:
         parts.append(_attribute(Attribute.MTIMER_THRESH, struct.pack("=I", sa.mapping_interval)))
     return b"".join(parts)
+
+
+def _work_of(device: Device | None) -> bytes:
+    if device is None:
+        return b""
+    work = device.work | layout.OFFLOAD_INBOUND * device.inbound
+    return _attribute(Attribute.OFFLOAD_DEV, struct.pack("=IB3x", device.index, work))
 
 
 def _protection(protection: Aead | CipherWithHmac) -> bytes:
@@ -199,7 +204,7 @@ def _policy(policy: Policy) -> bytes:
         *(policy.priority, 0, policy.direction, action, 0, 0),
     )
     template = b"" if policy.template is None else _attribute(Attribute.TMPL, _template(policy))
-    return info + template + _if_id(policy.if_id)
+    return info + template + _if_id(policy.if_id) + _work_of(policy.device)
 
 
 def _template(policy: Policy) -> bytes:

@@ -182,6 +182,8 @@ class Policy:
     if_id: int
     priority: int
     template: Template | None
+    device: Device | None = None
+    """What does the whole work, where its SA is such a device's too."""
 
     @property
     def key(self) -> tuple[Direction, Flow]:

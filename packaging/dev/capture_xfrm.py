@@ -1,5 +1,6 @@
 """Write down what `ip xfrm` of iproute2 sends to the kernel, for tests/system/vectors/ip_xfrm.toml.
 
+With `--packet`, what hands whole packets to a network device, for ip_xfrm_packet.toml: from iproute2 6.2 on.
 Needs root, ip and strace.  Everything runs in a network namespace that ends with it; a kernel without ESP refuses
 most of it, which does not matter.  The sequence number, which is a time, is written as zero.
 """
@@ -7,6 +8,7 @@ most of it, which does not matter.  The sequence number, which is a time, is wri
 import re
 import shlex
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -51,6 +53,15 @@ COMMANDS = {
     "dump_policies": "policy list",
 }
 
+PACKET_COMMANDS = {
+    "newsa_out": f"state add {V4} spi 0x11223344 reqid 7 {TUNNEL} {AEAD} flag af-unspec {MARK} "
+    "offload packet dev lo dir out",
+    "newsa_in": f"state add {V4} spi 0x11223344 reqid 7 {TUNNEL} {AEAD} flag af-unspec "
+    "if_id 0x73000001 offload packet dev lo dir in",
+    "newpolicy_out": f"policy add {FLOW} dir out priority 100 if_id 0x73000001 offload packet dev lo {TEMPLATE} "
+    "spi 0x11223344 reqid 7 mode tunnel",
+}
+
 _SENT = re.compile(r"^ \| [0-9a-f]{5}  ((?:[0-9a-f]{2} ?| )+?)  ", re.MULTILINE)
 
 
@@ -60,7 +71,7 @@ def main() -> None:
     print(
         f"# Sent by `ip xfrm` of {version.rstrip(',')}: written by packaging/dev/capture_xfrm.py, not by hand."
     )
-    for name, command in COMMANDS.items():
+    for name, command in (PACKET_COMMANDS if "--packet" in sys.argv else COMMANDS).items():
         print(f'\n[{name}]\ncommand = "ip xfrm {command}"\nsent = "{_capture(command).hex()}"')
 
 

@@ -14,6 +14,7 @@ from client.daemon.order import user_order
 from client.ike.keys import Secret
 from client.ike.options import Lifetimes
 from client.system.choice import Choice, DataPathKind
+from client.system.kernel import KernelDataPath
 from client.system.userspace import PumpPool
 from tests.daemon.virtual_loop import run
 from tests.daemon.world import KERNEL, LTE, USERSPACE, WIFI, Internet, Machine, driven, wish
@@ -98,6 +99,36 @@ def test_a_look_that_fails_leaves_the_userspace_and_says_why() -> None:
 
 def test_a_sweep_that_is_refused_does_not_keep_the_kernel_from_being_chosen() -> None:
     assert looked(lambda: KERNEL, is_refused)[0].choose("auto") == KERNEL
+
+
+@pytest.mark.parametrize(("found", "told"), [(USERSPACE, USERSPACE.reason), (KERNEL, "no buffer space")])
+def test_a_profile_that_insists_on_the_kernel_hears_what_the_kernel_lacks(
+    monkeypatch: pytest.MonkeyPatch, found: Choice, told: str
+) -> None:
+    """Or, where it lacks nothing, what has gone wrong."""
+
+    async def start(*_: object) -> KernelDataPath:
+        raise OSError(105, "no buffer space")
+
+    monkeypatch.setattr(KernelDataPath, "start", start)
+    paths, _ = looked(lambda: found)
+    with pytest.raises(OSError, match=told):
+        asyncio.run(paths.open(DataPathKind.XFRM, "roam0", 1400, Lifetimes()))
+
+
+def test_what_the_kernel_lacks_is_what_the_user_hears() -> None:
+    async def body() -> None:
+        machine = Machine(Internet())
+        machine.lacks = "the kernel has no xfrm interfaces"
+        async with driven(machine) as driver:
+            await driver.want(wish(data_path=KERNEL))
+            await machine.until(lambda: machine.statuses[-1].failure is not None, 30)
+            failure = machine.status.failure
+            assert failure is not None
+            assert failure.kind == "local.fault"
+            assert failure.evidence.endswith(machine.lacks)
+
+    run(body)
 
 
 def test_the_kernel_reminds_after_the_lifetime_and_ends_what_nobody_replaced() -> None:

@@ -328,6 +328,8 @@ class Machine:
     sessions: int = 0
     choice: data_path_choice.Choice = USERSPACE
     stalls: int = 0
+    lacks: str = ""
+    """Why no data path can be opened."""
 
     def __post_init__(self) -> None:
         self.applier = Applier(self.system, self._use, Names(self.resolver))
@@ -371,6 +373,8 @@ class Machine:
     async def _open_data_path(
         self, kind: data_path_choice.DataPathKind, link: str, mtu: int, lifetimes: Lifetimes
     ) -> FakeDataPath:
+        if self.lacks:
+            raise OSError(self.lacks)
         self.data_paths.append(FakeDataPath(link, kind, lifetimes))
         return self.data_path
 

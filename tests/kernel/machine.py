@@ -37,6 +37,7 @@ _NETWORK = ("af_packet", "veth", "tun", "dummy", "xfrm_user", "xfrm_interface")
 _ESP = ("esp4", "esp6", "esp4_offload", "esp6_offload")
 _FILTER = (
     "nft_masq",
+    "nft_nat",
     "nft_chain_nat",
     "nft_ct",
     "nft_numgen",

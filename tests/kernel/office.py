@@ -27,7 +27,7 @@ from client.lab.laptop import LabFailed, Laptop, last_lines, wait_for
 from client.lab.namespaces import Account, Namespace, Surroundings
 from client.lab.nat import masquerade
 from client.lab.snapshot import Snapshot, difference
-from client.lab.topology import SERVER, SERVER_V6, Topology, topology
+from client.lab.topology import GATEWAY, SERVER, SERVER_V6, Topology, topology
 from profiles.store import Store
 from tests.netns.peers.releases import Release, unpacked
 from tests.netns.peers.roadwarrior import Road, serve
@@ -84,10 +84,15 @@ class Office:
 
     @contextmanager
     def connected(
-        self, road: Road, *sections: str, data_path: str = "auto", full: bool = False
+        self,
+        road: Road,
+        *sections: str,
+        data_path: str = "auto",
+        full: bool = False,
+        gateway: Address = GATEWAY,
     ) -> Iterator[TunnelStatus]:
         """The gateway serves this road, and the laptop is on it meanwhile; its status."""
-        self.prepare(road, *sections, data_path=data_path, full=full)
+        self.prepare(road, *sections, data_path=data_path, full=full, gateway=gateway)
         try:
             status = self.up()
             assert status.data_path == ("userspace" if data_path == "userspace" else "xfrm"), status
@@ -98,11 +103,19 @@ class Office:
             raise
         self.down()
 
-    def prepare(self, road: Road, *sections: str, data_path: str = "auto", full: bool = False) -> None:
+    def prepare(
+        self,
+        road: Road,
+        *sections: str,
+        data_path: str = "auto",
+        full: bool = False,
+        gateway: Address = GATEWAY,
+    ) -> None:
         """The gateway's side, and the laptop's profile."""
         serve(self.gateway, road)
         text, files = profile(road, *sections)
         text = text.replace("\n[gateway]", f'\ndata_path = "{data_path}"\n\n[gateway]', 1)
+        text = text.replace(f'addresses = ["{GATEWAY}"]', f'addresses = ["{gateway}"]')
         if full:
             text = "\n".join(line for line in text.splitlines() if not line.startswith("include"))
             text = text.replace('mode = "split"', 'mode = "full"')

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from ipaddress import IPv4Interface, IPv6Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 
 from client.lab.laptop import LabFailed, daemon_account, wait_for
-from client.lab.topology import LTE, SERVER, SERVER_V6, WIFI
+from client.lab.nat import forward_udp
+from client.lab.topology import GATEWAY, LTE, SERVER, SERVER_V6, WIFI
 from client.lab.xfrm_dump import xfrm_lines
 from tests.netns.peers.releases import unpacked
 from tests.netns.peers.roadwarrior import CONNECTION, Method, Road, dial, make_credentials
@@ -100,6 +101,23 @@ def every_way_to_log_in_and_ipv6_outside(it: Office) -> str:
         with it.connected(road), it.nothing_in_clear():
             it.reaches(SERVER, SERVER_V6)
     return ", ".join(roads)
+
+
+@_stage.case
+def a_gateway_behind_the_same_nat(it: Office) -> str:
+    """Both ends see the address of the NAT itself: it sends its own guests' packets back in (hairpin)."""
+    public = WIFI.public[0].ip
+    assert isinstance(public, IPv4Address)
+    it.lab.wifi.router.run(partial(forward_udp, public, (500, 4500), GATEWAY))
+    with it.connected(Road(connection=NO_ENCAP), gateway=public) as status, it.nothing_in_clear():
+        it.carries()
+        assert status.path is not None
+        assert status.path.nat_local, status.path
+        assert status.path.nat_remote, status.path
+        assert it.child.encapsulated
+        seen = it.sa.remote
+    assert seen.startswith(str(public)), seen
+    return f"{status.path.remote} as seen by us, {seen} as seen by the gateway"
 
 
 @_stage.case

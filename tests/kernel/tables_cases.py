@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
+import subprocess
 import tomllib
 from collections.abc import Callable
 from contextlib import closing
@@ -16,6 +18,7 @@ from client.ike.events import Endpoint, Path
 from client.lab.syscalls import CLONE_NEWNET, PR_SET_KEEPCAPS, prctl, set_capabilities, setns
 from client.system.choice import DataPathKind, choose_data_path
 from client.system.kernel import KernelDataPath, sweep_kernel
+from client.system.userspace import PumpPool, UserspaceDataPath
 from client.system.xfrm import Xfrm
 from client.system.xfrm_model import SaId
 from client.system.xfrm_tunnel import IF_IDS, sweep
@@ -182,6 +185,28 @@ async def what_a_killed_process_leaves_is_swept() -> str:
         await again.close()
         assert tables(one) == before
         return f"{len(swept)} objects"
+
+
+@case
+async def what_a_killed_process_leaves_gives_way_to_the_other_data_path() -> str:
+    """A link of the kernel's kind stays where a TUN link would vanish: its name must be free again."""
+    with two_namespaces() as (one, other):
+        await asyncio.to_thread(_in_child, lambda: asyncio.run(_be_killed(one, other)))
+        assert LINK in one.links()
+        pool = PumpPool()
+        with one.entered():
+            data_path = await UserspaceDataPath.start(LINK, MTU, pool)
+        kind = json.loads(_ip(one, "-d", "-j", "link", "show", LINK))[0]["linkinfo"]["info_kind"]
+        await data_path.close()
+        await pool.close()
+        assert kind == "tun", kind
+        assert LINK not in one.links()
+        return f"{LINK} was xfrm, and is {kind}"
+
+
+def _ip(namespace: Namespace, *arguments: str) -> str:
+    with namespace.entered():
+        return subprocess.run(("ip", *arguments), capture_output=True, text=True, check=True).stdout
 
 
 def _in_child(body: Callable[[], None]) -> None:

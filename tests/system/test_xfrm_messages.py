@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -21,6 +22,7 @@ from client.system.xfrm_model import (
     Flow,
     Limits,
     Mark,
+    Offload,
     Policy,
     Ports,
     Replay,
@@ -30,6 +32,7 @@ from client.system.xfrm_model import (
 )
 
 GOLDENS = tomllib.loads((Path(__file__).parent / "vectors/ip_xfrm.toml").read_text())
+PACKET_GOLDENS = tomllib.loads((Path(__file__).parent / "vectors/ip_xfrm_packet.toml").read_text())
 HERE, THERE = IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2")
 HERE6, THERE6 = IPv6Address("2001:db8::1"), IPv6Address("2001:db8::2")
 IF_ID = 0x73000001
@@ -81,6 +84,15 @@ WITHOUT_REPLAY: dict[str, Request] = {
     "newsa_offload_in": messages.new_sa(replace(PLAIN, output_mark=None, device=Device(1, inbound=True))),
     "updsa": messages.update_sa(PLAIN),
 }
+_OUT, _IN = (Device(1, inbound=inbound, work=Offload.PACKET) for inbound in (False, True))
+PACKET: dict[str, Request] = {
+    "newsa_out": messages.new_sa(replace(PLAIN, device=_OUT)),
+    "newsa_in": messages.new_sa(replace(PLAIN, output_mark=None, device=_IN)),
+    "newpolicy_out": messages.new_policy(
+        Policy(FLOW, Direction.OUT, IF_ID, 100, replace(TEMPLATE, spi=0x11223344), _OUT)
+    ),
+}
+DIRECTION = re.compile("05002100 0[12]000000".replace(" ", ""))
 REPLAY_ATTRIBUTE = bytes.fromhex("1c001700 01000000") + bytes(16) + bytes.fromhex("20000000")
 
 
@@ -96,6 +108,17 @@ def test_messages_without_a_window_are_those_of_iproute2_but_for_our_window(name
     assert ours.count(REPLAY_ATTRIBUTE) == 1
     rest = ours.replace(REPLAY_ATTRIBUTE, b"")
     assert (len(rest).to_bytes(4, "little") + rest[4:]).hex() == GOLDENS[name]["sent"]
+
+
+@pytest.mark.parametrize("name", PACKET)
+def test_whole_packets_are_handed_to_a_device_as_iproute2_does_it(name: str) -> None:
+    """What a later iproute2 adds (XFRMA_SA_DIR) kernels before 6.10 do not know."""
+    ours, theirs = (
+        bytes.fromhex(DIRECTION.sub("", text))[4:]
+        for text in (PACKET[name].packed(0).hex(), PACKET_GOLDENS[name]["sent"])
+    )
+    assert ours.replace(REPLAY_ATTRIBUTE, b"") == theirs
+    assert PACKET.keys() == PACKET_GOLDENS.keys()
 
 
 def test_every_golden_is_compared() -> None:
