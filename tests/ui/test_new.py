@@ -13,7 +13,7 @@ import pytest
 
 from profiles.store import load_text
 from ui.cli import main
-from ui.commands.wizard import _seen
+from ui.gateway import seen
 
 ROOT_OF_SOURCE = Path(__file__).parents[2]
 AUTHORITY = ROOT_OF_SOURCE / "tests" / "profiles" / "containers" / "above.pem"
@@ -130,7 +130,7 @@ def test_the_gateways_certificate_is_shown_with_its_names() -> None:
         "vendor": "Fortinet FortiGate",
         "eap": ["request Identity", "request EAP-TTLS"],
     }
-    lines = _seen({"addresses": [{**address, "certificates": [certificate]}], "preset": "fortigate"})
+    lines = seen({"addresses": [{**address, "certificates": [certificate]}], "preset": "fortigate"})
     assert lines == [
         "  192.0.2.1, made by Fortinet FortiGate, asks for EAP-TTLS",
         "  certificate of CN=vpn.example.com",
@@ -138,6 +138,6 @@ def test_the_gateways_certificate_is_shown_with_its_names() -> None:
         "    issued by CN=Example VPN CA, valid until 2036-11-20",
         "  preset that suits: fortigate",
     ]
-    assert _seen({"addresses": "nonsense"}) == [
+    assert seen({"addresses": "nonsense"}) == [
         "  nothing answers there: the profile is made from what you say alone"
     ]

@@ -39,6 +39,7 @@ from ui.tui.app import RoamApp
 from ui.tui.screens.ask import AskScreen
 from ui.tui.screens.choose import ChooseScreen
 from ui.tui.screens.confirm import ConfirmScreen
+from ui.tui.screens.new import NewScreen
 from ui.tui.widgets.machine_leaks import MachineLeaks
 from ui.tui.widgets.tunnel_detail import TunnelDetail
 from ui.tui.widgets.tunnel_keys import TunnelKeys
@@ -139,6 +140,7 @@ VIEWS = {
     "down": View(("down", "d"), (80, 24), waits_for=ConfirmScreen),
     "lockdown": View(("l",), (80, 24), waits_for=ConfirmScreen),
     "up": View(("u",), (80, 24), waits_for=ChooseScreen, tunnels=()),
+    "new": View(("n",), (80, 24), waits_for=NewScreen),
     "question": View(
         (), (80, 24), waits_for=AskScreen, question=SecretNeeded("7", "office", "otp", "Code of the day", 0.0)
     ),
@@ -191,7 +193,7 @@ def play(path: Path, view: View, scene: Scene) -> None:
 
 async def refresh(app: RoamApp, pilot: Pilot[None]) -> None:
     """Have everything asked for and drawn anew; a view that comes to the front may be doing so already."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             with suppress(WorkerCancelled):
                 await app.refresh_counters().wait()
@@ -200,7 +202,7 @@ async def refresh(app: RoamApp, pilot: Pilot[None]) -> None:
 
 
 async def see(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await pilot.pause()
 
@@ -280,7 +282,7 @@ def test_the_command_palette_has_what_keys_do(path: Path) -> None:
         commands = {command.title: command for command in app.get_system_commands(app.screen)}
         assert {"Up", "Down", "Rekey", "Lockdown", "Open portal", "View: Leaks", "Theme"} <= commands.keys()
         commands["Open portal"].callback()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not any(isinstance(call, PortalOpen) for _, call in daemon.calls):
                 await pilot.pause()
         commands["View: Leaks"].callback()

@@ -13,7 +13,7 @@ from typing import cast
 
 from rich.console import Console
 from textual.pilot import Pilot
-from textual.widgets import Static
+from textual.widgets import Input, Select, Static
 
 from client.control.messages import (
     ControlError,
@@ -35,6 +35,7 @@ from tests.ui.conftest import EAP
 from ui.tui.app import RoamApp
 from ui.tui.screens.ask import AskScreen
 from ui.tui.screens.choose import ChooseScreen
+from ui.tui.screens.new import NewScreen
 from ui.tui.screens.report import ReportScreen
 from ui.tui.widgets.tunnel_detail import TunnelDetail
 from ui.tui.widgets.tunnel_story import TunnelStory
@@ -88,11 +89,13 @@ def files(directory: Path) -> set[str]:
 
 
 def shown(app: RoamApp, kind: type[object]) -> bool:
-    return isinstance(app.screen, kind)
+    """Whether it is in front, and what is typed goes where it should."""
+    is_ready = kind not in {AskScreen, NewScreen} or isinstance(app.focused, Input)
+    return isinstance(app.screen, kind) and is_ready
 
 
 async def see(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await pilot.pause()
 
@@ -386,6 +389,44 @@ def test_a_profile_that_nobody_wants_is_not_written(path: Path, directory: Path)
         await see(pilot, lambda: shown(app, ReportScreen))
         await pilot.press("n")
         await see(pilot, lambda: not any(worker.group == "command" for worker in app.workers))
+        assert files(directory) == before
+
+    play(path, FakeDaemon(), scene)
+
+
+def test_a_server_and_a_user_become_a_profile(path: Path, directory: Path) -> None:
+    async def scene(app: RoamApp, pilot: Pilot[None], _daemon: FakeDaemon) -> None:
+        await see(pilot, lambda: line(app) == "connected to the daemon")
+        await pilot.press("n")
+        await see(pilot, lambda: shown(app, NewScreen))
+        await pilot.press("ctrl+s")  # without a server there is nothing to go on with
+        assert shown(app, NewScreen)
+        await pilot.press(*"vpn.branch.example", "tab", "tab", *"alice", "enter")
+        await see(pilot, lambda: shown(app, ReportScreen))
+        assert "was not looked at" in report(app)
+        assert 'identity = "alice"' in report(app)
+        await pilot.press("y")
+        await see(pilot, lambda: bool(story(app)))
+        assert story(app) == ["branch: a new profile, 'u' brings it up"]
+        assert "branch.toml" in files(directory)
+
+    play(path, FakeDaemon(), scene)
+
+
+def test_a_form_asks_only_for_what_a_login_needs(path: Path, directory: Path) -> None:
+    before = files(directory)
+
+    async def scene(app: RoamApp, pilot: Pilot[None], _daemon: FakeDaemon) -> None:
+        await see(pilot, lambda: line(app) == "connected to the daemon")
+        await pilot.press("n")
+        await see(pilot, lambda: shown(app, NewScreen))
+        fields = {"certificate": (False, True, False), "trust": (True, True, False)}
+        for number, word in enumerate(("password", "cert", "psk")):
+            app.screen.query_one("#login", Select).value = word
+            await pilot.pause()
+            for name, expected in fields.items():
+                assert app.screen.query_one(f"#{name}").display is expected[number]
+        await pilot.press("escape")
         assert files(directory) == before
 
     play(path, FakeDaemon(), scene)

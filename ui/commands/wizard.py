@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from client.control.client import Client
 from client.control.kinds import DONE
@@ -16,12 +15,9 @@ from profiles.wizard import Answers, Login, Made, Trust, make, name_for
 
 from .. import output
 from ..credentials import Prompter, Terminal
+from ..gateway import PROBE_TIME, read_material, seen
 from ..preparation import as_control_error
-from ..render import printable
 
-PROBE_TIME = 90.0
-"""Seconds that a look at a gateway may take: it asks slowly."""
-LARGEST_FILE = 256 * 1024
 _LOGINS: dict[str, Login] = {"password": "password", "cert": "cert", "psk": "psk"}
 _TRUST = (
     "Who vouches for the gateway? Empty: a public authority; ask: compare its key yourself; or its CA's file:"
@@ -54,7 +50,7 @@ def _new(options: argparse.Namespace, prompter: Prompter, *, asks: bool) -> int:
         login=login,
         preset=options.preset or "",
         trust=_trust(options, login, prompter, asks=asks),
-        certificate=_file(_certificate(options, login, prompter, asks=asks)),
+        certificate=read_material(_certificate(options, login, prompter, asks=asks)),
         networks=options.network,
         addresses=options.static,
         found=str(found.get("profile") or ""),
@@ -97,39 +93,9 @@ def _look(server: str, options: argparse.Namespace) -> dict[str, object]:
             f"{server} was not looked at: {error.evidence or error.kind}. The profile is made without."
         )
         return {}
-    for line in _seen(found):
+    for line in seen(found):
         output.note(line)
     return found
-
-
-def _seen(found: dict[str, object]) -> list[str]:
-    """The gateway's certificate and what it asks for, for a person to compare."""
-    lines = []
-    for address in _tables(found.get("addresses")):
-        what = [str(address.get("address", ""))]
-        what += [f"made by {address['vendor']}"] if address.get("vendor") else []
-        asked = [str(word).removeprefix("request ") for word in _list(address.get("eap"))]
-        methods = [word for word in asked if word != "Identity"] or asked
-        what += [f"asks for {methods[0]}"] if methods else []
-        lines.append(f"  {printable(', '.join(what))}")
-        for shown in _tables(address.get("certificates")):
-            names = ", ".join(str(name) for name in _list(shown.get("names")))
-            lines.append(f"  certificate of {printable(str(shown.get('subject', '')))}")
-            lines.append(f"    for {printable(names)}" if names else "    without a name to check")
-            until = str(shown.get("not_after", ""))[:10]
-            lines.append(f"    issued by {printable(str(shown.get('issuer', '')))}, valid until {until}")
-    lines += [f"  {printable(str(note))}" for note in _list(found.get("notes"))]
-    if found.get("preset"):
-        lines.append(f"  preset that suits: {printable(str(found['preset']))}")
-    return lines or ["  nothing answers there: the profile is made from what you say alone"]
-
-
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
-
-
-def _tables(value: object) -> list[dict[str, object]]:
-    return [entry for entry in _list(value) if isinstance(entry, dict)]
 
 
 # The person
@@ -165,17 +131,4 @@ def _trust(options: argparse.Namespace, login: Login, prompter: Prompter, *, ask
         word = prompter.line(_TRUST) if asks and login != "psk" else ""
     if word == "ask":
         return "ask"
-    return _file(word) if word not in ("", "system") else "system"
-
-
-def _file(name: str) -> bytes:
-    if not name:
-        return b""
-    try:
-        with Path(name).expanduser().open("rb") as file:
-            octets = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise ControlError("usage", f"{name} cannot be read: {error.strerror}") from None
-    if len(octets) > LARGEST_FILE:
-        raise ControlError("usage", f"{name} is larger than {LARGEST_FILE} octets")
-    return octets
+    return read_material(word) if word not in ("", "system") else "system"

@@ -67,6 +67,7 @@ class RoamApp(App[None]):
         yield SystemCommand("Up", "Bring up a profile", main.action_up)
         yield SystemCommand("Down", "Take the tunnel under the cursor down", main.action_down)
         yield SystemCommand("Rekey", "Replace the keys of the tunnel under the cursor", main.action_rekey)
+        yield SystemCommand("New", "Make a profile of a server and a user", main.action_new)
         yield SystemCommand("Import", "Make a profile of an administrator's file", main.action_import)
         yield SystemCommand(
             "Lockdown", "Let nothing leave outside a tunnel, or end that", main.action_lockdown

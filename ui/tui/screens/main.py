@@ -20,6 +20,7 @@ from ... import render
 from ...preparation import choose, prepare
 from ..control import Control
 from ..importing import import_file
+from ..making import make_profile
 from ..person import Ask, Person
 from ..sight import Sight
 from ..widgets.machine_leaks import MachineLeaks
@@ -31,6 +32,7 @@ from ..widgets.tunnel_table import TunnelTable
 from ..widgets.tunnel_way import TunnelWay
 from .choose import ChooseScreen
 from .confirm import ConfirmScreen
+from .new import NewScreen
 from .report import ReportScreen
 
 COMPLAINT_TIME = 15.0
@@ -52,6 +54,7 @@ class MainScreen(Screen[None]):
         ("u", "up", "Up"),
         ("d", "down", "Down"),
         ("r", "rekey", "Rekey"),
+        ("n", "new", "New"),
         ("i", "import", "Import"),
         ("l", "lockdown", "Lockdown"),
         Binding("o", "portal", "Open portal", show=False),
@@ -177,6 +180,22 @@ class MainScreen(Screen[None]):
             return
         for profile in written:
             self.tell(f"{render.printable(profile)}: a new profile, 'u' brings it up")
+
+    @work(exclusive=True, group="command")
+    async def action_new(self) -> None:
+        """Make a profile of a server and a user, after a look at the gateway."""
+        wanted = await self.app.push_screen_wait(NewScreen())
+        if wanted is None:
+            return
+        self.notify(f"Looking at {render.printable(wanted.server)} …", markup=False)
+        try:
+            agrees = self._person().agrees
+            name = await asyncio.to_thread(lambda: make_profile(wanted, self._control.path, agrees))
+        except ControlError as error:
+            self.complain(error)
+            return
+        if name is not None:
+            self.tell(f"{render.printable(name)}: a new profile, 'u' brings it up")
 
     def _person(self) -> Person:
         return Person(self._ask, self._show, asyncio.get_running_loop())
