@@ -10,6 +10,7 @@ from typing import Any
 from .errors import ProfileError, nearest
 from .presets import PRESETS, Preset, Value
 
+_OF_CRYPTO = ("modern", "compatible")
 _EXCLUDED_BY = {
     "crypto.ike": ("crypto.preset",),
     "crypto.esp": ("crypto.preset",),
@@ -30,14 +31,26 @@ class Expanded:
 def expand(table: Mapping[str, Any]) -> Expanded:
     """The table as it counts; without a preset it is the same."""
     name = table.get("preset")
+    _misplaced(table)
     if name is None:
         return Expanded(dict(table), None, {})
     preset = PRESETS.get(name) if isinstance(name, str) else None
     if preset is None:
-        raise ProfileError("preset", f'"{str(name)[:60]}" is no preset', nearest(str(name)[:60], PRESETS))
+        word = str(name)[:60]
+        hint = f'Write preset = "{word}" under [crypto].' if word in _OF_CRYPTO else nearest(word, PRESETS)
+        raise ProfileError("preset", f'"{word}" is no preset', hint)
     whole = deepcopy(dict(table))
     given = {value.path: value for value in preset.values if _fill(whole, table, value)}
     return Expanded(whole, preset, given)
+
+
+def _misplaced(table: Mapping[str, Any]) -> None:
+    """The two kinds of preset are easily taken for each other."""
+    crypto = table.get("crypto")
+    word = crypto.get("preset") if isinstance(crypto, dict) else None
+    if isinstance(word, str) and word in PRESETS:
+        hint = f'Write preset = "{word}" at the top of the file, outside of any [section].'
+        raise ProfileError("crypto.preset", f'"{word}" is a kind of gateway', hint)
 
 
 def lacking(table: Mapping[str, Any], preset: Preset) -> tuple[str, str] | None:

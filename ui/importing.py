@@ -64,10 +64,7 @@ def _bounded(path: Path, limit: int) -> bytes:
 
 def profiles_of(source: Source) -> list[Imported]:
     """The profiles in it, with the files that it names and that lie beside it."""
-    try:
-        found = load(replace(source.intake))
-    except ProfileError as error:
-        raise error.at(str(source.folder or "-")) if not error.path and not error.reason else error from None
+    found = load(replace(source.intake))  # a copy: it notes the names that are taken
     return [_completed(entry, source) for entry in found]
 
 

@@ -124,8 +124,10 @@ class _Writer:
             return []
         if entry.cert is None or entry.key_file is None:
             raise ProfileError(f"{path}.cert", "a bare key cannot be written into a swanctl.conf")
+        if entry.key_file not in self._ledger.files or entry.cert not in self._ledger.files:
+            raise ProfileError(f"{path}.key", "is not in a file, and cannot be handed on")
         self._beside[f"x509/{name}-{n + 1}.pem"] = octets
-        self._beside[f"private/{name}-{n + 1}.pem"] = self._ledger.files.get(entry.key_file, b"")
+        self._beside[f"private/{name}-{n + 1}.pem"] = self._ledger.files[entry.key_file]
         return [f"certs = {name}-{n + 1}.pem"]
 
     def _note_secret(self, entry: LocalRound, n: int) -> None:

@@ -22,7 +22,7 @@ class Intake:
     server: str = ""
     user: str = ""
     passphrase: str = field(default="", repr=False)
-    _taken: set[str] = field(default_factory=set)
+    _taken: set[str] = field(default_factory=set, init=False)
 
     def draft(self, kind: str, title: str) -> Draft:
         """A new profile; of several in one file each gets a name of its own."""

@@ -215,6 +215,14 @@ def test_a_login_that_the_other_program_lacks_is_refused(
     assert caught.value.path == path
 
 
+def test_a_key_that_is_in_no_file_is_not_exported() -> None:
+    profile, files = sample("12-office.nmconnection")
+    entry = LocalRound("cert", cert="file:me.pem", key="file:me.key")
+    changed = replace(profile, auth=replace(profile.auth, local=(entry,)))
+    with pytest.raises(ProfileError, match="cannot be handed on"):
+        EXPORTERS["swanctl"](changed, files)
+
+
 def test_a_name_that_needs_quotes_gets_them() -> None:
     profile, files = sample("04-eap.sswan")
     entry = replace(profile.auth.local[0], identity='DOMAIN\\al "x"')

@@ -85,6 +85,15 @@ def test_a_preset_that_nobody_knows_is_told_with_the_nearest() -> None:
     assert "azure-p2s" in caught.value.hint
 
 
+def test_the_two_kinds_of_preset_are_told_apart() -> None:
+    with pytest.raises(ProfileError) as caught:
+        load_text(profile("modern"))
+    assert caught.value.hint == 'Write preset = "modern" under [crypto].'
+    with pytest.raises(ProfileError) as caught:
+        load_text(PLAIN.format(preset="", more='[crypto]\npreset = "azure-p2s"'))
+    assert "at the top of the file" in caught.value.hint
+
+
 def test_a_gateway_is_recognised_by_its_maker_or_its_name() -> None:
     for vendor, name in (
         ("Fortinet FortiGate", "fortigate"),

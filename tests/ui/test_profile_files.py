@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from profiles.errors import ProfileError
 from profiles.store import load_text
 from tests.ui.conftest import MemoryKeyring
-from ui.cli import main
+from ui.cli import _parser, main
+from ui.commands.importing import _import
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "tests" / "profiles" / "samples"
@@ -203,3 +205,50 @@ def test_what_the_documents_say_of_files_can_be_typed(
     for line in lines:
         code, _, err = run(capsys, *shlex.split(line, comments=True)[1:])
         assert code == 0, f"{line}\n{err}"
+
+
+class Person:
+    """Somebody at a terminal who answers by the question's first words."""
+
+    def __init__(self, answers: dict[str, str]) -> None:
+        self._answers = answers
+        self.asked: list[str] = []
+
+    def line(self, prompt: str) -> str:
+        self.asked.append(prompt)
+        return next(answer for words, answer in self._answers.items() if prompt.startswith(words))
+
+    secret = line
+
+
+def imported(person: Person, *words: str) -> int:
+    """`roam import` with a person at the terminal."""
+    return _import(_parser().parse_args(["import", *words]), person, is_terminal=True)
+
+
+@pytest.mark.parametrize(("answer", "kept"), [("y", True), ("", False)])
+def test_a_person_is_asked_before_a_secret_is_kept(
+    home: Path, ring: MemoryKeyring, answer: str, kept: bool
+) -> None:
+    person = Person({"Keep the secrets": answer})
+    assert imported(person, str(SAMPLES / "12-office.nmconnection")) == 0
+    assert person.asked == ["Keep the secrets of the file in the keyring (office)? [y/N]"]
+    assert bool(ring.entries) is kept
+
+
+def test_a_person_is_asked_for_what_the_file_does_not_say(home: Path) -> None:
+    person = Person({"Your user name": "OFFICE\\alice"})
+    assert imported(person, str(SAMPLES / "15-add-vpnconnection.ps1")) == 0
+    assert load_text((home / "example-office.toml").read_text()).auth.local[0].identity == "OFFICE\\alice"
+
+
+def test_a_bundle_is_opened_to_show_whom_it_trusts(
+    home: Path, ring: MemoryKeyring, capsys: pytest.CaptureFixture[str]
+) -> None:
+    person = Person({"The gateway's": "vpn.example.com", "Passphrase": "secret", "Keep the secrets": "y"})
+    assert imported(person, str(SAMPLES / "06-client-modern.p12"), "--name", "work") == 0
+    assert "trusts          CN=Example VPN CA,O=Example" in capsys.readouterr().out
+    assert ring.entries == {("roam", "work/passphrase"): "secret"}
+    wrong = Person({"The gateway's": "vpn.example.com", "Passphrase": "wrong"})
+    with pytest.raises(ProfileError, match="does not open the bundle"):
+        imported(wrong, str(SAMPLES / "06-client-modern.p12"), "--name", "other")
