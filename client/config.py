@@ -205,7 +205,8 @@ def _tls_options(profile: Profile, entry: LocalRound, material: Material, path: 
     trusted = named_anchors(remote.aaa_ca, "auth.remote.aaa_ca", material) or _anchors(profile, material)
     inner = tuple(Inner(word) for word in entry.inner)
     identity = _tls_identity(entry, material, path) if entry.shows_certificate else None
-    return TlsOptions(Trust(trusted, expected), identity, inner, entry.outer_identity or "")
+    trust, binding = Trust(trusted, expected), entry.peap_binding == "required"
+    return TlsOptions(trust, identity, inner, entry.outer_identity or "", insists_on_binding=binding)
 
 
 def _tls_identity(entry: LocalRound, material: Material, path: str) -> TlsIdentity:

@@ -105,6 +105,8 @@ def _eap(entry: LocalRound, path: str) -> None:
         raise ProfileError(
             f"{path}.inner", '"pap" cannot be said inside peap', 'Add "mschapv2", for example.'
         )
+    if entry.peap_binding == "required" and words.isdisjoint({"auto", "peap"}):
+        raise ProfileError(f"{path}.peap_binding", 'means nothing without "peap" in eap_methods')
     if entry.outer_identity is not None and not words <= {"tls", "ttls", "peap"}:
         raise ProfileError(
             f"{path}.outer_identity", "methods other than tls, ttls and peap would say it as well"

@@ -102,6 +102,9 @@ class LocalRound:
     outer_identity: str | None = option(
         "name for tls, ttls and peap to say before the login server is known; without it the identity", None
     )
+    peap_binding: Literal["optional", "required"] = option(
+        '"required": peap does not succeed without its cryptobinding, which ties the login to its TLS', "optional"
+    )
     one_time: bool | None = option(
         "the password is a code that serves one login: asked for each time, never tried again; without it: for "
         "gtc and otp, if the secret is asked for",

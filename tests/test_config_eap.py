@@ -152,6 +152,7 @@ def test_auto_follows_the_credentials() -> None:
         ('["tls"]', '["tls"]\ninner = ["pap"]', "auth.local[0].inner"),
         ('["tls"]', '["tls", "peap"]\ninner = ["pap"]', "auth.local[0].inner"),
         ('["tls"]', '["tls", "peap"]\ninner = []', "auth.local[0].inner"),
+        ('["tls"]', '["tls"]\npeap_binding = "required"', "auth.local[0].peap_binding"),
         ('["tls"]', '["tls", "mschapv2"]\nouter_identity = "x"', "auth.local[0].outer_identity"),
     ],
 )

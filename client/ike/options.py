@@ -71,6 +71,7 @@ class TlsOptions:
     inner: tuple[Inner, ...] = (Inner.MSCHAPV2,)
     outer_identity: str = ""
     fragment: int = FRAGMENT  # octets of TLS in one EAP packet
+    insists_on_binding: bool = False  # PEAP without its cryptobinding does not succeed
 
 
 @dataclass(frozen=True, slots=True)

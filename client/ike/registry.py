@@ -180,6 +180,8 @@ class CertEncoding(IntEnum):
     """RFC 7296 section 3.6."""
 
     X509_SIGNATURE = 4
+    HASH_AND_URL = 12  # of a certificate; never asked for
+    HASH_AND_URL_BUNDLE = 13
     RAW_PUBLIC_KEY = 15  # RFC 7670
 
 

@@ -6,6 +6,7 @@ They hold the keys of the IKE SA, so that all they get to see is opened here.
 from __future__ import annotations
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from client.ike.events import Established, Kind
 from client.ike.message import Decoded, Message, decode
@@ -93,6 +94,13 @@ CHALLENGE = Eap(bytes.fromhex("0102001a1a0102001510" + "00" * 16))
 SUCCESS = Eap(bytes.fromhex("03010004"))
 ID_R = IdResponder(*GATEWAY_ID.payload_fields())
 CERT = Certificate(CertEncoding.X509_SIGNATURE, GATEWAY_CERT.chain[0])
+_LOCATION = bytes(20) + b"http://gateway.example/certificate"
+BY_URL = Certificate(CertEncoding.HASH_AND_URL, _LOCATION)
+BUNDLE_BY_URL = Certificate(CertEncoding.HASH_AND_URL_BUNDLE, _LOCATION)
+BARE_KEY = Certificate(
+    CertEncoding.RAW_PUBLIC_KEY,
+    GATEWAY_CERT.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+)
 GUESSED = Authentication(AuthMethod.SHARED_KEY_MIC, bytes(32))
 FIRST_ANSWERS: dict[str, tuple[Payload, ...]] = {
     "EAP alone": (IDENTITY_REQUEST,),
@@ -108,7 +116,50 @@ FIRST_ANSWERS: dict[str, tuple[Payload, ...]] = {
     "EAP-Success at once": (ID_R, CERT, GUESSED, SUCCESS),
     "EAP-Success alone": (SUCCESS,),
     "nothing": (),
+    "the address of a certificate": (ID_R, BY_URL, GUESSED, IDENTITY_REQUEST),
+    "the address of a bundle": (ID_R, BUNDLE_BY_URL, GUESSED, IDENTITY_REQUEST),
+    "an address before a certificate": (ID_R, BY_URL, CERT, GUESSED, IDENTITY_REQUEST),
+    "a certificate before an address": (ID_R, CERT, BY_URL, GUESSED, IDENTITY_REQUEST),
+    "a bare key": (ID_R, BARE_KEY, GUESSED, IDENTITY_REQUEST),
+    "a certificate that is none": (
+        ID_R,
+        Certificate(CertEncoding.X509_SIGNATURE, b"\x30\x03\x02\x01\x01"),
+        GUESSED,
+        IDENTITY_REQUEST,
+    ),
+    "an empty certificate": (ID_R, Certificate(CertEncoding.X509_SIGNATURE, b""), GUESSED, IDENTITY_REQUEST),
+    "a certificate in PKCS #7": (ID_R, Certificate(1, GATEWAY_CERT.chain[0]), GUESSED, IDENTITY_REQUEST),
+    "our own identity": (IdResponder(2, b"alice@example.com"), CERT, GUESSED, IDENTITY_REQUEST),
+    "an AUTH of ECDSA that is none": (
+        ID_R,
+        CERT,
+        Authentication(AuthMethod.ECDSA_SHA256_P256, bytes(64)),
+        IDENTITY_REQUEST,
+    ),
+    "an AUTH of an unknown algorithm": (
+        ID_R,
+        CERT,
+        Authentication(AuthMethod.DIGITAL_SIGNATURE, b"\x02\x05\x00" + bytes(64)),
+        IDENTITY_REQUEST,
+    ),
 }
+NO_PROOFS = {Kind.TRUST_NO_PROOF, Kind.TRUST_NAME, Kind.TRUST_WEAK, Kind.TRUST_UNKNOWN_CA}
+
+
+def test_the_matrix_of_rogues_is_as_large_as_it_says() -> None:
+    assert len(ROGUES) + len(FIRST_ANSWERS) >= 24
+
+
+@pytest.mark.parametrize("by_url", ["the address of a certificate", "the address of a bundle"])
+def test_an_address_instead_of_a_certificate_is_refused_in_a_sentence_and_not_fetched(by_url: str) -> None:
+    at = in_front_of_the_first_answer()
+    asked = said_to(at.pair, at)
+    assert not any(message.notify(NotifyType.HTTP_CERT_LOOKUP_SUPPORTED) for message in asked)
+    payloads = FIRST_ANSWERS[by_url]
+    at.hear(at.authentic(Letter(ExchangeType.IKE_AUTH, 1, is_response=True, payloads=payloads)))
+    at.pair.run(100)
+    assert at.pair.closed is not None
+    assert "the address of its certificate (hash and URL)" in at.pair.closed.failure.evidence
 
 
 @pytest.mark.parametrize("answer", FIRST_ANSWERS)
@@ -119,7 +170,7 @@ def test_an_unproven_gateway_hears_no_word_of_eap(answer: str) -> None:
     pair.run(100)
     assert pair.client.state is SessionState.CLOSED
     assert pair.closed is not None
-    assert pair.closed.failure.kind is Kind.TRUST_NO_PROOF
+    assert pair.closed.failure.kind in NO_PROOFS
     assert pair.closed.failure.evidence
     assert not pair.events(Established)
     for message in said_to(pair, at):

@@ -7,8 +7,8 @@
                                            <--  Result (success), cryptobinding       afterwards EAP-Success
 
 EAP packets inside lack their header (section 3.1.5.6) except those of the extension methods; FreeRADIUS leaves it
-on the first one too, and wants none on the answer.  A cryptobinding that comes must be right; it is not insisted on
-where the server leaves it out, since the server has shown a certificate.
+on the first one too, and wants none on the answer.  A cryptobinding that comes must be right; where the server
+leaves it out, the profile says whether it is missed, since the server has shown a certificate.
 """
 
 from __future__ import annotations
@@ -102,6 +102,8 @@ class Peap(TlsMethod):
             inner_key = self._inner.conclude()
         except ProtocolError:
             raise self._disorder("success before the inner method was done") from None
+        if binding is None and self._options.insists_on_binding:
+            raise EapFailed(Kind.TRUST_NO_PROOF, "the login server leaves out the cryptobinding of PEAP")
         if binding is None:
             return push_result(Outcome.SUCCESS)
         return push_result(Outcome.SUCCESS) + self._bind(CryptoBinding.pull(binding), inner_key)

@@ -192,8 +192,15 @@ def verify_proof(core: Core, sa: IkeSa, login: Login, response: Message) -> None
 
 
 def _shown(response: Message) -> Shown:
-    """The gateway's certificates, and its bare key where it sends that instead."""
+    """The gateway's certificates, and its bare key where it sends that instead.
+
+    We never announce HTTP_CERT_LOOKUP_SUPPORTED: whoever sends an address all the same would have us fetch something
+    from there before it has proven anything (RFC 7296 section 3.6).
+    """
     sent = response.all(Certificate)
+    if sent and sent[0].encoding in {CertEncoding.HASH_AND_URL, CertEncoding.HASH_AND_URL_BUNDLE}:
+        evidence = "the gateway sent the address of its certificate (hash and URL), which nobody asked for"
+        raise Refusal(Kind.TRUST_NO_PROOF, evidence)
     chain = tuple(c.data for c in sent if c.encoding == CertEncoding.X509_SIGNATURE)
     raw = next((c.data for c in sent if c.encoding == CertEncoding.RAW_PUBLIC_KEY), None)
     return Shown(chain, raw)

@@ -209,6 +209,20 @@ def test_success_is_confirmed_inside(name: str) -> None:
         assert mine.nonce != bytes(NONCE_SIZE)
 
 
+def test_a_binding_that_does_not_come_is_missed_where_the_profile_says_so() -> None:
+    insisting = login(EapType.PEAP)
+    assert insisting.tls is not None
+    insisting = replace(insisting, tls=replace(insisting.tls, insists_on_binding=True))
+    there = Spoiling(GOOD["no binding"])
+    with pytest.raises(EapFailed, match="leaves out the cryptobinding") as raised:
+        drive(EapPeer(insisting, seeded("peer"), WALL), EapType.PEAP, there)
+    assert kind_of(raised.value) is Kind.TRUST_NO_PROOF
+    assert raised.value.last_words is not None
+    peer = EapPeer(insisting, seeded("peer"), WALL)
+    drive(peer, EapType.PEAP, Spoiling(GOOD["binding first"]))
+    assert peer.finished
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_what_is_wrong_is_answered_with_failure_and_ends_it(name: str) -> None:
     kind, spoil = BAD[name]
