@@ -26,6 +26,8 @@ HELPER_SOCKET = "roam-dns.socket"
 LOCKDOWN = "roam-lockdown.service"  # before the network, at boot
 NOTIFY = "roam-notify.service"  # of each user's session
 USER = "roam"
+COMPLETIONS = ROOT / "packaging/completions"
+MANUALS = ROOT / "packaging/man"
 UNIT_PREFIX = "/usr/lib/roam"  # as the unit in this tree has it
 STATES = (Path("/var/lib/roam"), Path("/var/lib/roam-dns"))
 CONFIGURATION = Path("/etc/roam")
@@ -69,6 +71,12 @@ class Place:
             prefix / "lib/sysusers.d/roam.conf": ROOT / "packaging/systemd/roam.sysusers",
             prefix / "lib/tmpfiles.d/roam.conf": ROOT / "packaging/systemd/roam.tmpfiles",
             polkit / "polkit-1/rules.d/50-roam.rules": ROOT / "packaging/polkit/50-roam.rules",
+            prefix / "share/bash-completion/completions/roam": COMPLETIONS / "roam.bash",
+            prefix / "share/zsh/site-functions/_roam": COMPLETIONS / "_roam",
+            prefix / "share/fish/vendor_completions.d/roam.fish": COMPLETIONS / "roam.fish",
+            prefix / "share/man/man1/roam.1": MANUALS / "roam.1",
+            prefix / "share/man/man5/roam-profile.5": MANUALS / "roam-profile.5",
+            prefix / "share/man/man8/roamd.8": MANUALS / "roamd.8",
             prefix / "share/doc/roam/LICENSE": ROOT / "LICENSE",
             prefix / "share/doc/roam/README.md": ROOT / "README.md",
         }

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     as_json = "--json" in words  # also where the rest makes no sense
     try:
-        options = _parser().parse_args(words)
+        options = _parse(words)
         return _command(options)(options)
     except ControlError as error:
         output.report(error, as_json=as_json)
@@ -56,6 +56,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    """With the parser of the command that is meant, if that is plain: those of all others take time to make."""
+    meant = next((word for word in words if word in COMMANDS), None)
+    if meant is not None:
+        try:
+            return _parser(meant).parse_args(words)
+        except ControlError:
+            pass  # the whole parser knows better what is wrong
+    return _parser().parse_args(words)
 
 
 def _command(options: argparse.Namespace) -> Command:
@@ -92,7 +103,8 @@ class _Formatter(argparse.HelpFormatter):
         super().__init__(prog, width=_WIDTH)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The program's parser, for all commands or for one."""
     parser = _Parser(
         prog="roam",
         formatter_class=_Formatter,
@@ -105,6 +117,8 @@ def _parser() -> argparse.ArgumentParser:
     _common(parser, top=True)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, (text, _module, add_arguments) in COMMANDS.items():
+        if only not in (None, name):
+            continue
         command = commands.add_parser(
             name,
             help=text,
@@ -276,10 +290,6 @@ def _portal(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _watch(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--notify", action="store_true", help="on your desktop, instead of as JSON")
-
-
 def _explain(parser: argparse.ArgumentParser) -> None:
     _named(parser)
     parser.add_argument("--file", metavar="FILE", help="evidence kept earlier with --json; - reads stdin")
@@ -288,6 +298,10 @@ def _explain(parser: argparse.ArgumentParser) -> None:
 def _probe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("host", metavar="HOST", help="the gateway's name or address")
     parser.add_argument("--port", type=int, default=500, metavar="N", help="its UDP port (%(default)d)")
+
+
+def _watch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--notify", action="store_true", help="on your desktop, instead of as JSON")
 
 
 def _doctor(parser: argparse.ArgumentParser) -> None:
@@ -334,6 +348,7 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
     "import": ("make a profile of an administrator's file", ".commands.importing", arguments.import_),
     "export": ("write a profile for another program", ".commands.exporting", arguments.export),
     "tui": ("open the terminal UI", ".commands.terminal", _tui),
+    "selftest": ("try what is installed here, in namespaces of this machine", ".demo", _plain),
     "demo": ("show a roaming tunnel in namespaces of this machine", ".demo", _demo),
 }
 """name -> (help, module with a function of that name, its arguments)"""

@@ -10,6 +10,7 @@ from client.control.messages import ControlError, summary
 from client.control.wire import plain
 
 from . import render
+from .painting import painted_problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +36,14 @@ def note(text: str) -> None:
     print(folded, file=sys.stderr, flush=True)
 
 
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a person sees what goes there, and lines can be written over."""
+    try:
+        return stream.isatty() and os.environ.get("TERM") != "dumb"
+    except ValueError:  # closed
+        return False
+
+
 def columns(stream: TextIO) -> int | None:
     """Width of the terminal that `stream` goes to; None where it goes elsewhere, and lines stay whole."""
     try:
@@ -45,6 +54,6 @@ def columns(stream: TextIO) -> int | None:
 
 def report(error: ControlError, *, as_json: bool) -> None:
     """A failure: for people on stderr, and for programs as an envelope on stdout."""
-    note(render.problem(error, summary(error.kind), columns(sys.stderr)))
+    note(painted_problem(render.problem(error, summary(error.kind), columns(sys.stderr)), sys.stderr))
     if as_json:
         say(envelope("error", {"kind": error.kind, "evidence": error.evidence, "hint": error.hint}))

@@ -274,7 +274,7 @@ def in_a_terminal(arguments: list[str], typed: list[tuple[bytes, bytes]], exit_c
         start_new_session=True,
         preexec_fn=_take_terminal,
         cwd=ROOT_OF_SOURCE,
-        env={**os.environ, "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"},
+        env={**os.environ, "NO_COLOR": "1", "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"},
     ) as process:
         os.close(slave)
         seen, start = b"", 0

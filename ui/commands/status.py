@@ -9,6 +9,7 @@ from client.control.kinds import DONE, NOT_CONNECTED
 from client.control.messages import ControlError, Subscribe
 
 from .. import output, render
+from ..painting import painted_status
 from . import not_up
 
 TYPE_CHECKING = False
@@ -26,7 +27,7 @@ def status(options: argparse.Namespace) -> int:
     if options.json:
         output.say(output.envelope("status", report))
     else:
-        output.say(render.status(report, output.columns(sys.stdout)))
+        output.say(painted_status(render.status(report, output.columns(sys.stdout)), sys.stdout))
     if options.name is None:
         return DONE
     connected = all(entry.state in render.CONNECTED for entry in report.tunnels)

@@ -15,6 +15,7 @@ from client.control.kinds import DONE
 from client.control.messages import (
     VISIBLE_KINDS,
     ControlError,
+    Event,
     Fault,
     SecretAnswer,
     SecretNeeded,
@@ -29,6 +30,7 @@ from profiles.store import ProfileFile, default_store
 from .. import output, render
 from ..credentials import Prompter, Terminal, new_password, offer_to_keep
 from ..preparation import Prepared, choose, prepare
+from ..progress import TICK, Steps
 from ..signers.holder import KeyHolder, reply
 from .signer import send
 
@@ -113,6 +115,7 @@ class Attempt:
         self._prompter = prompter
         self._patience = patience
         self._deadline = 0.0
+        self._steps = Steps()
         self._last = TunnelStatus("", "off")
         self._failure: Fault | None = None
         self._answered: set[str] = set()
@@ -132,8 +135,11 @@ class Attempt:
         self._deadline = monotonic() + self._patience
         try:
             self._catch_up(accepted.name)
-            return self._follow(accepted)
+            status = self._follow(accepted)
+            self._steps.end()
+            return status
         except (ControlError, KeyboardInterrupt):
+            self._steps.end(ok=False)
             if not wanted_already:
                 with contextlib.suppress(ControlError):
                     self._client.down(accepted.name, force=True)
@@ -149,7 +155,7 @@ class Attempt:
         serial = status.serial
         settled = status.state != "off" and self._settled(status)  # off: the daemon has not begun yet
         while not settled:
-            event = self._client.next_event(self._deadline)
+            event = self._next_event()
             if event is None:
                 raise self._too_late()
             data = event.data
@@ -159,6 +165,14 @@ class Attempt:
                 status = data
                 settled = self._settled(status)
         return status
+
+    def _next_event(self) -> Event | None:
+        """The next event before the deadline; the clock of the step under way goes on meanwhile."""
+        while self._steps.live and (left := self._deadline - monotonic()) > TICK:
+            if (event := self._client.next_event(monotonic() + min(left, TICK))) is not None:
+                return event
+            self._steps.tick()
+        return self._client.next_event(self._deadline)
 
     def _settled(self, status: TunnelStatus) -> bool:
         """Whether the tunnel is up; raises where it will not be."""
@@ -176,7 +190,7 @@ class Attempt:
     def _show(self, status: TunnelStatus) -> None:
         line = render.progress(status)
         if line != render.progress(self._last) and status.state != "up":
-            output.note(line)
+            self._steps.begin(line)
         self._last = status
 
     def _refused(self, status: TunnelStatus) -> ControlError:
@@ -203,6 +217,7 @@ class Attempt:
         self._answered.add(needed.id)
         if needed.kind == "signature":
             return send(self._client, reply(needed, self._holders))
+        self._steps.pause()
         asked_at = monotonic()
         try:
             value = SecretText(self._ask(needed))
