@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
 
 from client.ike.events import Assigned, Selector
-from client.lab.links import Hop, add_addresses, add_routes, set_link, settle, sysctl
+from client.lab.links import Hop, add_addresses, add_routes, connect, set_link, settle, sysctl
 from client.lab.namespaces import Namespace
 from client.net.netlink import snapshot as read_network
 from client.system.reconcile import System
@@ -79,6 +80,31 @@ class Scene:
             assert [str(problem) for problem in (await system.sweep(keep)).problems] == []
 
         self.using(body)
+
+
+@contextmanager
+def played(state_dir: Path) -> Iterator[Scene]:
+    """The scene, with the calling thread in the laptop."""
+    with ExitStack() as stack:
+        laptop, gateway = Namespace.create("laptop"), Namespace.create("gateway")
+        stack.callback(laptop.close)
+        stack.callback(gateway.close)
+        connect(laptop, "wlan0", gateway, "wan")
+        gateway.run(furnish_gateway)
+        stack.enter_context(laptop.entered())
+        furnish_laptop()
+        scene = Scene(laptop, gateway, state_dir)
+        stack.callback(scene.lose_link)
+        yield scene
+
+
+@contextmanager
+def wired(state_dir: Path) -> Iterator[Scene]:
+    """The scene with IPv6 on both ends, a local network in both families, and ping for everybody."""
+    with played(state_dir) as scene:
+        scene.gateway.run(furnish_gateway_more)
+        furnish_laptop_more()
+        yield scene
 
 
 def furnish_gateway() -> None:
