@@ -119,9 +119,9 @@ async def check_nothing(_underlay: Underlay, _port: int) -> tuple[CheckRecord, .
 @dataclass(frozen=True, slots=True)
 class World:
     """Everything outside of a driver."""
+
     def secret_replaced(self, was: Secret, now: Secret) -> None:
         """The owner has given another password in the course of a login."""
-
 
     clock: Clock
     wall: Callable[[], datetime]

@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
@@ -158,7 +159,7 @@ class UserspaceDataPath:
     @classmethod
     async def start(cls, link_name: str, mtu: int, pool: PumpPool) -> UserspaceDataPath:
         """Make the TUN interface, down and without addresses, and give it to a pump."""
-        descriptor = _open_link(link_name, mtu)
+        descriptor = await _open_link(link_name, mtu)
         try:
             path = cls(pool.take(), link_name)
             try:
@@ -315,14 +316,15 @@ def _event_of(
             raise AssertionError(report)
 
 
-def _open_link(name: str, mtu: int) -> int:
+async def _open_link(name: str, mtu: int) -> int:
     """A killed daemon may have left a link of this name, of the kernel's data path: unlike a TUN link it stays."""
     try:
         return open_tun(name, mtu)
     except OSError as error:
         if error.errno not in (errno.EBUSY, errno.EINVAL):
             raise
-    drop_link(name)
+    with ThreadPoolExecutor(max_workers=1) as worker:  # a thread of its own stands in our network namespace
+        await asyncio.get_running_loop().run_in_executor(worker, drop_link, name)
     return open_tun(name, mtu)
 
 

@@ -237,3 +237,14 @@ def test_a_flood_of_ike_does_not_fill_the_memory() -> None:
         await data_path.close()
 
     asyncio.run(body())
+
+
+@pytest.mark.netns
+def test_a_link_of_another_kind_keeps_its_name_and_the_reason_is_told() -> None:
+    """Only what a killed daemon has left gives way: `tests/kernel` has such a link."""
+
+    async def start() -> None:
+        await UserspaceDataPath.start("lo", 1400, PumpPool())
+
+    with namespace() as alone, alone.entered(), pytest.raises(OSError, match="busy"):
+        asyncio.run(start())
