@@ -37,7 +37,7 @@ from client.tunnel.model import Lockdown, Stance, TunnelConfig, TunnelUp, Underl
 from tests.system.ledger import UPLINK, leaks, probes, send_all, settle
 from tests.system.life import EXCLUDING, OTHER, has_link_local
 from tests.system.scene import FULL, GATEWAY, LAPTOP, LAPTOP_V6, STANDING, Scene, wired
-from tests.system.test_leaks import MOVED, SPLIT
+from tests.system.test_leaks import MOVED, SPLIT, config
 
 OURS = {4: LAPTOP, 6: LAPTOP_V6}
 MOST = 200  # calls of one stage
@@ -245,7 +245,11 @@ class Worker:
         if self._phase[0] == ARMED:
             self.armed += 1
             sent = probes(kinds=("udp",) if at % 4 else ("udp", "tcp", "icmp", "dns"))
-            send_all([replace(each, port=20000 + at) for each in sent], OURS)
+            marked = [replace(each, port=20000 + at) for each in sent]
+            send_all(marked, OURS)
+            if at % 5 == 0:  # the next daemon wants what was wanted: no opening in between
+                self._scene.apply(config((FULL, None)))
+                send_all(marked, OURS)
         if at % 3 == 0:
             (self._scene.state_dir / "manifest.json").unlink(missing_ok=True)  # the note is lost, too
         self._sweep()
