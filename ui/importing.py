@@ -16,7 +16,9 @@ from profiles.importers.draft import FoundSecret, Imported
 from profiles.importers.intake import Intake
 from profiles.importers.limits import LARGEST_ARCHIVE, LARGEST_BLOB
 from profiles.placing import place
-from profiles.store import user_directory
+from profiles.placing import replace as write
+from profiles.references import FILE_SCHEMES, parse
+from profiles.store import ProfileFile, user_directory
 
 from .credentials import KEYRING_SERVICE
 from .render import printable
@@ -31,6 +33,7 @@ class Source:
     intake: Intake
     kind: Format
     folder: Path | None
+    place: str  # as a person named it
 
 
 def open_source(place_of: str, *, name: str, server: str, user: str) -> Source:
@@ -45,7 +48,7 @@ def open_source(place_of: str, *, name: str, server: str, user: str) -> Source:
     for companion in kind.beside:
         if folder is not None and (folder / companion).is_file():
             beside[companion] = _bounded(folder / companion, LARGEST_BLOB)
-    return Source(Intake(octets, name, beside, server, user), kind, folder)
+    return Source(Intake(octets, name, beside, server, user), kind, folder, place_of)
 
 
 def _read(place_of: str) -> bytes:
@@ -64,7 +67,10 @@ def _bounded(path: Path, limit: int) -> bytes:
 
 def profiles_of(source: Source) -> list[Imported]:
     """The profiles in it, with the files that it names and that lie beside it."""
-    found = load(replace(source.intake))  # a copy: it notes the names that are taken
+    try:
+        found = load(replace(source.intake))  # a copy: it notes the names that are taken
+    except ProfileError as error:
+        raise error.at(source.place) from None
     return [_completed(entry, source) for entry in found]
 
 
@@ -94,6 +100,34 @@ def _is_material(octets: bytes) -> bool:
         return containers.holds_key(octets) or bool(containers.certificates(octets))
     except containers.UNREADABLE:
         return False
+
+
+def waiting_for(source: Source) -> Path | None:
+    """Where the user's profile of this name wants a bundle; None where this is none, or nobody waits for one."""
+    name = source.intake.name
+    if source.kind.word != "pkcs12" or source.intake.server or not name or "/" in name:
+        return None
+    path = user_directory() / f"{name}.toml"
+    if not path.is_file():
+        return None
+    profile = ProfileFile(name, path, is_system=False).load()
+    entry = next((entry for entry in profile.auth.local if entry.shows_certificate), None)
+    if entry is None or entry.cert is None or entry.key is not None:
+        raise ProfileError(
+            "auth.local", f"{name} logs in without a bundle", "Choose another --name.", source.place
+        )
+    return parse(entry.cert, "auth.local[0].cert", FILE_SCHEMES).resolve(path.parent)
+
+
+def bring(source: Source, path: Path, *, force: bool) -> None:
+    """Put the bundle where a profile waits for it."""
+    check_bundle(source.intake.octets)
+    if path.exists() and not force:
+        raise ProfileError("", f"{path} exists already", "--force overwrites it.")
+    try:
+        write(path, source.intake.octets)
+    except OSError as error:
+        raise ProfileError("", f"cannot write {path}: {error.strerror}") from None
 
 
 def is_locked(source: Source) -> bool:

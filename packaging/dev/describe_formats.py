@@ -39,7 +39,8 @@ The format is told by the content, never by the name. The profile goes to `~/.co
 certificates and bundles beside it (mode 0600); nothing is overwritten without `--force`. Importing connects to
 nobody, and makes nobody trusted beyond this one profile: the certificates that will be trusted are shown with their
 SHA-256. Passwords never go into the profile: those in the file go to the keyring if you agree (`--keep-secrets`
-agrees beforehand), all others are asked for at `roam up`.
+agrees beforehand), all others are asked for at `roam up`. Where your certificate is still to come, the report names
+its place; `roam import mine.p12 --name NAME` puts it there.
 
 Of every field of the file the report says what became of it:
 

@@ -207,6 +207,20 @@ def test_what_the_documents_say_of_files_can_be_typed(
         assert code == 0, f"{line}\n{err}"
 
 
+def test_a_bundle_goes_where_a_profile_waits_for_it(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = SAMPLES / "06-client-modern.p12"
+    run(capsys, "import", str(SAMPLES / "07-azure-vpnclient.zip"), "--name", "work")
+    assert run(capsys, "profiles", "work", "--check")[0] == 2
+    code, out, _ = run(capsys, "import", str(bundle), "--name", "work")
+    assert (code, out.splitlines()[0]) == (0, f"written: {home / 'work-client.p12'}")
+    assert (home / "work-client.p12").read_bytes() == bundle.read_bytes()
+    assert run(capsys, "profiles", "work", "--check")[0] == 0
+    assert run(capsys, "import", str(bundle), "--name", "work")[0] == 2
+    run(capsys, "import", str(SAMPLES / "04-eap.sswan"), "--name", "other")
+    code, _, err = run(capsys, "import", str(bundle), "--name", "other")
+    assert (code, "logs in without a bundle" in err) == (2, True)
+
+
 class Person:
     """Somebody at a terminal who answers by the question's first words."""
 

@@ -28,6 +28,9 @@ def import_(options: argparse.Namespace) -> int:
 
 def _import(options: argparse.Namespace, prompter: Prompter, *, is_terminal: bool) -> int:
     source = _source(options, prompter, is_terminal=is_terminal)
+    if (path := importing.waiting_for(source)) is not None and not options.dry_run:
+        importing.bring(source, path, force=options.force)
+        return _brought(options, path)
     found = importing.profiles_of(source)
     if is_terminal and not options.user and any(entry.lacks_user for entry in found):
         source = replace(
@@ -55,7 +58,7 @@ def _source(options: argparse.Namespace, prompter: Prompter, *, is_terminal: boo
         options.file, name=options.name or "", server=options.server or "", user=options.user or ""
     )
     intake = source.intake
-    if source.kind.word == "pkcs12" and is_terminal:
+    if source.kind.word == "pkcs12" and is_terminal and importing.waiting_for(source) is None:
         if not intake.server:
             intake = replace(intake, server=prompter.line("The gateway's name or address:"))
         if importing.is_locked(source):
@@ -95,6 +98,15 @@ def _placed(entry: Imported, paths: list[Path]) -> str:
     lines += [f"to bring: {paths[0].parent / lacking.name}" for lacking in entry.lacking]
     then = "then " if entry.lacking else ""
     return "\n".join([*lines, f"{then}'roam up {entry.profile.id}' connects"])
+
+
+def _brought(options: argparse.Namespace, path: Path) -> int:
+    """A bundle that a profile has been waiting for."""
+    if options.json:
+        output.say(output.envelope("import", {"written": True, "profiles": [], "paths": [str(path)]}))
+    else:
+        output.say(f"written: {path}\n'roam up {options.name}' connects")
+    return DONE
 
 
 def _answer(entry: Imported, paths: list[Path]) -> dict[str, object]:
