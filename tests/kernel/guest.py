@@ -19,7 +19,7 @@ from .machine import SHARED
 
 VERDICTS = "verdicts"
 WANTED = "wanted"  # names of cases, one a line; all where it is empty
-_PATIENCE = 240.0  # seconds for one case, on a machine that does other things too
+_PATIENCE = 400.0  # seconds for one case, on a machine that does other things too
 _AT_A_TIME = 2  # as many as the machine has processors
 
 

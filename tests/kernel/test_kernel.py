@@ -27,7 +27,7 @@ pytestmark = [
 ]
 
 _OLDEST = "bookworm"
-_LIFETIME = 480.0  # seconds for all verdicts; where nothing else runs some 110 are enough
+_LIFETIME = 570.0  # seconds for all verdicts; where nothing else runs some 110 are enough
 
 
 @pytest.fixture(scope="session")
