@@ -98,7 +98,7 @@ def machine(status: LockdownStatus, *, guarded: bool) -> Iterator[str]:
     """What is unusual: lockdown, an open portal, a guard that is not whole."""
     if status.on:
         lan = "the local network" if status.allow_lan else "nothing else"
-        yield f"lockdown: on; nothing leaves outside a tunnel, reachable beside it: {lan}"
+        yield f"lockdown: on, by uid {status.owner}; nothing leaves outside a tunnel, reachable beside it: {lan}"
     if guarded and status.guard_reason:
         yield f"guard: by routing only, without a packet filter: {printable(status.guard_reason)}"
     if status.fight:

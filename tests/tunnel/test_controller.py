@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_interface
 
 import pytest
 
-from client.ike.events import Failure, Kind
+from client.ike.events import Assigned, Failure, Kind
 from client.tunnel.events import (
     Answered,
     Applied,
@@ -28,7 +29,7 @@ from client.tunnel.events import (
     UserDown,
     UserUp,
 )
-from client.tunnel.model import NetworkChange
+from client.tunnel.model import NetworkChange, TunnelUp
 from client.tunnel.states import (
     Attempt,
     Blocked,
@@ -69,6 +70,13 @@ from tests.tunnel.worlds import (
     UP,
     WIFI,
     WIFI_ONLY,
+)
+
+TAKEN_UP = TunnelUp("roam0", Assigned((ip_interface("192.0.2.10/32"),)))
+TAKEN = Failure(
+    Kind.ADDRESS_NONE,
+    "the gateway assigned 192.0.2.10, which is this computer's own on wifi0",
+    hint="Ask the gateway's administrator for another pool of addresses, or connect from another network.",
 )
 
 ROWS = [
@@ -399,6 +407,14 @@ ROWS = [
         DataPathGone("the pump is gone"),
         Resolving(NOW + 15),
         (DropSession(1), Apply(None), *LOOKUP),
+        {"up": None},
+    ),
+    Row(
+        "an inside address that is our own on an uplink is refused",
+        wanted(Connecting(Attempt(1, WIFI))),
+        SessionUp(1, True, TAKEN_UP),
+        Waiting(TAKEN, NOW + 1, None, NOW),
+        (CloseSession(1),),
         {"up": None},
     ),
     Row(

@@ -13,7 +13,7 @@ from ui import render
 from ui.cli import main
 
 FILTERED = "guard: by a packet filter (nftables) and by routing"
-LOCKED = "lockdown: on; nothing leaves outside a tunnel, reachable beside it: the local network"
+LOCKED = "lockdown: on, by uid 0; nothing leaves outside a tunnel, reachable beside it: the local network"
 
 
 def test_lockdown_is_turned_on_told_and_turned_off(
