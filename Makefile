@@ -15,7 +15,7 @@ help:
 	@echo "make test        all tests (PEER=bookworm|trixie for one strongSwan; JOBS=N at once; ARGS=... for pytest); root runs them all"
 	@echo "make check       types, lint and format"
 	@echo "make docs-tables  tables in docs/ from what tests show against real peers (root)"
-	@echo "make bench       side-by-side figures with strongSwan (root; PEER=..., ARGS=--runs N)"
+	@echo "make bench       side-by-side figures with strongSwan, and what the control socket costs (root; PEER=..., ARGS=--runs N)"
 	@echo "make install     put Roam on this machine (root; PREFIX=/usr DESTDIR=)"
 	@echo "make uninstall   take it off again"
 
@@ -42,6 +42,7 @@ docs-tables: environment-dev
 
 bench: environment-dev
 	@$(BIN)/python -m tests.netns.bench $(if $(PEER),--peer $(PEER)) $(ARGS)
+	@$(BIN)/python packaging/dev/bench_control.py
 
 install:
 	@$(PYTHON) packaging/install.py install --prefix "$(PREFIX)" --destdir "$(DESTDIR)"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-EACH_ROUND = 4
+EACH_ROUND = 2
 """Requests that begin in one round of the loop; one takes a fraction of a millisecond."""
 
 
