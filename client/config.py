@@ -37,10 +37,21 @@ from .ike.options import (
 from .ike.pinning import parse_pin
 from .ike.proposals import PRESETS, Offer, parse_offer
 from .ike.registry import EapType, ProtocolId, TransformType
+from .ike.revocation import Policy
 from .ike.selectors import ANY_IPV4, ANY_IPV6, selector_of, selectors_of_addresses
 from .ike.signatures import TlsPrivateKey
 from .ike.trust import Trust
-from .material import Anchors, KeyElsewhere, OwnKey, anchors, at, gateway_key, named_anchors, own_key
+from .material import (
+    Anchors,
+    KeyElsewhere,
+    OwnKey,
+    anchors,
+    at,
+    gateway_key,
+    named_anchors,
+    own_key,
+    revocation_lists,
+)
 from .material import Material as Material
 from .material import SecretMissing as SecretMissing
 from .tunnel.model import TunnelConfig
@@ -205,7 +216,9 @@ def _tls_options(profile: Profile, entry: LocalRound, material: Material, path: 
     trusted = named_anchors(remote.aaa_ca, "auth.remote.aaa_ca", material) or _anchors(profile, material)
     inner = tuple(Inner(word) for word in entry.inner)
     identity = _tls_identity(entry, material, path) if entry.shows_certificate else None
-    trust, binding = Trust(trusted, expected), entry.peap_binding == "required"
+    lists = revocation_lists(profile.trust.crl, material)
+    trust = Trust(trusted, expected, revocation=Policy(profile.trust.revocation), lists=lists)
+    binding = entry.peap_binding == "required"
     return TlsOptions(trust, identity, inner, entry.outer_identity or "", insists_on_binding=binding)
 
 
@@ -228,7 +241,17 @@ def _proof(profile: Profile, expected: Identity, material: Material) -> Proof:
     )
     pins = material.pins | {parse_pin(text) for text in profile.trust.pin if text != "ask"}
     asks = "ask" in profile.trust.pin and not material.pins  # a key other than confirmed: no question
-    trust = Trust(trusted, expected, strict, profile.crypto.allow_legacy, keys, pins, asks)
+    trust = Trust(
+        trusted,
+        expected,
+        strict,
+        profile.crypto.allow_legacy,
+        keys,
+        pins,
+        asks,
+        Policy(profile.trust.revocation),
+        revocation_lists(profile.trust.crl, material),
+    )
     if profile.auth.proof == "eap":
         return EapProof(trust if trusted or keys or pins else None)
     return CertProof(trust)

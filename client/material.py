@@ -20,6 +20,7 @@ from profiles.model import LocalRound
 from .ike.authentication import PrivateKey, PublicKey
 from .ike.identity import Identity
 from .ike.keys import OneTimeCode, Secret
+from .ike.revocation import Unusable, load_list
 
 T = TypeVar("T")
 Anchors = tuple[x509.Certificate, ...]
@@ -190,6 +191,20 @@ def _open(octets: bytes, entry: LocalRound, material: Material, path: str, where
         raise SecretMissing(entry.secret, f"{path}.secret", "passphrase", str(locked)) from None
     except ValueError as error:
         raise ProfileError(where, str(error)) from None
+
+
+def revocation_lists(
+    references: tuple[str, ...], material: Material
+) -> tuple[x509.CertificateRevocationList, ...]:
+    """The lists that the profile has, as they are: whether one is stale is for the login to find out."""
+    found = []
+    for n, reference in enumerate(references):
+        path = f"trust.crl[{n}]"
+        try:
+            found.append(load_list(material.file(reference, path)))
+        except Unusable as error:
+            raise ProfileError(path, str(error)) from None
+    return tuple(found)
 
 
 def anchors(octets: bytes, path: str) -> list[x509.Certificate]:

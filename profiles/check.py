@@ -177,7 +177,6 @@ def _available(profile: Profile) -> None:
 
 UNAVAILABLE: tuple[tuple[str, str, Callable[[Profile], object]], ...] = (
     ("gateway.transport", "a TCP transport alone", lambda profile: "udp" not in profile.gateway.transport),
-    ("trust.revocation", "strict revocation checking", lambda profile: profile.trust.revocation == "strict"),
     ("crypto.ppk", "a post-quantum pre-shared key", lambda profile: profile.crypto.ppk),
     ("address.none", "a tunnel without an inside address", lambda profile: profile.address.none),
     ("mobility.autoconnect", "coming up by itself", lambda profile: profile.mobility.autoconnect),

@@ -235,7 +235,12 @@ class Trust:
         "must agree",
         (),
     )
-    revocation: Literal["off", "relaxed", "strict"] = option('"relaxed": unless known revoked', "relaxed")
+    revocation: Literal["off", "relaxed", "strict"] = option(
+        'certificates of gateway and login server: "relaxed" refuses what is known to be revoked, "strict" also '
+        "what nobody says to be good",
+        "relaxed",
+    )
+    crl: tuple[str, ...] = option("references to certificate revocation lists (PEM or DER)", ())
 
 
 @dataclass(frozen=True, slots=True)

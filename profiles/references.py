@@ -96,7 +96,7 @@ def _needs_secret(entry: LocalRound, files: Mapping[str, bytes]) -> bool:
 
 
 def files_of(profile: Profile) -> tuple[Reference, ...]:
-    """The files that the profile names (certificates and private keys), each once."""
+    """The files that the profile names (certificates, revocation lists, private keys), each once."""
     return _unique(reference for reference in _files(profile) if reference.scheme not in ELSEWHERE)
 
 
@@ -110,6 +110,8 @@ def _files(profile: Profile) -> Iterator[Reference]:
         yield parse(text, f"trust.ca[{n}]", FILE_SCHEMES)
     for n, text in enumerate(profile.trust.keys):
         yield parse(text, f"trust.keys[{n}]", FILE_SCHEMES)
+    for n, text in enumerate(profile.trust.crl):
+        yield parse(text, f"trust.crl[{n}]", FILE_SCHEMES)
     for n, text in enumerate(profile.auth.remote.aaa_ca):
         yield parse(text, f"auth.remote.aaa_ca[{n}]", FILE_SCHEMES)
     for n, entry in enumerate(profile.auth.local):

@@ -22,12 +22,14 @@ from client.ike.options import (
     CertProof,
 )
 from client.ike.registry import AuthMethod
+from client.ike.revocation import Policy
 from client.ike.signatures import PublicKey
 from client.ike.trust import Trust
 from client.lab.pki import make_authority, pem
 from profiles.errors import ProfileError
 from profiles.store import load_text
 from tests.configured import CA, CERT, CERTIFICATE, EAP, FILES, KEY, SECRETS, configure
+from tests.ike.statements import octets, revocation_list
 
 
 def test_a_certificate_is_our_identity() -> None:
@@ -187,7 +189,20 @@ def test_pins_stand_for_an_authority(
     profile = load_text(EAP.replace('ca = ["file:ca.pem"]', f"pin = [{pin}]"))
     config = session_config(profile, Material({}, SECRETS, pins=confirmed))
     assert isinstance(config.proof, CertProof)
-    assert config.proof.trust == Trust((), Identity.parse("vpn.example.com"), pins=pins, asks=asks)
+    trust = Trust((), Identity.parse("vpn.example.com"), pins=pins, asks=asks, revocation=Policy.RELAXED)
+    assert config.proof.trust == trust
+
+
+def test_revocation_lists_of_the_profile_are_read_and_the_policy_is_kept() -> None:
+    text = EAP.replace("[trust]", '[trust]\nrevocation = "strict"\ncrl = ["file:ca.crl"]')
+    found = revocation_list()
+    config = configure(text, {**FILES, "file:ca.crl": octets(found)})
+    assert isinstance(config.proof, CertProof)
+    assert config.proof.trust.revocation is Policy.STRICT
+    assert config.proof.trust.lists == (found,)
+    with pytest.raises(ProfileError, match="does not read") as error:
+        configure(text, {**FILES, "file:ca.crl": b"no list"})
+    assert error.value.path == "trust.crl[0]"
 
 
 def test_a_key_of_another_certificate_is_refused() -> None:

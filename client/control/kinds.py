@@ -94,6 +94,16 @@ KINDS: dict[str, tuple[int, str, str]] = {
         "nobody has confirmed the gateway's key",
         "Compare the fingerprint with what the administrator says, then write it into [trust] pin.",
     ),
+    "trust.revoked": (
+        NOT_TRUSTED,
+        "the gateway's certificate was revoked",
+        "Do not enter a password; the gateway's administrator has to give it a new certificate.",
+    ),
+    "trust.revocation_unknown": (
+        NOT_TRUSTED,
+        "nobody says whether the gateway's certificate was revoked",
+        "Try another network, name the authority's list in [trust] crl, or set revocation = \"relaxed\".",
+    ),
     "trust.unknown_ca": (
         NOT_TRUSTED,
         "nobody we trust vouches for the gateway",

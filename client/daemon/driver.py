@@ -48,6 +48,7 @@ from .inbox import (
     PathEvent,
     ProbeAsked,
     RekeyAsked,
+    RevocationFound,
     Stop,
     SystemAnswer,
     UserAsked,
@@ -259,6 +260,9 @@ class Driver:
                 self._effects.events.append(event)
             case AnswerGiven():
                 self._effects.answer(item)
+            case RevocationFound(number, replies):
+                if (leg := self._effects.legs.get(number)) is not None:
+                    leg.session.hear_revocation(replies, now)
             case ProbeAsked():
                 self._probe(now)
             case CountAsked(done):
@@ -404,4 +408,5 @@ def _seen(leg: Leg) -> Seen:
         round_trip=session.round_trip,
         is_asking=leg.is_asking,
         session=leg.id,
+        remarks=tuple(leg.remarks),
     )

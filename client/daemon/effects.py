@@ -32,10 +32,13 @@ from ..ike.events import (
     PathMoved,
     PeerAddresses,
     Probing,
+    Remark,
+    RevocationNeeded,
     SecretReplaced,
     SizeProbed,
     Transmit,
 )
+from ..ike.inquest import Memory
 from ..ike.keys import Secret
 from ..ike.options import SessionConfig
 from ..system.choice import DataPathKind
@@ -66,7 +69,7 @@ from ..tunnel.events import (
 from ..tunnel.model import NetworkState, TunnelConfig, TunnelUp, Underlay
 from .applier import Applier, Share
 from .carrier import Carrier
-from .inbox import AnswerGiven, Counted, Datagram, Inbox, SystemAnswer
+from .inbox import AnswerGiven, Counted, Datagram, Inbox, RevocationFound, SystemAnswer
 from .leg import Leg
 from .notes import Notes
 from .ports import AskerPort, CarrierPort, World
@@ -122,6 +125,7 @@ class Effects:
         self._port: int | None = None
         self._share: Share | None = None
         self._generation = 0
+        self._memory = Memory()
 
     @property
     def passage(self) -> Passage | None:
@@ -206,7 +210,7 @@ class Effects:
             now=now,
             trigger=command.trigger,
         )
-        session = self._world.open_session(self._wanted_session, sink)
+        session = self._world.open_session(replace(self._wanted_session, memory=self._memory), sink)
         self.legs[number] = Leg(number, session, sockets, underlay, command.trigger)
         session.initiate(sockets.path, now, self._world.wall())
         await self._prepare_carrier()
@@ -353,6 +357,11 @@ class Effects:
                 self._asker.ask_in_login(leg.id, output)
             case SecretReplaced(was, now):
                 self._replace_secret(was, now)
+            case RevocationNeeded():
+                leg.inquiry = asyncio.create_task(self._inquire(leg, output))
+            case Remark(text):
+                leg.remarks.append(text)
+                log.warning("%s: %s", self.name, text)
             case ChildUp():
                 await self._child_up(leg, output)
             case ChildOutbound(spi_in):
@@ -383,6 +392,11 @@ class Effects:
                     self._look_after(leg)
                 self._forget(leg)
                 self.events.append(SessionClosed(leg.id, failure))
+
+    async def _inquire(self, leg: Leg, needed: RevocationNeeded) -> None:
+        """Fetch all at once; the login goes on with what has come in time."""
+        fetches = [self._world.fetch(wanted, leg.underlay, needed.seconds) for wanted in needed.inquiries]
+        self._inbox.put(RevocationFound(leg.id, tuple(await asyncio.gather(*fetches))))
 
     def _look_after(self, leg: Leg) -> None:
         """A session was not answered: see which of the gateway's ports are, but not all the time."""

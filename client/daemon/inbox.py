@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 
-from ..ike.events import Channel, Endpoint
+from ..ike.events import Channel, Endpoint, Reply
 from ..ike.keys import Secret
 from ..system.datapath import Counters, DataPathEvent
 from ..tunnel.events import Event, SecretMissing, UserDown, UserUp
@@ -52,6 +52,14 @@ class AnswerGiven:
     leg: int
     value: Secret | None
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationFound:
+    """What the certificates of leg `leg` were asked about has brought."""
+
+    leg: int
+    replies: tuple[Reply, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +113,7 @@ Item = (
     | PathEvent
     | UserAsked
     | AnswerGiven
+    | RevocationFound
     | RekeyAsked
     | ProbeAsked
     | CountAsked

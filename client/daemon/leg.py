@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from ..ike.events import Endpoint, Established, Selector, Transmit
 from ..tunnel.model import Underlay
 from .ports import SessionPort, SocketsPort
@@ -28,6 +30,10 @@ class Leg:
         self.is_doubted = False
         self.is_asking = False
         """Its login waits for the user."""
+        self.remarks: list[str] = []
+        """What the user should know of its login."""
+        self.inquiry: asyncio.Task[None] | None = None
+        """Its certificates are being looked after."""
 
     def note_established(self, output: Established) -> None:
         """Both ends have proven who they are."""
@@ -58,5 +64,7 @@ class Leg:
         self.underlay = underlay
 
     def close(self) -> None:
-        """Give the sockets back."""
+        """Give the sockets back; nobody waits for an answer any more."""
+        if self.inquiry is not None:
+            self.inquiry.cancel()
         self.sockets.close()

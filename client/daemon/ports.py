@@ -9,7 +9,18 @@ from datetime import datetime
 from typing import Protocol
 
 from ..control.evidence import CheckRecord
-from ..ike.events import Address, AnswerNeeded, Channel, ChildSa, Endpoint, Failure, Output, Path
+from ..ike.events import (
+    Address,
+    AnswerNeeded,
+    Channel,
+    ChildSa,
+    Endpoint,
+    Failure,
+    Inquiry,
+    Output,
+    Path,
+    Reply,
+)
 from ..ike.keys import Secret
 from ..ike.options import Lifetimes, SessionConfig
 from ..ike.trace import Sink
@@ -53,6 +64,7 @@ class SessionPort(Protocol):
     def initiate(self, path: Path, now: float, wall: datetime) -> None: ...
     def answer(self, value: Secret, now: float) -> None: ...
     def decline(self, now: float, why: str = "") -> None: ...
+    def hear_revocation(self, replies: Sequence[Reply], now: float) -> None: ...
     def move(self, path: Path, now: float) -> None: ...
     def rekey_child(self, now: float) -> None: ...
     def rekey_ike(self, now: float) -> None: ...
@@ -107,6 +119,9 @@ class AskerPort(Protocol):
     def ask_in_login(self, leg: int, needed: AnswerNeeded) -> None:
         """A login waits for an answer in its course."""
 
+    def secret_replaced(self, was: Secret, now: Secret) -> None:
+        """The owner has given another password in the course of a login."""
+
     def withdraw(self, leg: int) -> None:
         """This login waits for nothing any more."""
 
@@ -114,6 +129,11 @@ class AskerPort(Protocol):
 async def check_nothing(_underlay: Underlay, _port: int) -> tuple[CheckRecord, ...]:
     """Where nobody can look."""
     return ()
+
+
+async def fetch_nothing(inquiry: Inquiry, _underlay: Underlay, _seconds: float) -> Reply:
+    """Where nobody can fetch."""
+    return Reply(trouble=f"{inquiry.url} cannot be reached from here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +163,5 @@ class World:
     """How often TCP had to send again for lack of an answer; None where nobody knows."""
     check_ports: Callable[[Underlay, int], Awaitable[tuple[CheckRecord, ...]]] = check_nothing
     """Whether the gateway's ports answer, where a session was not answered."""
+    fetch: Callable[[Inquiry, Underlay, float], Awaitable[Reply]] = fetch_nothing
+    """What an authority's server says, asked outside of every tunnel, within so many seconds."""

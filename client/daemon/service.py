@@ -14,6 +14,7 @@ import socket
 import time
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from ..control.varlink import VarlinkConnection
 from ..ike.options import SessionConfig
 from ..ike.session import Session
 from ..ike.trace import Sink, TraceEvent
+from ..net.fetch import fetch
 from ..net.inside import ask
 from ..net.power import watch_sleep
 from ..net.processes import process_of, program_name
@@ -215,6 +217,7 @@ class Daemon:
             open_data_path=self._data_paths.open,
             resolve=self._resolver.resolve,
             check_ports=check_ports,
+            fetch=partial(fetch, resolve=self._resolver.resolve),
             count_stalls=count_stalls,
         )
 

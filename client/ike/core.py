@@ -22,9 +22,10 @@ from .events import (
     Kind,
     Output,
     Path,
+    RevocationNeeded,
     Rng,
 )
-from .exchanges.base import Asking, Exchange
+from .exchanges.base import Asking, Exchange, Inquiring
 from .natd import NatVerdict
 from .options import Patience, SessionConfig
 from .sa import Child, IkeSa, IkeSaState, Refusals
@@ -44,6 +45,7 @@ CLOSE_WITHIN = 3.0  # seconds that a Delete may take before the session ends wit
 RETRY_AFTER = 2.0  # seconds before an exchange is tried again after TEMPORARY_FAILURE, at least
 RETRY_AT_MOST = 60.0  # seconds before a later try
 ANSWER_WITHIN = 120.0  # seconds that a person has to answer; most gateways wait less
+INQUIRY_GRACE = 1.0  # seconds after which a shell that has not answered will not
 SIGN_WITHIN = 30.0  # seconds for a key's holder: gateways forget whom they wait for after as much
 REFUSED_AT_MOST = 300.0  # seconds from the first refusal of a rekey to the end of the session
 
@@ -77,6 +79,7 @@ class Core:
     peer_chain: tuple[bytes, ...] = ()  # the certificates it has proven itself with, DER, its own first
     asking: tuple[Asking, IkeSa] | None = None  # what waits for the user's answer
     unanswered: Failure = UNANSWERED_QUESTION  # what it means if none comes
+    inquiring: tuple[Inquiring, IkeSa] | None = None  # what waits for word about certificates
     verdict: Refusal | None = None  # what a login has come to whose last words are on their way
     farewell: Failure | None = None  # why the session is CLOSING
     inbound_at: float = 0.0  # last authentic packet, IKE or ESP
@@ -161,6 +164,17 @@ class Core:
         self.asking = None
         self.timers.stop(Timer.ANSWER)
 
+    def inquire(self, exchange: Inquiring, sa: IkeSa, needed: RevocationNeeded, now: float) -> None:
+        """Let an exchange wait for the shell, which has its own bound; ours comes after it."""
+        self.inquiring = exchange, sa
+        self.timers.set(Timer.INQUIRY, now + needed.seconds + INQUIRY_GRACE)
+        self.emit(needed)
+
+    def stop_inquiring(self) -> None:
+        """Nothing that is still found matters any more."""
+        self.inquiring = None
+        self.timers.stop(Timer.INQUIRY)
+
     def is_queued(self, kind: type) -> bool:
         """Whether any IKE SA has such an exchange waiting or outstanding."""
         return any(
@@ -235,7 +249,7 @@ class Core:
         for spi_in in list(self.children):
             self.forget_child(spi_in)
         self.sas.clear()
-        self.current = self.opening = self.asking = None
+        self.current = self.opening = self.asking = self.inquiring = None
         self.timers.clear()
         self.enter(SessionState.CLOSED)
         self.emit(Closed(failure))

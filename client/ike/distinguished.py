@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from .buffer import Reader
 from .errors import InvalidSyntax
+from .refusal import printable
 
 _WORDS = {
     "CN": NameOID.COMMON_NAME,
@@ -88,6 +89,12 @@ def shown(der: bytes) -> str:
     except InvalidSyntax:
         return der.hex()
     return ", ".join("+".join(_shown_attribute(*attribute) for attribute in rdn) for rdn in rdns)
+
+
+def quoted(name: x509.Name) -> str:
+    """A certificate's subject or issuer in a sentence, safe to show."""
+    words = printable(shown(name.public_bytes()))
+    return f"“{words}”" if words else "(no name)"
 
 
 def _tidy(part: str) -> str:

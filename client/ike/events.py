@@ -127,6 +127,8 @@ class Kind(StrEnum):
     TRUST_NO_PROOF = "trust.no_proof"
     TRUST_PIN = "trust.pin_mismatch"
     TRUST_UNCONFIRMED = "trust.unconfirmed"
+    TRUST_REVOKED = "trust.revoked"
+    TRUST_REVOCATION_UNKNOWN = "trust.revocation_unknown"
     TRUST_UNKNOWN_CA = "trust.unknown_ca"
     TRUST_WEAK = "trust.weak"
     TS_UNACCEPTABLE = "ts.unacceptable"
@@ -237,6 +239,37 @@ class SecretReplaced:
 
 
 @dataclass(frozen=True, slots=True)
+class Inquiry:
+    """Something to fetch from `url`: with POST where it has a `body`, which is an OCSP request, else with GET."""
+
+    url: str
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an `Inquiry` has brought; `trouble` says why it has brought nothing."""
+
+    data: bytes = field(default=b"", repr=False)
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationNeeded:
+    """The login waits for these, `seconds` at most; `Session.hear_revocation` takes replies in the same order."""
+
+    inquiries: tuple[Inquiry, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What the user should know of a login that goes on."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChildUp:
     """Install this Child SA, inbound before outbound; `replaces` is the old inbound SPI after a rekey."""
 
@@ -320,6 +353,8 @@ class Closed:
 
 Output = (
     Transmit
+    | RevocationNeeded
+    | Remark
     | Keepalive
     | Established
     | AnswerNeeded

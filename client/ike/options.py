@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .eap.tls_framing import FRAGMENT
 from .events import Interface, Selector
+from .inquest import Memory
 from .keys import OneTimeCode, Secret
 from .registry import EapType
 
@@ -193,6 +194,7 @@ class SessionConfig:
     fragment_size: int = 1232  # of an IKE message in octets: fits an IPv6 packet of 1280
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     patience: Patience = field(default_factory=Patience)
+    memory: Memory = field(default_factory=Memory, compare=False, repr=False)  # of what was not revoked
 
     def with_password(self, was: Secret, now: Secret) -> SessionConfig:
         """The same with another password wherever `was` is one."""

@@ -17,7 +17,7 @@ from . import chains
 from .events import Kind
 from .identity import Identity
 from .signatures import PublicKey
-from .trust import Trust, TrustError, check_identity, check_strength, verify_gateway
+from .trust import Trust, TrustError, check_identity, check_strength, vouched_gateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,14 @@ class Candidates:
 
     keys: tuple[PublicKey, ...]
     vouched: bool
+    path: chains.Path = ()  # from the gateway's certificate to the anchor that vouches for it
 
 
 def candidates(trust: Trust, claimed: Identity, shown: Shown, wall: datetime) -> Candidates:
     """What the gateway's AUTH is verified with; `TrustError` where there can be nothing."""
     if shown.chain and (trust.anchors or not _knows_keys(trust)):
-        return Candidates((verify_gateway(trust, claimed, shown.chain, wall),), vouched=True)
+        found = vouched_gateway(trust, claimed, shown.chain, wall)
+        return Candidates((found.key,), vouched=True, path=found.path)
     if not _knows_keys(trust):
         raise TrustError(Kind.TRUST_NO_PROOF, "the peer sent no certificate")
     check_identity(trust, claimed)

@@ -182,6 +182,7 @@ class CertEncoding(IntEnum):
     X509_SIGNATURE = 4
     HASH_AND_URL = 12  # of a certificate; never asked for
     HASH_AND_URL_BUNDLE = 13
+    OCSP_CONTENT = 14  # RFC 4806
     RAW_PUBLIC_KEY = 15  # RFC 7670
 
 

@@ -9,14 +9,14 @@ and changes nothing but a counter.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from .children import install, use_outbound
 from .core import Core
 from .errors import ProtocolError
-from .events import Assigned, Channel, ChildSa, Endpoint, Failure, Kind, Output, Path, Rng
+from .events import Assigned, Channel, ChildSa, Endpoint, Failure, Kind, Output, Path, Reply, Rng
 from .exchanges.delete import forget_replaced, say_farewell
 from .exchanges.mobike import UpdateAddresses
 from .exchanges.rekey_child import RekeyChild
@@ -252,6 +252,19 @@ class Session:
             self._reception.fail(sa, error, now)
         self._go_on(now)
 
+    def hear_revocation(self, replies: Sequence[Reply], now: float) -> None:
+        """What became of `RevocationNeeded`; nothing where nothing was asked."""
+        core = self._core
+        if core.inquiring is None:
+            return
+        exchange, sa = core.inquiring
+        core.stop_inquiring()
+        try:
+            exchange.resume_inquiry(core, sa, replies, now)
+        except ProtocolError as error:
+            self._reception.fail(sa, error, now)
+        self._go_on(now)
+
     def decline(self, now: float, why: str = "") -> None:
         """The user does not answer (or cannot: `why`), so the login is over."""
         core = self._core
@@ -358,6 +371,8 @@ class Session:
                 self._watch.keep_alive(core, now)
             case Timer.ANSWER:
                 core.close(core.unanswered)
+            case Timer.INQUIRY:
+                self.hear_revocation((), now)
             case Timer.CLOSE:
                 core.close(core.farewell or Failure(Kind.USER_DOWN, "ended"))
             case _:

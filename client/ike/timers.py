@@ -19,6 +19,7 @@ class Timer(Enum):
     KEEPALIVE = "keepalive"
     CLOSE = "close"
     ANSWER = "answer"
+    INQUIRY = "inquiry"
 
 
 class Timers:

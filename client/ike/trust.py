@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -19,10 +20,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from . import chains, distinguished
+from . import chains
+from .distinguished import quoted
 from .events import Kind
 from .identity import Identity, matches_certificate, names_of
+from .inquest import Inquest, Memory
 from .refusal import Refusal, printable
+from .revocation import Policy
 from .signatures import PublicKey, WholePublicKey
 
 MIN_RSA_BITS = 2048
@@ -66,6 +70,14 @@ class Trust:
     keys: tuple[PublicKey, ...] = ()  # of the gateway itself
     pins: frozenset[str] = frozenset()  # SHA-256 of its key in hexadecimal; with anchors, both must agree
     asks: bool = False  # a user may confirm a key that is not pinned
+    revocation: Policy = Policy.OFF
+    lists: tuple[x509.CertificateRevocationList, ...] = ()  # that the profile has
+
+    def inquest(self, path: chains.Path, memory: Memory, wall: datetime) -> Inquest:
+        """Whether a verified path still holds, as far as that can be said here; `Refusal` if it does not."""
+        inquest = Inquest(path, self.revocation, memory, wall)
+        inquest.consult(self.lists)
+        return inquest
 
     def authority_hashes(self) -> tuple[bytes, ...]:
         """What CERTREQ names our anchors by: SHA-1 of their public keys (RFC 7296 section 3.7)."""
@@ -82,7 +94,20 @@ def _authority_hash(key: CertificatePublicKeyTypes) -> bytes:
     ).digest()
 
 
+class Vouched(NamedTuple):
+    """A certificate that an authority vouches for, its key, and the path from it to our anchor."""
+
+    certificate: x509.Certificate
+    key: PublicKey
+    path: chains.Path
+
+
 def verify_gateway(trust: Trust, claimed: Identity, chain: Sequence[bytes], wall: datetime) -> PublicKey:
+    """The key of `vouched_gateway`."""
+    return vouched_gateway(trust, claimed, chain, wall).key
+
+
+def vouched_gateway(trust: Trust, claimed: Identity, chain: Sequence[bytes], wall: datetime) -> Vouched:
     """The key with which the gateway must have signed AUTH; `TrustError` where its certificate will not do.
 
     `claimed` is its IDr, `chain` its DER certificates, the one of the key first.
@@ -90,10 +115,10 @@ def verify_gateway(trust: Trust, claimed: Identity, chain: Sequence[bytes], wall
     expected = trust.expected
     if expected is None:
         raise TrustError(Kind.TRUST_NAME, f"the profile does not say whom to expect, {claimed} answered")
-    certificate, key = _verify(trust.anchors, chain, wall, GATEWAY_PURPOSES)
+    vouched = _verify(trust.anchors, chain, wall, GATEWAY_PURPOSES)
     check_identity(trust, claimed)
-    _check_name(expected, certificate)
-    return key
+    _check_name(expected, vouched.certificate)
+    return vouched
 
 
 def check_identity(trust: Trust, claimed: Identity) -> None:
@@ -105,29 +130,31 @@ def check_identity(trust: Trust, claimed: Identity) -> None:
         )
 
 
-def verify_login_server(trust: Trust, chain: Sequence[bytes], wall: datetime) -> None:
+def verify_login_server(trust: Trust, chain: Sequence[bytes], wall: datetime) -> Vouched:
     """Make sure of the server at the other end of TLS inside EAP, which need not be the gateway.
 
-    It makes no claim of its own: its certificate must bear the name that is expected.
+    It makes no claim of its own: its certificate must bear the name that is expected.  Revocation is for the caller
+    to ask about.
     """
     expected = trust.expected
     if expected is None:
         raise TrustError(Kind.TRUST_NAME, "the profile does not say which login server to expect")
     try:
-        certificate, _ = _verify(trust.anchors, chain, wall, LOGIN_PURPOSES)
-        _check_name(expected, certificate)
+        vouched = _verify(trust.anchors, chain, wall, LOGIN_PURPOSES)
+        _check_name(expected, vouched.certificate)
     except TrustError as error:
         kind = error.failure.kind if error.failure is not None else Kind.TRUST_NO_PROOF
         raise TrustError(kind, f"the login server inside EAP: {error}") from None
+    return vouched
 
 
 def verify_peer(
     anchors: Sequence[x509.Certificate], claimed: Identity, chain: Sequence[bytes], wall: datetime
 ) -> PublicKey:
     """The responder's view of a client: its certificate must confirm the IDi that it claims."""
-    certificate, key = _verify(anchors, chain, wall, CLIENT_PURPOSES)
-    _check_name(claimed, certificate)
-    return key
+    vouched = _verify(anchors, chain, wall, CLIENT_PURPOSES)
+    _check_name(claimed, vouched.certificate)
+    return vouched.key
 
 
 def _verify(
@@ -135,7 +162,7 @@ def _verify(
     chain: Sequence[bytes],
     wall: datetime,
     purposes: frozenset[x509.ObjectIdentifier],
-) -> tuple[x509.Certificate, PublicKey]:
+) -> Vouched:
     """Everything but the name."""
     if not chain:
         raise TrustError(Kind.TRUST_NO_PROOF, "the peer sent no certificate")
@@ -151,7 +178,7 @@ def _verify(
     for certificate in path[:-1]:  # what an anchor is signed with proves nothing and is not asked
         _check_signature(certificate)
     _check_purpose(leaf, purposes)
-    return leaf, key
+    return Vouched(leaf, key, path)
 
 
 def _find_path(
@@ -202,7 +229,7 @@ def _complaint(
 def _unknown(leaf: x509.Certificate, missing: set[x509.Name]) -> TrustError | None:
     if not missing:
         return None
-    names = " or ".join(sorted(_quoted(name) for name in missing))
+    names = " or ".join(sorted(quoted(name) for name in missing))
     return TrustError(
         Kind.TRUST_UNKNOWN_CA, f"the certificate {_called(leaf)} is issued by {names}, not trusted here"
     )
@@ -287,9 +314,4 @@ def _check_name(wanted: Identity, certificate: x509.Certificate) -> None:
 
 
 def _called(certificate: x509.Certificate) -> str:
-    return _quoted(certificate.subject)
-
-
-def _quoted(name: x509.Name) -> str:
-    shown = printable(distinguished.shown(name.public_bytes()))
-    return f"“{shown}”" if shown else "(no name)"
+    return quoted(certificate.subject)

@@ -27,6 +27,7 @@ from ..ike.payloads import (
     Attribute,
     Authentication,
     Certificate,
+    CertificateRequest,
     Configuration,
     Eap,
     IdInitiator,
@@ -189,6 +190,8 @@ class Acceptance:
         shown = [Certificate(CertEncoding.X509_SIGNATURE, der) for der in self._config.chain]
         if not shown and self._config.raw_key is not None:
             shown = [Certificate(CertEncoding.RAW_PUBLIC_KEY, self._config.raw_key)]
+        if any(asked.encoding == CertEncoding.OCSP_CONTENT for asked in request.all(CertificateRequest)):
+            shown += [Certificate(CertEncoding.OCSP_CONTENT, said) for said in self._config.ocsp]
         auth = self._config.signer.sign(self._octets_r(), self.opened.peer_hashes)
         return (self._identity_payload, *shown, auth)
 

@@ -84,6 +84,7 @@ class GatewayConfig:
     chain: tuple[bytes, ...] = ()
     signer: KeySigner | None = None
     raw_key: bytes | None = None
+    ocsp: tuple[bytes, ...] = ()  # responses about its certificates, for clients that ask (RFC 4806)
     client_anchors: tuple[x509.Certificate, ...] = ()
     client_keys: tuple[PublicKey, ...] = ()
     accounts: Accounts = field(default_factory=lambda: Accounts({}))

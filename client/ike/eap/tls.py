@@ -16,6 +16,7 @@ from cryptography import x509
 from OpenSSL import SSL, crypto
 
 from ..events import Kind
+from ..inquest import Inquest, Memory
 from ..keys import Secret
 from ..options import TlsIdentity
 from ..refusal import Refusal
@@ -116,10 +117,13 @@ class TlsEnd:
 class TlsClient(TlsEnd):
     """Our end; `refusal` says why the server's certificate will not do."""
 
-    def __init__(self, trust: Trust, wall: datetime, identity: TlsIdentity | None) -> None:
-        self._judge = _Judge(trust, wall)
+    def __init__(
+        self, trust: Trust, wall: datetime, identity: TlsIdentity | None, memory: Memory | None = None
+    ) -> None:
+        self._judge = _Judge(trust, wall, memory)
         connection = SSL.Connection(_client_context(trust, wall, identity, self._judge), None)
         connection.set_connect_state()
+        connection.request_ocsp()
         super().__init__(connection)
 
     @property
@@ -129,17 +133,20 @@ class TlsClient(TlsEnd):
 
     @property
     def proven(self) -> bool:
-        """Whether the server has shown a certificate that is trusted, and holds its key."""
-        return self.established and self._judge.content
+        """Whether the server has shown a certificate that is trusted and was not revoked, and holds its key."""
+        return self.established and self._judge.content and self._judge.holds
 
 
 class _Judge:
     """OpenSSL calls it for each certificate of the path, and once more for whatever it does not like."""
 
-    def __init__(self, trust: Trust, wall: datetime) -> None:
+    def __init__(self, trust: Trust, wall: datetime, memory: Memory | None) -> None:
         self._trust = trust
         self._wall = wall
+        self._memory = memory or Memory()
+        self._inquest: Inquest | None = None
         self.content = False
+        self.holds = False  # the certificate was not revoked, as far as the profile wants to know
         self.refusal: Refusal | None = None
 
     def __call__(
@@ -161,16 +168,34 @@ class _Judge:
         sent = [
             crypto.dump_certificate(crypto.FILETYPE_ASN1, it) for it in connection.get_peer_cert_chain() or []
         ]
-        verify_login_server(self._trust, sent, self._wall)
+        vouched = verify_login_server(self._trust, sent, self._wall)
         if error:
             reason = f"the login server's certificate is refused by OpenSSL: {_name_of(error)}"
             raise TrustError(Kind.TRUST_NO_PROOF, reason)
+        self._inquest = self._trust.inquest(vouched.path, self._memory, self._wall)
+
+    def hear_staple(self, _connection: SSL.Connection, staple: bytes, _data: object) -> bool:
+        """OpenSSL calls it once the server has or has not sent an OCSP response (RFC 6066 section 8).
+
+        Nobody can be asked in the course of TLS: what is not at hand by now is not known.
+        """
+        if self._inquest is None:
+            return False
+        try:
+            self._inquest.offer([staple] if staple else ())
+            self._inquest.conclude()
+        except Refusal as refusal:
+            self.refusal = refusal
+            return False
+        self.holds = True
+        return True
 
 
 def _client_context(trust: Trust, wall: datetime, identity: TlsIdentity | None, judge: _Judge) -> SSL.Context:
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     prepare(context, trust.anchors, wall)
     context.set_verify(SSL.VERIFY_PEER, judge)
+    context.set_ocsp_client_callback(judge.hear_staple)
     if identity is not None:
         show(context, identity)
     return context

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from ..configuration import build_request
 from ..core import Core
 from ..errors import AuthenticationFailed
-from ..events import Kind
+from ..events import Kind, Reply
 from ..keys import Secret
 from ..message import Message
 from ..options import EapProof, PskProof
@@ -24,10 +25,20 @@ from ..payloads import (
 )
 from ..refusal import Refusal
 from ..registry import CertEncoding, ExchangeType, NotifyType
+from ..revocation import Policy
 from ..sa import IkeSa
 from ..sa_payload import Proposal
 from .eap_auth import take_answer
-from .login import Login, own_auth, own_certificates, prove, refuse_errors, take_signature, verify_proof
+from .login import (
+    Login,
+    inquire,
+    own_auth,
+    own_certificates,
+    prove,
+    refuse_errors,
+    take_signature,
+    verify_proof,
+)
 from .sa_init import Handshake
 
 
@@ -39,6 +50,7 @@ class FirstAuth:
     def __init__(self, core: Core, handshakes: list[Handshake]) -> None:
         identity = IdInitiator(*core.config.local_id.payload_fields())
         self.identity = identity
+        self._response: Message | None = None  # while the shell asks about certificates
         self.login = Login(
             handshakes,  # grows while responses come that differ and lead to the same keys
             core.new_esp_spi(),
@@ -88,7 +100,22 @@ class FirstAuth:
         """# <-- IKE_AUTH { IDr, [CERT+,] AUTH, … SA, TSi, TSr } or { IDr, CERT, AUTH, EAP }."""
         refuse_errors(response)
         self._prove(core, sa, response)
-        take_answer(core, sa, self.login, response, now)
+        self._response = response
+        self._take(core, sa, response, now)
+
+    def resume_inquiry(self, core: Core, sa: IkeSa, replies: Sequence[Reply], now: float) -> None:
+        """The shell has asked about the gateway's certificates."""
+        inquest, response = self.login.inquest, self._response
+        if inquest is None or response is None:
+            raise AssertionError("nothing was asked about")
+        inquest.take(replies)
+        self._take(core, sa, response, now)
+
+    def _take(self, core: Core, sa: IkeSa, response: Message, now: float) -> None:
+        """Go on once the gateway's certificates are known to hold, or nobody is left to ask."""
+        if not inquire(core, self, sa, self.login, now):
+            self._response = None
+            take_answer(core, sa, self.login, response, now)
 
     def _prove(self, core: Core, sa: IkeSa, response: Message) -> None:
         """AUTH says which of the responses to IKE_SA_INIT the gateway really sent."""
@@ -111,7 +138,11 @@ class FirstAuth:
         raw = (CertificateRequest(CertEncoding.RAW_PUBLIC_KEY, ()),) if trust.keys else ()
         if raw and not trust.anchors:
             return raw
-        return (CertificateRequest(CertEncoding.X509_SIGNATURE, trust.authority_hashes()), *raw)
+        wanted = CertificateRequest(CertEncoding.X509_SIGNATURE, trust.authority_hashes())
+        if trust.revocation is Policy.OFF:
+            return (wanted, *raw)
+        # Whoever the issuer has appointed may have signed it: no responders are named (RFC 4806 section 3.1).
+        return (wanted, CertificateRequest(CertEncoding.OCSP_CONTENT, ()), *raw)
 
     def _configuration(self, core: Core) -> tuple[Configuration, ...]:
         config = core.config

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from ..registry import ExchangeType
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..core import Core
+    from ..events import Reply
     from ..keys import Secret
     from ..message import Message
     from ..payloads import Payload
@@ -29,6 +32,13 @@ class Exchange(Protocol):
 
     def process(self, core: Core, sa: IkeSa, response: Message, now: float) -> None:
         """Act on the response."""
+
+
+class Inquiring(Protocol):
+    """An exchange that cannot go on until the shell has looked after certificates."""
+
+    def resume_inquiry(self, core: Core, sa: IkeSa, replies: Sequence[Reply], now: float) -> None:
+        """Go on with what it has found; `ProtocolError` where that leads nowhere."""
 
 
 class Asking(Protocol):

@@ -23,10 +23,13 @@ from ..events import (
     Failure,
     Kind,
     Path,
+    Remark,
+    RevocationNeeded,
     Selector,
     SignatureWanted,
 )
 from ..identity import Identity
+from ..inquest import Inquest
 from ..keys import Secret
 from ..message import Message
 from ..natd import NatVerdict
@@ -41,7 +44,7 @@ from ..sa import IkeSa
 from ..signatures import PublicKey
 from ..states import SessionState
 from ..trust import Trust
-from .base import Asking, Exchange
+from .base import Asking, Exchange, Inquiring
 from .delete import say_farewell
 from .mobike import peer_addresses
 from .sa_init import Handshake, notify_name
@@ -68,6 +71,7 @@ class Login:
     by: Means  # how we prove ourselves in this round
     further: tuple[Round, ...] = ()
     responder_id_body: bytes = field(default=b"")
+    inquest: Inquest | None = None  # about the gateway's certificates, until it is closed
     auth: Authentication | None = None  # ours in this round, once it is made
     errand: Errand | None = None  # while somebody else signs
     handshake: Handshake = field(init=False)  # the one that the gateway has vouched for, else the first
@@ -184,6 +188,8 @@ def verify_proof(core: Core, sa: IkeSa, login: Login, response: Message) -> None
             found = candidates(trust, received, _shown(response), core.wall)
             key = _signer_of(auth, found.keys, login.responder_octets(sa), allow_sha1=trust.allow_sha1)
             check_pins(trust, key, received, vouched=found.vouched)
+            login.inquest = trust.inquest(found.path, core.config.memory, core.wall)
+            login.inquest.offer(_handed_over(response))
             core.peer_chain = _shown(response).chain
         case _:
             _check_strict_identity(core, received)
@@ -204,6 +210,28 @@ def _shown(response: Message) -> Shown:
     chain = tuple(c.data for c in sent if c.encoding == CertEncoding.X509_SIGNATURE)
     raw = next((c.data for c in sent if c.encoding == CertEncoding.RAW_PUBLIC_KEY), None)
     return Shown(chain, raw)
+
+
+def _handed_over(response: Message) -> tuple[bytes, ...]:
+    """OCSP responses of the gateway's about its own certificates (RFC 4806)."""
+    return tuple(c.data for c in response.all(Certificate) if c.encoding == CertEncoding.OCSP_CONTENT)
+
+
+def inquire(core: Core, exchange: Inquiring, sa: IkeSa, login: Login, now: float) -> bool:
+    """Whether the login has to wait for word about the gateway's certificates.
+
+    Once it has not, they hold as far as the profile wants to know; `Refusal` otherwise.
+    """
+    inquest = login.inquest
+    if inquest is None:
+        return False
+    if wanted := inquest.inquiries(core.rng, now):
+        core.inquire(exchange, sa, RevocationNeeded(wanted, inquest.until - now), now)
+        return True
+    login.inquest = None
+    if remark := inquest.conclude():
+        core.emit(Remark(remark))
+    return False
 
 
 def _signer_of(

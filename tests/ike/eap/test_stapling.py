@@ -1,0 +1,82 @@
+"""A login server whose certificate may have been revoked: what it staples (RFC 6066), what the profile has.
+
+Nobody is asked in the course of TLS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from cryptography.x509 import ocsp
+
+from client.ike.eap.tls import TlsClient, TlsEnd, TlsFailed
+from client.ike.events import Kind
+from client.ike.revocation import Link, Policy
+from tests.ike.eap.test_tls import accepting, server_context, shake_hands
+from tests.ike.eap.tls_dialogue import AUTHORITY, BETWEEN, OPTIONS, SERVER, VERSIONS, WALL
+from tests.ike.statements import HOUR, response, revocation_list
+
+REVOKED = ocsp.OCSPCertStatus.REVOKED
+LINK = Link(SERVER.certificate, BETWEEN.certificate)
+OF_THE_ROOT = revocation_list(by=AUTHORITY, since=WALL - HOUR, until=WALL + HOUR)
+AGAINST_IT = revocation_list([SERVER.certificate], by=BETWEEN, since=WALL - HOUR, until=WALL + HOUR)
+
+
+def stapled(status: ocsp.OCSPCertStatus = ocsp.OCSPCertStatus.GOOD) -> bytes:
+    return response(status, about=LINK, by=BETWEEN, since=WALL - HOUR, until=WALL + HOUR)
+
+
+def ends(policy: Policy, staple: bytes, version: str, *, listed: bool = False) -> tuple[TlsClient, TlsEnd]:
+    lists = (OF_THE_ROOT, AGAINST_IT) if listed else (OF_THE_ROOT,)
+    context = server_context(version=VERSIONS[version])
+    context.set_ocsp_server_callback(lambda _connection, _data: staple)
+    trust = replace(OPTIONS.trust, revocation=policy, lists=lists)
+    return TlsClient(trust, WALL, OPTIONS.identity), TlsEnd(accepting(context))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("policy", "staple"),
+    [
+        (Policy.STRICT, stapled()),
+        (Policy.RELAXED, stapled()),
+        (Policy.RELAXED, b""),
+        (Policy.RELAXED, b"noise"),
+        (Policy.OFF, b""),
+        (Policy.OFF, stapled(REVOKED)),
+    ],
+    ids=["strict, good", "relaxed, good", "relaxed, nothing", "relaxed, noise", "off", "off, revoked"],
+)
+def test_the_handshake_goes_through(policy: Policy, staple: bytes, version: str) -> None:
+    here, there = ends(policy, staple, version)
+    shake_hands(here, there)
+    assert here.proven
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("policy", "staple", "listed", "kind"),
+    [
+        (Policy.STRICT, b"", False, Kind.TRUST_REVOCATION_UNKNOWN),
+        (Policy.STRICT, b"noise", False, Kind.TRUST_REVOCATION_UNKNOWN),
+        (Policy.STRICT, stapled(REVOKED), False, Kind.TRUST_REVOKED),
+        (Policy.RELAXED, stapled(REVOKED), False, Kind.TRUST_REVOKED),
+        (Policy.RELAXED, stapled(), True, Kind.TRUST_REVOKED),
+    ],
+    ids=["strict, nothing", "strict, noise", "strict, revoked", "relaxed, revoked", "by the list"],
+)
+def test_the_handshake_is_broken_off_before_anything_of_ours_has_left(
+    policy: Policy, staple: bytes, listed: bool, kind: Kind, version: str
+) -> None:
+    here, there = ends(policy, staple, version, listed=listed)
+    here.receive(b"")
+    there.receive(here.take())
+    with pytest.raises(TlsFailed):
+        here.receive(there.take())
+    assert not here.proven
+    with pytest.raises(TlsFailed):
+        there.receive(here.take())
+    assert here.refusal is not None
+    assert here.refusal.failure is not None
+    assert here.refusal.failure.kind is kind
