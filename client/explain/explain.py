@@ -32,14 +32,14 @@ def explain(evidence: Evidence) -> Verdict:
             tuple(_neighbour(view, BY_CAUSE[cause], lines) for cause in rule.unlike[:MOST_NEIGHBOURS]),
             quirks=seen,
         )
-    if view.is_up and not evidence.failure:
+    if view.is_up and view.standing is not None and not evidence.failure:
         return Verdict(WORKING, "Nothing is wrong: the tunnel is up.", confidence="certain", quirks=seen)
     return _unknown(view, seen)
 
 
 def _best(view: View) -> tuple[Rule | None, tuple[str, ...]]:
     found = [(rule, lines) for rule in RULES if (lines := rule.lines(view))]
-    return max(found, key=lambda entry: len(entry[0].clues), default=(None, ()))
+    return max(found, key=lambda entry: entry[0].weight, default=(None, ()))
 
 
 def _neighbour(view: View, rule: Rule, lines: tuple[str, ...]) -> NeighbourRecord:

@@ -25,7 +25,8 @@ class Clue:
 class Rule:
     """A cause.  Of several rules whose clues are all there, the one with most clues counts, then the first.
 
-    `likely` where other causes can look the same; `unlike` are the causes that look alike.
+    `likely` where other causes can look the same; `unlike` are the causes that look alike.  `strength` counts as so
+    many clues more, where one clue says all.
     """
 
     cause: str
@@ -33,7 +34,13 @@ class Rule:
     fix: tuple[str, ...]
     clues: tuple[Clue, ...]
     likely: bool = False
+    strength: int = 0
     unlike: tuple[str, ...] = ()
+
+    @property
+    def weight(self) -> int:
+        """What it counts beside others whose clues are all there."""
+        return len(self.clues) + self.strength
 
     def lines(self, view: View) -> tuple[str, ...]:
         """The evidence, or nothing unless all clues are there."""

@@ -125,9 +125,9 @@ NETWORK: dict[str, Case] = {
     "both ports blocked": Case(only_port(500, 4500), "net.gateway_silent", Source.CHECKS),
     "IP fragments dropped": Case(fragments_dropped, "net.fragments_dropped", Source.SIZES),
     "large answers lost": Case(answer_in_parts, "net.answer_fragments_lost", Source.FRAGMENTS, "peer.silent"),
-    "ESP blocked": Case(lambda: one_way(encapsulated=False), "net.esp_blocked", Source.STANDING, "working"),
+    "ESP blocked": Case(lambda: one_way(encapsulated=False), "net.esp_blocked", Source.STANDING),
     "no way back through the tunnel": Case(
-        lambda: one_way(encapsulated=True), "peer.no_return_traffic", Source.STANDING, "working"
+        lambda: one_way(encapsulated=True), "peer.no_return_traffic", Source.STANDING
     ),
     "an MTU black hole": Case(lambda: too_large("looked at"), "net.mtu", Source.CHECKS, "working"),
     "a router that reports its MTU": Case(

@@ -111,6 +111,16 @@ def _authorities(view: View) -> tuple[set[str], set[str]]:
     return wanted, set(view.offer.own_authorities)
 
 
+def _unknown_issuer(view: View) -> str:
+    wanted, own = _authorities(view)
+    if not wanted or own:
+        return ""
+    return (
+        f"the gateway names {len(wanted)} authorities whose certificates it accepts; whether ours is among them "
+        "cannot be told, for the profile does not hold its certificate"
+    )
+
+
 def _asks_for_none(view: View) -> str:
     opened = view.opened
     if opened is None or not opened.payloads or "CERTREQ" in opened.payloads:
@@ -300,6 +310,17 @@ RULES: tuple[Rule, ...] = (
         ),
         likely=True,
         unlike=("login.issuer_unwanted", "login.own_certificate_expired", "login.identity"),
+    ),
+    Rule(
+        "login.certificate_refused",
+        "The gateway refuses our certificate.",
+        (
+            "Ask the administrator whether the gateway trusts the authority that made it, and knows the user.",
+            "With the authority's certificate behind ours in cert, the next verdict is more exact.",
+        ),
+        (*_BY_CERT, Clue(Source.AUTHORITIES, "a list of authorities, and ours unknown", _unknown_issuer)),
+        likely=True,
+        unlike=("login.issuer_unwanted", "login.certificate", "login.own_certificate_expired"),
     ),
     Rule(
         "login.wants_no_certificate",

@@ -73,6 +73,7 @@ RULES: tuple[Rule, ...] = (
         "This computer has no network.",
         ("Connect to a network; a wanted tunnel comes up by itself then.",),
         (Clue(Source.LINKS, "interfaces without a network", _no_network),),
+        strength=4,
         unlike=("net.portal", "net.no_name_server"),
     ),
     Rule(
@@ -93,6 +94,7 @@ RULES: tuple[Rule, ...] = (
         "This network wants you to log in on a web page first.",
         ("Run 'roam portal', log in with the browser, and it goes on by itself.",),
         (Clue(Source.PORTAL, "a network that answers web requests with a login page", _portal),),
+        strength=4,
         unlike=("net.udp500_blocked", "net.gateway_silent"),
     ),
     Rule(

@@ -75,6 +75,7 @@ RULES: tuple[Rule, ...] = (
         "There is a computer at the gateway's address, but no IKE service on it.",
         ("Check [gateway] addresses and port; or the gateway's service is down: tell its administrator.",),
         (unanswered(INIT), reported("port unreachable")),
+        strength=2,
         unlike=("net.gateway_silent", "net.filtered"),
     ),
     Rule(
@@ -82,6 +83,7 @@ RULES: tuple[Rule, ...] = (
         "A firewall on the way forbids the traffic to the gateway.",
         ("Use another network, or ask whoever runs this one to let UDP ports 500 and 4500 out.",),
         (unanswered(INIT), reported("administratively prohibited")),
+        strength=2,
         unlike=("net.udp500_blocked", "net.port_closed"),
     ),
     Rule(
@@ -89,6 +91,7 @@ RULES: tuple[Rule, ...] = (
         "No router on the way knows how to reach the gateway.",
         ("Check [gateway] addresses; if they are right, this network is not connected to the Internet.",),
         (unanswered(INIT), reported("host unreachable", "network unreachable")),
+        strength=2,
         unlike=("net.gateway_silent", "net.other_family"),
     ),
     Rule(

@@ -1,0 +1,102 @@
+"""Real gateways that are configured wrongly are recognised, and looked at from outside, by what they send."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+import pytest
+
+from client.daemon.explainer import address_found
+from client.daemon.prober import check_tcp, probe_address
+from client.explain.explain import explain
+from client.ike.options import PskLogin, SessionConfig
+from client.lab.topology import GATEWAY, WIFI, Topology, topology
+from client.tunnel.model import Underlay
+from tests.conftest import PEERS
+from tests.netns.misconfigured import CASES, Case, by_key, evidence_of
+from tests.netns.peers.releases import Release
+from tests.netns.peers.roadwarrior import GATEWAY_NAME, Method, Road, make_credentials, serve
+from tests.netns.peers.strongswan import Settings, StrongSwan
+
+pytestmark = [pytest.mark.netns, pytest.mark.slow]
+
+UNDERLAY = Underlay(WIFI.link, ip_address(str(WIFI.laptop[0].ip)), GATEWAY)
+
+MANY_FAILURES = {"dos_protection": "no"}
+"""Logins that we break off stay half-open with it, and it would not answer after the fifth."""
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Topology]:
+    with topology() as built:
+        yield built
+
+
+@pytest.fixture(scope="module")
+def gateway(strongswan: Release, place: Topology) -> Iterator[StrongSwan]:
+    """One charon for all cases: starting one takes longer than all of them."""
+    with StrongSwan(strongswan, place.gateway, Settings(MANY_FAILURES)) as running:
+        yield running
+
+
+def test_wrong_configurations_are_recognised(
+    gateway: StrongSwan, strongswan: Release, place: Topology, request: pytest.FixtureRequest
+) -> None:
+    """Each release has every other of them, unless it is alone: they cost a second each."""
+    share = 1 if request.config.getoption("--peer") else len(PEERS)
+    wrong = {}
+    for number, (name, case) in enumerate(CASES.items()):
+        if share > 1 and number % share != PEERS.index(strongswan.suite):
+            continue
+        serve(gateway, case.gateway())
+        evidence = place.laptop.run(lambda case=case: asyncio.run(evidence_of(case)))  # type: ignore[misc]
+        verdict = explain(evidence)
+        if verdict.cause != case.cause:
+            wrong[name] = (verdict, evidence.attempts[-1])
+    assert wrong == {}
+
+
+def test_a_gateway_that_is_as_it_should_be_is_not_explained(gateway: StrongSwan, place: Topology) -> None:
+    serve(gateway, Road())
+    evidence = place.laptop.run(lambda: asyncio.run(evidence_of(Case("", good))))
+    assert evidence.attempts[-1].standing is not None
+    assert explain(evidence.replace(state="up")).cause == "working"
+
+
+def good() -> SessionConfig:
+    config = by_key()
+    assert isinstance(config.login, PskLogin)
+    return config
+
+
+def test_a_gateway_is_looked_at_from_outside(gateway: StrongSwan, place: Topology) -> None:
+    serve(gateway, Road(Method.EAP, make_credentials("ecdsa")))
+
+    async def look() -> tuple[object, str]:
+        return await probe_address(UNDERLAY, 500, host=GATEWAY_NAME), await check_tcp(UNDERLAY, 4500)
+
+    probe, tcp = place.laptop.run(lambda: asyncio.run(look()))
+    found = address_found(UNDERLAY, probe.findings)  # type: ignore[attr-defined]
+    assert tcp == "refused"
+    assert {port.what: port.outcome for port in found.ports} == {
+        "udp 500": "answered",
+        "udp 4500": "answered",
+    }
+    assert sorted(found.groups) == ["ecp256", "modp2048", "x25519"]
+    assert set(found.groups_refused) == {"ecp384", "ecp521", "modp3072", "modp4096"}
+    assert {"aes256gcm16-prfsha384", "aes256-sha256", "aes128-sha256"} & set(found.suites)
+    assert "aes128-sha1" in found.suites_refused
+    assert (found.fragmentation, found.nat_local, found.identity) == (True, True, GATEWAY_NAME)
+    assert found.certificates[0].names == (GATEWAY_NAME,)
+    assert found.eap[0].startswith("request ")
+    assert "request EAP-MSCHAPv2" in found.eap
+
+
+def test_a_stopped_gateway_is_told_by_its_host(gateway: StrongSwan, place: Topology) -> None:
+    """The kernel of the gateway answers with ICMP where charon does not run: last, for it has to be stopped."""
+    gateway.stop()
+    case = Case("net.port_closed", looks=False)
+    evidence = place.laptop.run(lambda: asyncio.run(evidence_of(case)))
+    assert explain(evidence).cause == case.cause, evidence.attempts[-1]
