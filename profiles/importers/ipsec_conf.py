@@ -70,12 +70,19 @@ def read(intake: Intake) -> list[Imported]:
         if values.get("keyexchange", "ikev2") in ("ikev2", "ike") and not ids.is_anybody(
             values.get("right", "")
         ):
-            imported.append(
-                _Connection(intake.draft(KIND, name[5:]), values, secrets, name, intake.user).read()
-            )
+            authorities = [
+                found["cacert"] for title, found in sections.items() if _is_authority(title, found)
+            ]
+            draft = intake.draft(KIND, name[5:])
+            one = _Connection(draft, values, secrets, name, intake.user, authorities)
+            imported.append(one.read(sections.get("config setup", {})))
     if not imported:
         raise ImportRefused("conn", "has none by IKEv2 that dials a gateway")
     return imported
+
+
+def _is_authority(title: str, values: Mapping[str, str]) -> bool:
+    return title.startswith("ca ") and bool(values.get("cacert"))
 
 
 def _sections(text: str) -> dict[str, dict[str, str]]:
@@ -158,15 +165,24 @@ class _Connection:
     """One connection on its way into a draft."""
 
     def __init__(
-        self, draft: Draft, values: dict[str, str], secrets: list[Secret], where: str, user: str
+        self,
+        draft: Draft,
+        values: dict[str, str],
+        secrets: list[Secret],
+        where: str,
+        user: str,
+        authorities: list[str],
     ) -> None:
+        self._authorities = authorities
+        self._used: set[str] = set()  # kinds of secrets
         self._user = user
         self._draft = draft
         self._fields = Fields(values, where)
         self._secrets = secrets
         self._dialect = not _LIBRESWAN.isdisjoint(values)
 
-    def read(self) -> Imported:
+    def read(self, setup: Mapping[str, str]) -> Imported:
+        """The profile; `setup` is the section about the daemon."""
         draft, fields = self._draft, self._fields
         source = fields.path("right")
         draft.keep(
@@ -183,6 +199,11 @@ class _Connection:
         self._networks()
         self._times()
         leftovers(draft, fields, _REASONS)
+        for key in setup:
+            draft.ignore(f"config setup.{key}", "It is about the other program's daemon.")
+        for _owners, kind, _values in self._secrets:
+            if kind not in self._used:
+                draft.ignore(f"{SECRETS} {kind}", "This connection does not use it.")
         return draft.finish()
 
     def _login(self) -> None:
@@ -238,7 +259,11 @@ class _Connection:
             draft.secret(f"{SECRETS} passphrase", f"{path}.secret", "passphrase", kept[1])
 
     def _of_kind(self, *kinds: str) -> tuple[str, ...]:
-        return next((values for _, kind, values in self._secrets if kind in kinds and values), ())
+        found = next(
+            ((kind, values) for _, kind, values in self._secrets if kind in kinds and values), ("", ())
+        )
+        self._used.add(found[0])
+        return found[1]
 
     def _secret(self, path: str, word: str, kinds: tuple[str, ...], owner: str) -> None:
         rows = [row for row in self._secrets if row[1] in kinds and row[2]]
@@ -246,6 +271,7 @@ class _Connection:
         source = f"{SECRETS} {kinds[0]}"
         chosen = (fitting or [row for row in rows if not row[0]])[:1]
         value = ids.secret_value(chosen[0][2][0], source) if chosen else None
+        self._used.update(row[1] for row in chosen)
         self._draft.secret(source, f"{path}.secret", word, value)
 
     def _remote(self) -> None:
@@ -271,6 +297,11 @@ class _Connection:
             self._draft.refer(
                 fields.path("rightcert"), "trust.ca", place, "ca.pem", "the gateway's certificate"
             )
+            return
+        if self._authorities:
+            for place in self._authorities[:8]:
+                self._draft.refer("ca.cacert", "trust.ca", place, "ca.pem", wanted)
+            self._fields.skip("rightca")
             return
         name = fields.text("rightca")
         source = fields.path("rightca") if name else "ipsec.d/cacerts"

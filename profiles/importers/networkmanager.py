@@ -130,8 +130,11 @@ def _addresses(draft: Draft, vpn: Fields, *families: Fields) -> None:
     elif "virtual" in vpn:
         draft.differs(vpn.path("virtual"), "Roam asks for an inside address in any case.", "address.request")
     texts = [text for text in re.split(r"[;,\s]+", vpn.text("remote-ts")) if text]
+    further = [text for fields in families for text in _routes(draft, fields)]
     if texts:
-        route(draft, vpn.path("remote-ts"), networks(texts, vpn.path("remote-ts")))
+        route(draft, vpn.path("remote-ts"), networks([*texts, *further], vpn.path("remote-ts")))
+    elif further:
+        route(draft, families[0].path("route1"), networks(further, families[0].path("route1")))
     elif any(fields.flag("never-default") for fields in families):
         draft.put("routing.mode", "split")
     search: dict[str, None] = {}
@@ -147,6 +150,14 @@ def _addresses(draft: Draft, vpn: Fields, *families: Fields) -> None:
         if texts:
             draft.keep(fields.path("dns"), "dns.servers", servers)
         leftovers(draft, fields, _REASONS)
+
+
+def _routes(draft: Draft, fields: Fields) -> list[str]:
+    """Networks of route1, route2 and so on: NETWORK,GATEWAY,METRIC."""
+    keys = [key for key in fields.rest() if re.fullmatch(r"route\d{1,3}", key)]
+    for key in keys:
+        draft.honoured(fields.path(key), "Goes through the tunnel too.", "routing.include")
+    return [fields.text(key).split(",")[0] for key in keys]
 
 
 def _default_route(draft: Draft, fields: Fields, *, is_split: bool) -> None:

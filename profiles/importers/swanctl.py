@@ -80,6 +80,7 @@ class _Connection:
         self._section = section
         self._where = f"connections.{name}"
         self._fields = Fields(section.keys, self._where)
+        self._used: set[str] = set()  # sections of secrets
 
     def read(self) -> Imported:
         self._gateway()
@@ -95,9 +96,18 @@ class _Connection:
         self._trust(is_shared=is_shared)
         self._children()
         leftovers(self._draft, self._fields, _REASONS)
+        self._tell_unused()
         for include in self._root.includes:
             self._draft.ignore(f"include {include}", "Roam follows no file that another one names.")
         return self._draft.finish()
+
+    def _tell_unused(self) -> None:
+        """Secrets and sections that this connection has nothing of."""
+        for name in list(self._root.sections.get("secrets", Section()).sections)[:64]:
+            if name not in self._used:
+                self._draft.ignore(f"secrets.{name}", "This connection does not use it.")
+        if "pools" in self._root.sections:
+            self._draft.ignore("pools", "It is about a gateway's clients.")
 
     def _gateway(self) -> None:
         draft, fields = self._draft, self._fields
@@ -197,6 +207,7 @@ class _Connection:
                 "your certificate with its key",
             )
         kinds = self._secrets("private", "rsa", "ecdsa", "pkcs8", "pkcs12")
+        self._used.update(name for name, _ in kinds)
         phrase = next(
             ((f"secrets.{n}.secret", s.keys["secret"]) for n, s in kinds if s.keys.get("secret")), None
         )
@@ -207,6 +218,7 @@ class _Connection:
         for name, section in self._secrets("eap", "ntlm"):
             owners = [value for key, value in section.keys.items() if key.startswith("id")]
             if (user in owners or not owners) and section.keys.get("secret"):
+                self._used.add(name)
                 where = f"secrets.{name}.secret"
                 self._draft.secret(
                     where, f"{path}.secret", "password", ids.secret_value(section.keys["secret"], where)
@@ -221,6 +233,7 @@ class _Connection:
             row for row in found if remote_id in [v for k, v in row[1].keys.items() if k.startswith("id")]
         ]
         for name, section in (fitting or found)[:1]:
+            self._used.add(name)
             where = f"secrets.{name}.secret"
             self._draft.secret(where, path, "psk", ids.secret_value(section.keys["secret"], where))
             return

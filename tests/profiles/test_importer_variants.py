@@ -190,7 +190,29 @@ def test_a_place_that_climbs_is_not_kept() -> None:
     assert entry.profile.trust.ca == ("file:office-ca.pem",)
 
 
+def test_routes_of_a_keyfile_go_through_the_tunnel() -> None:
+    text = (
+        keyfile().decode()
+        + "[ipv4]\nroute1=10.0.0.0/8,10.1.0.1,50\nroute2=192.0.2.0/24\nnever-default=true\n"
+    )
+    entry = only(text.encode())
+    assert [str(network) for network in entry.profile.routing.include] == ["10.0.0.0/8", "192.0.2.0/24"]
+
+
 # swanctl and ipsec.conf
+
+
+def test_an_authority_of_an_ipsec_conf_is_the_one_to_bring() -> None:
+    entry = only(
+        connection(" left=%any\n leftauth=eap\n eap_identity=a\n right=a.example\n")
+        + b"ca office\n cacert=/etc/office.pem\n"
+    )
+    assert entry.profile.trust.ca == ("file:/etc/office.pem",)
+
+
+def test_secrets_of_others_are_said_to_be_unused() -> None:
+    entry = only((SAMPLES / "10-swanctl.conf").read_bytes())
+    assert outcome(entry, "secrets.ike-psk") is Outcome.IGNORED
 
 
 def test_a_shared_key_beside_eap_is_what_gateways_of_fortinet_want() -> None:
