@@ -171,10 +171,11 @@ class Applier:
             await self._until_due()
             waiting, self._waiting = self._waiting, []
             self._repair = False
-            if waiting:
-                await self._apply(waiting)
-            else:
-                await self._mend()
+            try:
+                await (self._apply(waiting) if waiting else self._mend())
+            except Exception as error:
+                log.exception("a fault in our own program: the machine may not be as wanted")
+                self._tell(waiting, ApplyFailed(_fault(error)))
 
     async def _until_due(self) -> None:
         """Until somebody wants something else, or a repair is asked for and may be made."""
@@ -232,7 +233,7 @@ class Applier:
         except Exception as error:
             log.exception("a fault in our own program: the machine is not changed")
             self._take_back(shares)
-            return Failure(Kind.LOCAL_FAULT, f"a fault in Roam itself ({type(error).__name__}); see the log")
+            return _fault(error)
 
     def _take_back(self, shares: Mapping[str, Share]) -> None:
         """What could not be made is not wanted of the machine any more: it would keep others from theirs."""
@@ -286,6 +287,10 @@ class Applier:
     def _tell(self, waiting: list[Answer], event: Applied | ApplyFailed) -> None:
         for answer in waiting:
             answer(event)
+
+
+def _fault(error: Exception) -> Failure:
+    return Failure(Kind.LOCAL_FAULT, f"a fault in Roam itself ({type(error).__name__}); see the log")
 
 
 def _failure(outcome: Outcome) -> Failure | None:

@@ -295,7 +295,7 @@ class Effects:
         share = self._share
         if share is not None and share.underlays != self._underlays():
             self._share = replace(share, underlays=self._underlays())
-            self._applier.share(self.name, self._share)
+            self._applier.share(self.name, self._share, partial(self._answer_failure, self._generation))
 
     def size(self, config: TunnelConfig, network: NetworkState) -> None:
         """See that the link is as large as what the path carries; the user's own word stands."""
@@ -315,6 +315,11 @@ class Effects:
         self._share = None
         self._generation += 1
         self._applier.withdraw(self.name, partial(self._answer, self._generation))
+
+    def _answer_failure(self, generation: int, event: Event) -> None:
+        """Paths that the machine was not made to let through are of no use; success says nothing new."""
+        if isinstance(event, ApplyFailed):
+            self._answer(generation, event)
 
     def _answer(self, generation: int, event: Event) -> None:
         self._inbox.put(SystemAnswer(generation, event))

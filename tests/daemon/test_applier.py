@@ -12,7 +12,7 @@ from client.daemon.applier import Applier, Share
 from client.daemon.names import Names
 from client.ike.events import Assigned, Failure, Kind
 from client.system.plan import PutRule
-from client.system.reconcile import Problem
+from client.system.reconcile import Outcome, Problem
 from client.tunnel.events import Applied, ApplyFailed
 from client.tunnel.model import RuleEntry, SystemConfig, TunnelUp, Underlay
 from tests.daemon.virtual_loop import run
@@ -221,3 +221,19 @@ def test_who_keeps_undoing_our_changes_is_answered_more_slowly_and_named_once() 
         await asyncio.gather(task, return_exceptions=True)
 
     run(body)
+
+
+def test_a_fault_of_our_own_in_a_repair_ends_nothing() -> None:
+    async def scene(applier: Applier, system: FakeSystem) -> None:
+        async def breaks() -> Outcome:
+            raise KeyError("a bug")
+
+        system.repair = breaks  # type: ignore[method-assign]
+        applier.repair()
+        await asyncio.sleep(1)
+        heard: list[object] = []
+        applier.share("office", Share(CONFIG), heard.append)
+        await asyncio.sleep(1)
+        assert heard == [Applied()]
+
+    play(scene)

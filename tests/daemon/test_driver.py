@@ -506,3 +506,33 @@ def test_a_better_path_that_does_not_carry_is_left_again() -> None:
         assert machine.sessions == 1
 
     play(scene)
+
+
+def test_a_guard_that_cannot_be_made_is_not_claimed_and_the_user_is_told_what_to_do() -> None:
+    async def scene(machine: Machine, driver: Driver) -> None:
+        machine.system.refuses = lambda desired: desired != SystemConfig()
+        await driver.want(wish())
+        await machine.until_state("blocked", 60)
+        status = machine.status
+        assert (status.guard, machine.system.config) == (False, SystemConfig())
+        assert status.failure is not None
+        assert status.failure.evidence == "rule add: No space left on device"
+        assert status.failure.hint == "Free memory."
+        waiting = [told for told in machine.statuses if told.state == "waiting"]
+        assert waiting, "it is tried once more by itself"
+        assert not any(told.guard for told in waiting)
+
+    play(scene)
+
+
+def test_a_tunnel_whose_move_cannot_be_made_keeps_its_guard_and_comes_back() -> None:
+    async def scene(machine: Machine, driver: Driver) -> None:
+        await bring_up(machine, driver)
+        machine.system.refuses = lambda desired: "lte0" in desired.loose
+        machine.plug(driver, LTE)
+        await machine.until(lambda: machine.status.failure is not None, 60)
+        assert machine.status.guard
+        machine.system.refuses = lambda _desired: False
+        await machine.until_state("up", 60)
+
+    play(scene)
