@@ -28,6 +28,8 @@ UP_TIME = 90.0
 PORTAL_TIME = 120.0
 """Seconds for which a network's login is open."""
 
+REKEY_TIME = 20.0
+"""Seconds within which a gateway answers a rekey request, or is not there."""
 LOGIN_TIME = 60.0
 """Seconds for a new login beside the one that stands."""
 MOST_LINES = 2000
@@ -182,12 +184,7 @@ def _portal_seconds(text: str) -> float:
 def _up(parser: argparse.ArgumentParser) -> None:
     _named(parser)
     parser.add_argument("--ask", action="store_true", help="ask for secrets even where they are stored")
-    waiting = parser.add_mutually_exclusive_group()
-    waiting.add_argument(
-        "--wait", dest="wait", action="store_true", default=True, help="until it is up (default)"
-    )
-    waiting.add_argument("--no-wait", dest="wait", action="store_false", help="leave the rest to the daemon")
-    _timeout(parser, UP_TIME)
+    _waiting(parser, UP_TIME)
 
 
 def _down(parser: argparse.ArgumentParser) -> None:
@@ -208,11 +205,12 @@ def _signer(parser: argparse.ArgumentParser) -> None:
 def _rekey(parser: argparse.ArgumentParser) -> None:
     _named(parser)
     parser.add_argument("--ike", action="store_true", help="the IKE SA, instead of the Child SA")
+    _waiting(parser, REKEY_TIME)
 
 
 def _reauth(parser: argparse.ArgumentParser) -> None:
     _named(parser)
-    _timeout(parser, LOGIN_TIME)
+    _waiting(parser, LOGIN_TIME)
 
 
 def _wait(parser: argparse.ArgumentParser) -> None:
@@ -228,6 +226,14 @@ def _wait(parser: argparse.ArgumentParser) -> None:
         "--state", choices=STATES, default="up", metavar="STATE", help="the state to wait for (%(default)s)"
     )
     _timeout(parser, UP_TIME)
+
+
+def _waiting(parser: argparse.ArgumentParser, patience: float) -> None:
+    """Of commands that start something which takes a while."""
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--wait", action="store_true", default=True, help="until it is done (default)")
+    either.add_argument("--no-wait", dest="wait", action="store_false", help="leave the rest to the daemon")
+    _timeout(parser, patience)
 
 
 def _timeout(parser: argparse.ArgumentParser, default: float) -> None:

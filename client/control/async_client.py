@@ -8,7 +8,10 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from .affairs import DaemonInfo, LogLevel, LogQuery, LogReport, ReportData
-from .client import ANSWER_TIME, WORK_TIME, answer, connection_error, event, socket_path
+from .client import ANSWER_TIME, LOOK_TIME, WORK_TIME, answer, connection_error, event, socket_path
+from .details import TunnelDetails
+from .diagnosis import Diagnosis, Examine
+from .evidence import Explanation
 from .messages import (
     LINE_LIMIT,
     Accepted,
@@ -34,6 +37,8 @@ from .messages import (
     Up,
     Welcome,
 )
+from .probing import Probe, Probed
+from .verification import Verified, Verify
 from .wire import decode_line, encode_request
 
 if TYPE_CHECKING:
@@ -92,6 +97,30 @@ class AsyncClient:
     async def reauth(self, name: str | None) -> Accepted:
         """Log in anew beside the session that stands, without a break."""
         return await self.call("tunnel.reauth", Named(name), Accepted)
+
+    async def verify(self, request: Verify) -> Verified:
+        """Whether the machine is as a tunnel wants it, and traffic passes."""
+        return await self.call("tunnel.verify", request, Verified, WORK_TIME)
+
+    async def details(self, name: str | None) -> TunnelDetails:
+        """What a status has no room for."""
+        return await self.call("tunnel.details", Named(name), TunnelDetails)
+
+    async def probe_tunnel(self, name: str | None) -> Accepted:
+        """Ask a tunnel's gateway for a sign of life."""
+        return await self.call("tunnel.probe", Named(name), Accepted)
+
+    async def explain(self, name: str | None) -> Explanation:
+        """Why a tunnel failed or ended."""
+        return await self.call("explain", Named(name), Explanation)
+
+    async def probe(self, request: Probe) -> Probed:
+        """Look at a gateway before there is a profile."""
+        return await self.call("probe", request, Probed, LOOK_TIME)
+
+    async def examine(self, topic: str = "") -> Diagnosis:
+        """Look at this machine; with "dns", by asking for names."""
+        return await self.call("doctor", Examine(topic), Diagnosis, LOOK_TIME)
 
     async def info(self) -> DaemonInfo:
         """Which daemon this is."""

@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     from typing import Self, TypeVar
 
     from .affairs import DaemonInfo, LogLevel, LogQuery, LogReport, ReportData
+    from .details import TunnelDetails
+    from .diagnosis import Diagnosis
+    from .evidence import Explanation
+    from .probing import Probe, Probed
     from .verification import Verified, Verify
     from .wire import Json
 
@@ -51,6 +55,8 @@ if TYPE_CHECKING:
 
 ANSWER_TIME = 10.0
 """Seconds within which a daemon answers what it answers at once."""
+LOOK_TIME = 120.0
+"""Seconds for a look at this machine, or at a gateway."""
 WORK_TIME = 60.0
 """Seconds for what takes the daemon some time: ending tunnels, sweeping."""
 
@@ -157,6 +163,34 @@ class Client:
     def reauth(self, name: str | None) -> Accepted:
         """Log in anew beside the session that stands, without a break."""
         return self.call("tunnel.reauth", Named(name), Accepted)
+
+    def details(self, name: str | None) -> TunnelDetails:
+        """What a status has no room for."""
+        from .details import TunnelDetails
+
+        return self.call("tunnel.details", Named(name), TunnelDetails)
+
+    def probe_tunnel(self, name: str | None) -> Accepted:
+        """Ask a tunnel's gateway for a sign of life."""
+        return self.call("tunnel.probe", Named(name), Accepted)
+
+    def explain(self, name: str | None) -> Explanation:
+        """Why a tunnel failed or ended."""
+        from .evidence import Explanation
+
+        return self.call("explain", Named(name), Explanation)
+
+    def probe(self, request: Probe) -> Probed:
+        """Look at a gateway before there is a profile."""
+        from .probing import Probed
+
+        return self.call("probe", request, Probed, LOOK_TIME)
+
+    def examine(self, topic: str = "") -> Diagnosis:
+        """Look at this machine; with "dns", by asking for names."""
+        from .diagnosis import Diagnosis, Examine
+
+        return self.call("doctor", Examine(topic), Diagnosis, LOOK_TIME)
 
     def verify(self, request: Verify) -> Verified:
         """Whether the machine is as a tunnel wants it, and traffic passes."""

@@ -27,6 +27,7 @@ _roam() {
         answer,--socket) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
         signer,--socket) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
         rekey,--socket) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+        rekey,--timeout) :; return ;;
         reauth,--socket) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
         reauth,--timeout) :; return ;;
         wait,--socket) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
@@ -86,8 +87,8 @@ _roam() {
         watch) mapfile -t COMPREPLY < <(compgen -W "-h --help --socket --json --notify" -- "$word") ;;
         answer) mapfile -t COMPREPLY < <(compgen -W "-h --help --socket --json --cancel" -- "$word") ;;
         signer) mapfile -t COMPREPLY < <(compgen -W "$(_roam_profiles) -h --help --socket --json --ask" -- "$word") ;;
-        rekey) mapfile -t COMPREPLY < <(compgen -W "$(_roam_profiles) -h --help --socket --json --ike" -- "$word") ;;
-        reauth) mapfile -t COMPREPLY < <(compgen -W "$(_roam_profiles) -h --help --socket --json --timeout" -- "$word") ;;
+        rekey) mapfile -t COMPREPLY < <(compgen -W "$(_roam_profiles) -h --help --socket --json --ike --wait --no-wait --timeout" -- "$word") ;;
+        reauth) mapfile -t COMPREPLY < <(compgen -W "$(_roam_profiles) -h --help --socket --json --wait --no-wait --timeout" -- "$word") ;;
         wait) mapfile -t COMPREPLY < <(compgen -W "$(_roam_profiles) -h --help --socket --json --for --state --timeout" -- "$word") ;;
         verify) mapfile -t COMPREPLY < <(compgen -W "$(_roam_profiles) -h --help --socket --json --target --timeout" -- "$word") ;;
         cleanup) mapfile -t COMPREPLY < <(compgen -W "-h --help --socket --json --state-dir" -- "$word") ;;

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import sys
@@ -153,3 +154,15 @@ def test_a_secret_is_marked_as_one() -> None:
 def test_methods_say_who_may_call_them() -> None:
     assert whole()["methods"]["daemon.set_log_level"]["access"] == "admin"
     assert "describe_protocol" not in sys.modules
+
+
+@pytest.mark.parametrize("module", ["client", "async_client"])
+def test_both_libraries_have_every_method(module: str) -> None:
+    tree = ast.parse((ROOT / "client" / "control" / f"{module}.py").read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and len(node.args) > 2]
+    called = {
+        ast.literal_eval(node.args[0]): ast.unparse(node.args[2])
+        for node in calls
+        if ast.unparse(node.func) == "self.call"
+    }
+    assert called == {name: method.result.__name__ for name, method in METHODS.items()}

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-import ui.commands.tunnels
 from client.control.kinds import KINDS
 from client.control.messages import ControlError, Down, TunnelStatus
 from tests.control.fake import FakeDaemon, serving_apart
@@ -136,12 +135,11 @@ def test_rekey_waits_for_the_new_keys(
 
 
 def test_a_rekey_without_new_keys_is_no_success(
-    daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
 ) -> None:
     daemon.tunnels["office"] = UP
     daemon.renews = False
-    monkeypatch.setattr(ui.commands.tunnels, "REKEY_TIME", 0.05)
-    assert main(["rekey"]) == 6
+    assert main(["rekey", "--timeout", "0.05"]) == 6
     assert "no new keys within 0.05 s" in capsys.readouterr().err
 
 

@@ -177,3 +177,13 @@ def test_a_report_can_go_into_a_pipe(
 ) -> None:
     assert main(["report", "-o", "-"]) == 0
     assert capfdbinary.readouterr().out[:2] == b"\x1f\x8b"
+
+
+@pytest.mark.parametrize("command", ["rekey", "reauth"])
+def test_what_takes_a_while_can_be_left_to_the_daemon(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    daemon.tunnels["office"] = UP
+    daemon.renews = False
+    assert main([command, "--no-wait"]) == 0
+    assert capsys.readouterr().out == "office: asked for\n"

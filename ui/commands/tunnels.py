@@ -21,8 +21,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-REKEY_TIME = 20.0
-"""Seconds within which a gateway answers a rekey request, or is not there."""
 NOTHING = "nothing was left"
 _CAP_NET_ADMIN = 12
 
@@ -52,17 +50,22 @@ def rekey(options: argparse.Namespace) -> int:
             before = client.rekey(options.name, ike=options.ike).tunnel
         except ControlError as error:
             raise not_up(error, options.name) from None
-        status = _renewed(client, before, ike=options.ike)
-    if options.json:
-        output.say(output.envelope("rekey", status))
-    else:
-        output.say(f"{status.name}: the {'IKE' if options.ike else 'Child'} SA has new keys")
+        status = _renewed(client, before, options) if options.wait else before
+    which = "IKE" if options.ike else "Child"
+    _tell("rekey", status, f"the {which} SA has new keys", options)
     return DONE
 
 
-def _renewed(client: Client, before: TunnelStatus, *, ike: bool) -> TunnelStatus:
+def _tell(kind: str, status: TunnelStatus, done: str, options: argparse.Namespace) -> None:
+    if options.json:
+        output.say(output.envelope(kind, status))
+    else:
+        output.say(f"{status.name}: {done if options.wait else 'asked for'}")
+
+
+def _renewed(client: Client, before: TunnelStatus, options: argparse.Namespace) -> TunnelStatus:
     """The status once the time of the next rekeying has moved, as it does with new keys."""
-    deadline = monotonic() + REKEY_TIME
+    deadline, ike = monotonic() + options.timeout, options.ike
     while (event := client.next_event(deadline)) is not None:
         status = event.data
         if not isinstance(status, TunnelStatus) or (status.name, status.owner) != (before.name, before.owner):
@@ -71,7 +74,7 @@ def _renewed(client: Client, before: TunnelStatus, *, ike: bool) -> TunnelStatus
             raise ControlError("tunnel.not_connected", f"{status.name} is {status.state} now")
         if _rekey_at(status, ike=ike) != _rekey_at(before, ike=ike):
             return status
-    evidence = f"{before.name}: no new keys within {REKEY_TIME:g} s; the old ones are in use"
+    evidence = f"{before.name}: no new keys within {options.timeout:g} s; the old ones are in use"
     raise ControlError("net.no_response", evidence)
 
 
@@ -87,11 +90,8 @@ def reauth(options: argparse.Namespace) -> int:
             before = client.reauth(options.name).tunnel
         except ControlError as error:
             raise not_up(error, options.name) from None
-        status = _logged_in(client, before, options.timeout)
-    if options.json:
-        output.say(output.envelope("reauth", status))
-    else:
-        output.say(f"{status.name}: logged in anew")
+        status = _logged_in(client, before, options.timeout) if options.wait else before
+    _tell("reauth", status, "logged in anew", options)
     return DONE
 
 
