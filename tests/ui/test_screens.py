@@ -10,7 +10,6 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -19,9 +18,9 @@ from typing import cast
 import pytest
 from rich.console import Console, RenderableType
 from textual.pilot import Pilot
-from textual.worker import WorkerCancelled
 
 from client.control.details import CertificateDetails, ChildDetails, TunnelDetails
+from client.control.evidence import Evidence, Explanation, Verdict
 from client.control.messages import (
     Fault,
     Handover,
@@ -35,6 +34,7 @@ from client.control.messages import (
     TunnelStatus,
 )
 from tests.control.fake import NOW, FakeDaemon, serving
+from tests.ui.driving import refresh, see
 from ui.tui.app import RoamApp
 from ui.tui.screens.ask import AskScreen
 from ui.tui.screens.choose import ChooseScreen
@@ -46,6 +46,7 @@ from ui.tui.widgets.tunnel_keys import TunnelKeys
 from ui.tui.widgets.tunnel_moves import TunnelMoves
 from ui.tui.widgets.tunnel_table import TunnelTable
 from ui.tui.widgets.tunnel_way import TunnelWay
+from ui.tui.widgets.tunnel_why import TunnelWhy
 
 SCREENS = Path(__file__).parent / "screens"
 SUITE = "AES_GCM_16-256/PRF_HMAC_SHA2_384/X25519"
@@ -109,6 +110,19 @@ LEAKS = (
     LeakVerdict("IPv6", "blocked", "nothing leaves"),
     LeakVerdict("DNS", "outside", "names are asked of the network's own servers"),
 )
+WHY = Explanation(
+    Verdict(
+        "net.udp_blocked",
+        "the network lets no UDP through",
+        (
+            "three requests went out over wlan0, and nothing came back",
+            "a ping to the same address was answered",
+        ),
+        ("Try another network, or a phone's hotspot.",),
+        "likely",
+    ),
+    Evidence(name="branch"),
+)
 DRAWN = re.compile("[▁▂▃▄▅▆▇█●✓✗◐]|───")
 
 
@@ -137,6 +151,8 @@ VIEWS = {
     "keys-plain": View(("down", "3"), (80, 24), plain=True),
     "leaks": View(("down", "4"), (80, 24)),
     "leaks-plain": View(("down", "4"), (80, 24), plain=True),
+    "why": View(("5",), (80, 24)),
+    "why-plain": View(("5",), (80, 24), plain=True),
     "down": View(("down", "d"), (80, 24), waits_for=ConfirmScreen),
     "lockdown": View(("l",), (80, 24), waits_for=ConfirmScreen),
     "up": View(("u",), (80, 24), waits_for=ChooseScreen, tunnels=()),
@@ -161,6 +177,7 @@ def office(view: View) -> FakeDaemon:
     daemon.tunnels = {entry.name: entry for entry in view.tunnels}
     daemon.leaks = LEAKS
     daemon.results["tunnel.details"] = DETAILS
+    daemon.results["explain"] = WHY
     if view.question is not None:
         daemon.secrets = (view.question,)
     return daemon
@@ -191,22 +208,6 @@ def play(path: Path, view: View, scene: Scene) -> None:
     asyncio.run(run())
 
 
-async def refresh(app: RoamApp, pilot: Pilot[None]) -> None:
-    """Have everything asked for and drawn anew; a view that comes to the front may be doing so already."""
-    async with asyncio.timeout(60):
-        while True:
-            with suppress(WorkerCancelled):
-                await app.refresh_counters().wait()
-                return
-            await pilot.pause()
-
-
-async def see(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():
-            await pilot.pause()
-
-
 def drawn(app: RoamApp) -> str:
     """The screen as text, as `App.export_screenshot` gets at it."""
     columns, lines = app.size
@@ -234,7 +235,7 @@ def test_a_screen_looks_as_it_should(path: Path, name: str, directory: Path) -> 
 def test_in_plain_sight_everything_is_words(path: Path, name: str) -> None:
     async def scene(app: RoamApp, pilot: Pilot[None], _daemon: FakeDaemon) -> None:
         await refresh(app, pilot)
-        for kind in (TunnelWay, TunnelDetail, TunnelKeys, MachineLeaks):
+        for kind in (TunnelWay, TunnelDetail, TunnelKeys, MachineLeaks, TunnelWhy):
             console = Console(width=70, file=StringIO(), color_system="truecolor")
             segments = list(console.render(cast("RenderableType", app.screen.query_one(kind).content)))
             said = "".join(segment.text for segment in segments)

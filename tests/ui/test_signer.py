@@ -28,9 +28,10 @@ from client.lab.pki import pem
 from profiles.store import default_store
 from tests.control.fake import FakeDaemon
 from tests.pair import CLIENT_CERT
+from tests.ui.driving import see
 from tests.ui.signers.agents import add_key, missing, ssh_agent
 from tests.ui.signers.logins import LOGIN
-from tests.ui.test_tui import play, see, shown
+from tests.ui.test_tui import play, shown
 from ui.cli import main
 from ui.commands.signer import serve
 from ui.credentials import Terminal

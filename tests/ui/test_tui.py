@@ -32,6 +32,7 @@ from client.control.messages import (
 )
 from tests.control.fake import NOW, FakeDaemon, serving
 from tests.ui.conftest import EAP
+from tests.ui.driving import refresh, see
 from ui.tui.app import RoamApp
 from ui.tui.screens.ask import AskScreen
 from ui.tui.screens.choose import ChooseScreen
@@ -54,7 +55,7 @@ async def no_pause(_seconds: float) -> None:
 
 def play(path: Path, daemon: FakeDaemon, scene: Story, size: tuple[int, int] = (120, 40)) -> None:
     async def run() -> None:
-        app = RoamApp(str(path), wall=lambda: NOW, pause=no_pause)
+        app = RoamApp(str(path), wall=lambda: NOW, pause=no_pause, ticks=False)
         async with serving(daemon, path), app.run_test(size=size) as pilot:
             await scene(app, pilot, daemon)
 
@@ -80,6 +81,10 @@ def story(app: RoamApp) -> list[str]:
     return [strip.text.strip()[10:] for strip in app.screen_stack[0].query_one(TunnelStory).lines]
 
 
+def pictured(app: RoamApp) -> str:
+    return app.export_screenshot(simplify=True).replace("&#160;", " ")
+
+
 def report(app: RoamApp) -> str:
     return str(app.screen.query_one("VerticalScroll > Static", Static).content)
 
@@ -92,12 +97,6 @@ def shown(app: RoamApp, kind: type[object]) -> bool:
     """Whether it is in front, and what is typed goes where it should."""
     is_ready = kind not in {AskScreen, NewScreen} or isinstance(app.focused, Input)
     return isinstance(app.screen, kind) and is_ready
-
-
-async def see(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():
-            await pilot.pause()
 
 
 def test_tunnels_are_listed_and_follow_what_happens(path: Path) -> None:
@@ -135,7 +134,7 @@ def test_a_restart_of_the_daemon_is_shown_and_survived(path: Path) -> None:
         old, new = FakeDaemon(), FakeDaemon()
         old.tunnels["office"] = UP
         new.tunnels["office"] = UP.replace(state="connecting")
-        app = RoamApp(str(path), wall=lambda: NOW, pause=no_pause)
+        app = RoamApp(str(path), wall=lambda: NOW, pause=no_pause, ticks=False)
         async with AsyncExitStack() as first, app.run_test() as pilot:
             await first.enter_async_context(serving(old, path))
             await see(pilot, lambda: line(app) == "connected to the daemon")
@@ -198,10 +197,8 @@ def test_what_is_wrong_is_on_the_smallest_screen(path: Path) -> None:
     daemon.tunnels["office"] = UP.replace(state="waiting", failure=fault, gateway="vpn.example.com")
 
     async def scene(app: RoamApp, pilot: Pilot[None], _daemon: FakeDaemon) -> None:
-        await see(pilot, lambda: len(rows(app)) == 1)
-        picture = app.export_screenshot(simplify=True).replace("&#160;", " ")
-        assert "no connected network has a route" in picture
-        assert "Connect to a network first." in picture
+        for words in ("no connected network has a route", "Connect to a network first."):
+            await see(pilot, lambda words=words: words in pictured(app))
 
     play(path, daemon, scene, size=(80, 24))
 
@@ -245,10 +242,10 @@ def test_traffic_is_shown_as_a_rate(path: Path) -> None:
 
     async def scene(app: RoamApp, pilot: Pilot[None], daemon: FakeDaemon) -> None:
         await see(pilot, lambda: len(rows(app)) == 1)
-        await app.refresh_counters().wait()
+        await refresh(app, pilot)
         daemon.clock += 2
         daemon.tunnels["office"] = UP.replace(traffic=Traffic(2, 5000, 2, 3000))
-        await app.refresh_counters().wait()
+        await refresh(app, pilot)
         assert rows(app)[0][4:] == ["2.0 kB/s", "500 B/s"]
 
     play(path, daemon, scene)

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from client.control.client import Client, socket_path
-from client.control.evidence import Evidence, Explanation, Verdict
+from client.control.evidence import Evidence, Explanation
 from client.control.kinds import DONE, NO_ANSWER
 from client.control.messages import ControlError, Named
 from client.control.probing import AddressFound, Probe, Probed
 from client.control.wire import read
 
 from .. import output
+from ..explanation import explained
 from ..render import fold, printable
 from .tunnels import daemon_program
 
@@ -62,31 +63,6 @@ def _from_file(name: str) -> Explanation:
 def _read(file: Path) -> str:
     with file.open(encoding="utf-8", errors="replace") as stream:
         return stream.read(LARGEST_FILE + 1)
-
-
-def explained(found: Explanation, width: int | None) -> Iterator[str]:
-    """What happened, what speaks for it, what to do, and what it is not."""
-    verdict = found.verdict
-    name = printable(found.evidence.name)
-    yield fold(f"{name}: {printable(verdict.title)} [{verdict.cause}]" if name else verdict.title, width, 2)
-    yield from _section("seen", verdict.evidence, width)
-    yield from _section("do", verdict.fix, width)
-    if verdict.gather:
-        yield from _section("find out", verdict.gather, width)
-    yield from _section("rather than", _neighbours(verdict), width)
-    yield from _section("gateway", verdict.quirks, width)
-    if verdict.confidence == "likely":
-        yield "  (likely: the evidence fits, and does not rule out everything else)"
-
-
-def _neighbours(verdict: Verdict) -> tuple[str, ...]:
-    return tuple(f"{near.title} [{near.cause}]: {near.told_by}" for near in verdict.neighbours)
-
-
-def _section(word: str, lines: tuple[str, ...], width: int | None) -> Iterator[str]:
-    for number, line in enumerate(lines):
-        head = f"  {word}: " if number == 0 else " " * (len(word) + 4)
-        yield fold(head + printable(line, 600), width, len(word) + 4)
 
 
 def probe(options: argparse.Namespace) -> int:

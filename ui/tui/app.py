@@ -133,6 +133,11 @@ class RoamApp(App[None]):
         if chosen is not None and self.main.view in DETAILED:
             with suppress(ControlError):  # not ours to see, or just gone
                 self.sight.details = await self._control.details(chosen.name)
+        if self.main.view == "why":
+            try:
+                self.sight.explanation = await self._control.explain(chosen.name if chosen else None)
+            except ControlError as error:
+                self.sight.explanation = error
 
     @work(exclusive=True, group="measure")
     async def measure(self) -> None:

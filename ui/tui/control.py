@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from client.control.async_client import AsyncClient
 from client.control.details import TunnelDetails
+from client.control.evidence import Explanation
 from client.control.messages import (
     Accepted,
     LockdownSet,
@@ -37,6 +38,11 @@ class Control:
         """What a status has no room for."""
         async with AsyncClient(self.path) as client:
             return await client.call("tunnel.details", Named(name), TunnelDetails)
+
+    async def explain(self, name: str | None) -> Explanation:
+        """Why a tunnel does not work, from what its last attempts have left; None: the only one."""
+        async with AsyncClient(self.path) as client:
+            return await client.call("explain", Named(name), Explanation)
 
     async def up(self, request: Up) -> None:
         """Want a tunnel."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from client.control.details import TunnelDetails
+from client.control.evidence import Explanation
+from client.control.messages import ControlError
 
 from .feed import Picture
 from .history import History
@@ -19,4 +21,5 @@ class Sight:
     picture: Picture = field(default_factory=Picture)
     history: History = field(default_factory=History)
     details: TunnelDetails | None = None
-    """Of the tunnel under the cursor, where somebody looks at them."""
+    explanation: Explanation | ControlError | None = None
+    """Both of the tunnel under the cursor, where somebody looks at them."""

@@ -30,6 +30,7 @@ from ..widgets.tunnel_moves import TunnelMoves
 from ..widgets.tunnel_story import TunnelStory
 from ..widgets.tunnel_table import TunnelTable
 from ..widgets.tunnel_way import TunnelWay
+from ..widgets.tunnel_why import TunnelWhy
 from .choose import ChooseScreen
 from .confirm import ConfirmScreen
 from .new import NewScreen
@@ -38,7 +39,7 @@ from .report import ReportScreen
 COMPLAINT_TIME = 15.0
 """Seconds that a failure stays in sight: there is something to read."""
 
-VIEWS = {"overview": "Overview", "moves": "Moves", "keys": "Keys", "leaks": "Leaks"}
+VIEWS = {"overview": "Overview", "moves": "Moves", "keys": "Keys", "leaks": "Leaks", "why": "Why"}
 _VIEW_KEYS = [
     Binding(str(number), f"view('{name}')", title, show=False)
     for number, (name, title) in enumerate(VIEWS.items(), 1)
@@ -81,6 +82,8 @@ class MainScreen(Screen[None]):
                 yield TunnelKeys()
             with TabPane(VIEWS["leaks"], id="leaks"), VerticalScroll():
                 yield MachineLeaks()
+            with TabPane(VIEWS["why"], id="why"), VerticalScroll():
+                yield TunnelWhy()
         yield TunnelStory(id="story")
         yield Static(id="daemon")
         yield Footer()
@@ -115,6 +118,7 @@ class MainScreen(Screen[None]):
         self.query_one(TunnelMoves).show(details.handovers if details is not None else ())
         self.query_one(TunnelKeys).show(entry, details)
         self.query_one(MachineLeaks).show(sight)
+        self.query_one(TunnelWhy).show(sight.explanation)
 
     def tell(self, line: str) -> None:
         """Something has happened."""
