@@ -197,8 +197,8 @@ def test_what_is_wrong_is_on_the_smallest_screen(path: Path) -> None:
     daemon.tunnels["office"] = UP.replace(state="waiting", failure=fault, gateway="vpn.example.com")
 
     async def scene(app: RoamApp, pilot: Pilot[None], _daemon: FakeDaemon) -> None:
-        for words in ("no connected network has a route", "Connect to a network first."):
-            await see(pilot, lambda words=words: words in pictured(app))
+        words = ("no connected network has a route", "Connect to a network first.")
+        await see(pilot, lambda: all(word in pictured(app) for word in words))
 
     play(path, daemon, scene, size=(80, 24))
 
