@@ -99,6 +99,13 @@ def test_what_others_take_away_is_put_back_and_nothing_leaves_meanwhile(scene: S
                 assert scene.reaches_server(), name
 
 
+def test_a_link_that_is_deleted_costs_a_moment_and_lets_nothing_out(scene: Scene) -> None:  # noqa: F811
+    with standing(scene), scene.nothing_leaves():
+        scene.lab.laptop.run(routed(lambda netlink: netlink.link("del", index=link(netlink))))
+        wait_for(scene.reaches_server, "no traffic again", scene.laptop.log)
+        wait_for(lambda: not verify(scene).verdict, "it is not as it was", scene.laptop.log)
+
+
 def fighting(played: Scene, over: threading.Event) -> None:
     """Somebody who wants no rule of ours to be there."""
     with played.lab.laptop.entered(), IPRoute() as netlink:
