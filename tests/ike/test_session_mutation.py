@@ -14,13 +14,15 @@ import pytest
 from client.ike.events import Closed, Kind
 from client.ike.options import SessionConfig
 from client.ike.proposals import parse_offer
-from client.ike.registry import ExchangeType, ProtocolId
+from client.ike.registry import EapType, ExchangeType, ProtocolId
 from client.ike.states import SessionState
 from client.lab.responder import GatewayConfig
 from tests.ike.mutation import Mutant, mutants
 from tests.ike.resealing import ResealingPair
+from tests.ike.test_tls_logins import client as tls_client
+from tests.ike.test_tls_logins import gateway as tls_gateway
 from tests.network import data_path
-from tests.pair import Flight, cert_client, client_config, eap_client, gateway_config, path_from
+from tests.pair import Flight, Pair, cert_client, client_config, eap_client, gateway_config, path_from
 from tests.snapshot import forked
 
 IKE = parse_offer(ProtocolId.IKE, ("aes256gcm16-prfsha256-x25519",))
@@ -142,3 +144,76 @@ def test_spoiled_payloads_of_a_move_end_in_a_documented_way(pair: MutatingPair) 
     pair.client.move(path_from("10.64.0.10"), pair.now)
     pair.run(2)
     assert pair.count > 100
+
+
+# TLS inside EAP, whose state nobody can copy: every mutant has a login of its own.
+
+
+class ReplayingPair(MutatingPair):
+    """Meets one mutant of one datagram (None: of none, but counts them), and is itself otherwise."""
+
+    def __init__(
+        self, config: SessionConfig, gateway: GatewayConfig, target: int | None, number: int
+    ) -> None:
+        super().__init__(config, gateway)
+        self.target = target
+        self.number = number
+        self.sizes: list[int] = []  # mutants of each datagram, where none is met
+        self.has_met = False
+
+    def is_decided(self) -> bool:
+        return self.client.state is not SessionState.CONNECTING
+
+    def _arrive(self, flight: Flight) -> None:
+        self.note_sas()
+        if flight.data[18] != ExchangeType.IKE_AUTH or flight.data in self.met or self.has_met:
+            Pair._arrive(self, flight)
+            return
+        self.met.add(flight.data)
+        is_target = len(self.met) - 1 == self.target
+        if is_target or self.target is None:
+            choices = list(mutants(self.chain_of(flight)))
+            self.sizes.append(len(choices))
+        if not is_target:
+            Pair._arrive(self, flight)
+            return
+        self.has_met = True
+        mutant = choices[self.number % len(choices)]
+        Pair._arrive(self, replace(flight, data=self.sealed(flight, mutant.chain)))
+
+
+TLS_LOGINS = {
+    EapType.TLS: 72,
+    EapType.TTLS: 72,
+    EapType.PEAP: 72,
+}
+"""How many of their mutants each of these meets: evenly spread over all datagrams of a login."""
+
+
+def tls_pair(method: EapType, target: int | None, number: int) -> ReplayingPair:
+    return ReplayingPair(tls_client(method), tls_gateway(method), target, number)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", TLS_LOGINS, ids=lambda method: method.name)
+def test_spoiled_payloads_of_a_login_inside_tls_end_in_a_documented_way(method: EapType) -> None:
+    whole = tls_pair(method, None, 0)
+    assert whole.connect()
+    each = -(-TLS_LOGINS[method] // len(whole.sizes))
+    chosen = [
+        (target, number)
+        for target, size in enumerate(whole.sizes)
+        for number in range(0, size, max(size // each, 1))
+    ]
+    assert len(chosen) >= TLS_LOGINS[method]
+    for target, number in chosen:
+        where = f"{method.name}, datagram {target}, mutant {number}"
+        pair = tls_pair(method, target, number)
+        try:
+            pair.connect()
+            pair.run(130, pair.is_decided)
+            pair.run(6)
+        except Exception as error:
+            raise AssertionError(f"{where}: raised") from error
+        assert pair.has_met, where
+        pair.check_outcome(where, was_connecting=True)
