@@ -109,11 +109,10 @@ class Probe:
 
     def _whole(self) -> Plan:
         channel = yield from self._walk_groups()
-        if channel is None or not self.findings.groups:
-            return
-        taken = next(group for group in GROUPS if word(group) == self.findings.groups[0])
-        yield from self._walk_suites(channel, taken)
-        yield from self._look_at_login(channel, taken)
+        taken = [group for group in GROUPS if word(group) in self.findings.groups]
+        if channel is not None and taken:
+            yield from self._walk_suites(channel, taken)
+            yield from self._look_at_login(channel, taken)
 
     def _walk_groups(self) -> Generator[Question, Answer, Channel | None]:
         """Leave each group that it wants out of the next offer, until it wants none.
@@ -143,34 +142,39 @@ class Probe:
             self.findings.groups_refused = [word(group) for group in left]
         return working
 
-    def _walk_suites(self, channel: Channel, taken: Kex) -> Plan:
-        """One suite at a time, with a group that it takes and a public value of one that it does not."""
+    def _walk_suites(self, channel: Channel, taken: list[Kex]) -> Plan:
+        """One suite at a time, with the groups that it takes and a public value of one that it does not."""
         refused = [group for group in GROUPS if word(group) in self.findings.groups_refused]
         if not refused:
             return  # each yes would leave a half-open connection behind
+        groups = "-".join(word(group) for group in (*taken, refused[0]))
         for suite in SUITES:
             if not self._may_ask:
                 return
-            answer = yield Question((f"{suite}-{word(taken)}-{word(refused[0])}",), refused[0], channel)
+            answer = yield Question((f"{suite}-{groups}",), refused[0], channel)
             if answer.reply in (Reply.OPENED, Reply.GROUP):
                 self.findings.suites.append(suite)
             elif answer.reply is Reply.REFUSED:
                 self.findings.suites_refused.append(suite)
 
-    def _look_at_login(self, channel: Channel, taken: Kex) -> Plan:
-        """Open one for good, and let the gateway show itself."""
-        suites = self.findings.suites
-        words = tuple(f"{suite}-{word(taken)}" for suite in suites) or everything((taken,))
-        answer = yield Question(words, taken, channel)
+    def _look_at_login(self, channel: Channel, taken: list[Kex]) -> Plan:
+        """Open one for good, in the second try if it wants another group, and let the gateway show itself."""
+        groups, suites = "-".join(map(word, taken)), self.findings.suites
+        offer = tuple(f"{suite}-{groups}" for suite in suites) or everything(tuple(taken))
+        group = taken[0]
+        answer = yield Question(offer, group, channel)
+        if answer.reply is Reply.GROUP and answer.wanted in taken:
+            group = next(entry for entry in taken if entry == answer.wanted)
+            answer = yield Question(offer, group, channel)
         if answer.reply is Reply.OPENED and self._opened is not None:
             if answer.facts is not None and not suites:
-                suites += (chosen.removesuffix(f"-{word(taken)}") for chosen in answer.facts.proposals)
+                suites += (chosen.removesuffix(f"-{word(group)}") for chosen in answer.facts.proposals)
             self._login = self._opened
-            yield Question((), taken, channel)
+            yield Question((), group, channel)
 
     @property
     def _may_ask(self) -> bool:
-        return self.findings.questions < MOST_QUESTIONS - 2 and self.findings.half_open < MOST_HALF_OPEN - 1
+        return self.findings.questions < MOST_QUESTIONS - 3 and self.findings.half_open < MOST_HALF_OPEN - 1
 
     # Asking
 

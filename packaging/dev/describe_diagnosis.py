@@ -49,8 +49,9 @@ def page() -> str:
 
 def _golden() -> Iterator[str]:
     yield "## Golden verdicts\n"
-    yield f"Tests break {len(GOLDEN)} gateways and networks in one way each. From what is left behind the cause must"
-    yield "be found; without the evidence in the fourth column it must not, and the last one has what is said instead.\n"
+    yield f"Tests break {len(GOLDEN)} gateways and networks in one way each. From what is left behind the cause"
+    yield "must be found; without the evidence in the fourth column it must not, and the last one says what is"
+    yield "told instead.\n"
     yield "| broken | verdict | | deciding evidence | told from | without it |"
     yield "|---|---|---|---|---|---|"
     for name, case in GOLDEN.items():

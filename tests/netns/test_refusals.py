@@ -43,6 +43,7 @@ class Case:
     exit_code: int
     words: tuple[str, ...]
     timeout: int = 60  # seconds that `roam up` may wait
+    cause: str = ""  # what `roam explain` says afterwards, if it can
 
 
 def eap() -> Road:
@@ -66,16 +67,23 @@ def unknown_authority(text: str, files: dict[str, str | bytes]) -> Text:
 
 
 CASES = {
-    "wrong password": Case(eap, other_file("password", "not-the-password"), 5, ("password",)),
-    "wrong pre-shared key": Case(
-        Road, other_file("psk", "not-the-key-of-this-gateway"), 5, ("AUTHENTICATION_FAILED",)
+    "wrong password": Case(
+        eap, other_file("password", "not-the-password"), 5, ("password",), cause="login.password"
     ),
-    "unknown CA": Case(eap, unknown_authority, 8, ("Lab Root",)),
+    "wrong pre-shared key": Case(
+        Road,
+        other_file("psk", "not-the-key-of-this-gateway"),
+        5,
+        ("AUTHENTICATION_FAILED", "roam explain"),
+        cause="login.key_or_name",
+    ),
+    "unknown CA": Case(eap, unknown_authority, 8, ("Lab Root",), cause="trust.unknown_ca"),
     "wrong gateway name": Case(
         eap,
         other_text(f'"{GATEWAY_NAME}"', '"other.example"\nsend_idr = "never"'),
         8,
         ("other.example", GATEWAY_NAME),
+        cause="trust.name_mismatch",
     ),
     # It is asked for by that name first and refuses; asked again without a name, it says what it is called.
     "a name that the gateway does not have": Case(
@@ -86,11 +94,17 @@ CASES = {
         lambda text, files: (text + '[crypto]\nike = ["aes128-sha512-ecp521"]\n', files),
         1,
         ("NO_PROPOSAL_CHOSEN",),
+        cause="crypto.ike_proposal",
     ),
     "no answer": Case(Road, other_text('"192.0.2.1"', '"192.0.2.99"'), 6, ("192.0.2.99",), timeout=3),
     "unreadable profile": Case(Road, other_text("include = ", "inclde = "), 2, ("inclde", "include")),
     "unknown name": Case(
-        Road, other_text('"192.0.2.1"', '"gateway.invalid"'), 6, ("gateway.invalid",), timeout=3
+        Road,
+        other_text('"192.0.2.1"', '"gateway.invalid"'),
+        6,
+        ("gateway.invalid",),
+        timeout=3,
+        cause="net.no_name_server",
     ),
 }
 
@@ -116,6 +130,9 @@ def test_the_user_is_told_why_and_nothing_is_left_behind(
         done = laptop.run("up", NAME, "--timeout", str(case.timeout))
         laptop.run("down", NAME)
         assert done.returncode == case.exit_code, done.stderr
+        if case.cause:
+            explained = laptop.run("explain", NAME)
+            assert f"[{case.cause}]" in explained.stdout, explained.stdout + explained.stderr
         for word in case.words:
             assert word in done.stderr
         assert len(done.stderr.strip().splitlines()) <= 12
