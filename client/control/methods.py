@@ -47,6 +47,7 @@ class Whose(Enum):
     NOBODY = "nothing more is checked"
     TUNNEL = "the tunnel must be the caller's own, or a shared one; root controls all"
     QUESTION = "the question must have been put to the caller; root may answer for him"
+    PORTAL = "an open portal is closed or replaced by whoever opened it, or root"
     LOCKDOWN = "lockdown is ended or changed by whoever turned it on, or root"
 
 
@@ -110,7 +111,11 @@ METHODS: dict[str, Method] = {
         Access.CONTROL, LockdownSet, LockdownStatus, "Turns lockdown on or off.", Whose.LOCKDOWN
     ),
     "portal.open": Method(
-        Access.CONTROL, PortalOpen, LockdownStatus, "Lets the caller's browser out around the guard."
+        Access.CONTROL,
+        PortalOpen,
+        LockdownStatus,
+        "Lets the caller's browser out around the guard.",
+        Whose.PORTAL,
     ),
     "doctor": Method(
         Access.CONTROL,

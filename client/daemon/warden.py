@@ -141,6 +141,8 @@ class Warden:
 
     async def open_portal(self, caller: Caller, request: PortalOpen) -> LockdownStatus:
         """Let this user's browser out for some seconds, to log in to the network; 0 ends that at once."""
+        if self._portal is not None and not caller.controls(self._portal.uid, shared=False):
+            raise ControlError("permission.denied", f"the portal is open for uid {self._portal.uid}")
         if request.seconds > 0:
             until = int(self._unix() + request.seconds) + 1
             self._portal = PortalPass(caller.uid, await self._resolvers(), until)

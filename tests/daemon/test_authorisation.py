@@ -49,7 +49,7 @@ TABLE: dict[str, tuple[bool, bool, bool, bool]] = {
     "tunnel.reauth": (YES, NO, NO, YES),
     "lockdown.status": (YES, YES, YES, YES),
     "lockdown.set": (YES, NO, NO, YES),
-    "portal.open": (YES, YES, NO, YES),
+    "portal.open": (YES, NO, NO, YES),
     "secret.answer": (YES, NO, NO, YES),
     "secret.cancel": (YES, NO, NO, YES),
     "events.subscribe": (YES, YES, YES, YES),
@@ -62,7 +62,7 @@ TABLE: dict[str, tuple[bool, bool, bool, bool]] = {
     "daemon.report": (YES, YES, NO, YES),
     "daemon.cleanup": (YES, NO, NO, YES),
 }
-"""What each may do with a tunnel, a question and a lockdown of the owner."""
+"""What each may do with a tunnel, a question, a portal and a lockdown of the owner."""
 
 OWN_THINGS = frozenset({"tunnel.up", "daemon.log", "daemon.report"})
 """Methods in which everybody gets to see, or to want, what is his."""
@@ -115,6 +115,7 @@ def test_who_may_do_what(tmp_path: Path, method: str, who: str) -> None:
         await office.handlers.up(ALICE, UP)
         await office.machine.until_state("up", 5)
         await office.warden.set_lockdown(ALICE, LockdownSet(True))
+        await office.warden.open_portal(ALICE, PortalOpen(200.0))
         office.tunnels.questions.ask(Key(1000, "office"), 1000, OfProfile("ask:"), "password", "Password")
         (needed,) = office.questions()
         caller = CALLERS[who]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -26,7 +27,7 @@ from client.lab.laptop import PROGRAM
 from client.lab.topology import topology
 from tests.control.test_schema import check, check_result
 from tests.netns.peers.releases import PeerUnavailable
-from tests.tools import tools
+from tests.tools import INSIDE, run, started, tools
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "scripting.md").read_text()
 BLOCKS = re.findall(r"^```(\w+) (run|bar)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -210,6 +211,25 @@ def test_the_status_bar_follows(stage: Stage) -> None:
     assert first["text"] == "🔒 work"
     assert first["tooltip"].startswith("work: up\n")
     assert classes[-2:] == ["closing", "off"]
+
+
+@pytest.mark.netns
+def test_varlinkctl_does_what_is_written(stage: Stage) -> None:
+    (block,) = (text for text in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+    shared = stage.scene.laptop.socket.parent
+    introspect, call, follow = (shlex.split(line.replace("/run/roam", INSIDE)) for line in block.splitlines())
+    stage.run("roam", "up", "work")
+    told = run(tools(), shared, introspect)
+    assert "method TunnelStatus" in told.stdout, told.stderr
+    answer = json.loads(run(tools(), shared, call).stdout)
+    assert answer["tunnels"][0]["state"] == "up"
+    with started(tools(), shared, [follow[0], "--json=short", *follow[1:]]) as process:
+        assert process.stdout is not None
+        snapshot = json.loads(process.stdout.readline().lstrip("\x1e"))
+        stage.run("roam", "rekey", "work")
+        event = json.loads(process.stdout.readline().lstrip("\x1e"))
+    assert snapshot["snapshot"]["report"]["tunnels"][0]["name"] == "work"
+    assert event["event"]["tunnel"]["name"] == "work"
 
 
 @pytest.mark.netns
