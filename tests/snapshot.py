@@ -53,7 +53,7 @@ SHARED = (
 )
 """Values that nobody changes, and code."""
 
-FOREIGN = ("cryptography.", "_cffi", "builtins.")
+FOREIGN = ("cryptography.", "OpenSSL.", "_cffi", "builtins.")
 STATELESS = ("client.ike.kex.", "client.ike.transforms.", "client.ike.trust.", "client.ike.authentication.")
 
 

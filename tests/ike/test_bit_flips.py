@@ -18,10 +18,12 @@ from client.ike.events import Kind, Output, Transmit
 from client.ike.message import Rejected, decode
 from client.ike.options import SessionConfig
 from client.ike.proposals import parse_offer
-from client.ike.registry import ExchangeType, NotifyType, ProtocolId
+from client.ike.registry import EapType, ExchangeType, NotifyType, ProtocolId
 from client.ike.states import SessionState
 from client.lab.acceptance import Acceptance
 from client.lab.responder import GatewayConfig, HalfOpen
+from tests.ike.test_tls_logins import client as tls_client
+from tests.ike.test_tls_logins import gateway as tls_gateway
 from tests.network import assert_agreement
 from tests.pair import WALL, Flight, Pair, cert_client, client_config, eap_client, gateway_config, path_from
 from tests.snapshot import Camera, forked
@@ -53,11 +55,15 @@ class FlippingPair(Pair):
         self.flipped: set[bytes] = set()
         self._camera: Camera[object] = Camera()
 
+    def positions(self, flight: Flight) -> range:
+        """Octets of the datagram whose bits are flipped."""
+        return range(len(flight.data))
+
     def _arrive(self, flight: Flight) -> None:
         is_new = flight.data not in self.flipped and flight.data[18] != ExchangeType.IKE_SA_INIT
         if is_new:
             self.flipped.add(flight.data)
-            for position in range(len(flight.data)):
+            for position in self.positions(flight):
                 self._flip(flight, position)
         if not (is_new and self.instead):
             super()._arrive(flight)
@@ -111,6 +117,22 @@ def test_a_flipped_bit_of_a_protected_datagram_changes_nothing(login: str, inste
     assert pair.closed is not None
     assert pair.closed.failure.kind is Kind.USER_DOWN
     assert not pair.responder.sessions
+
+
+class SparselyFlippingPair(FlippingPair):
+    """Flips the bits of every seventh octet, of others in each datagram: certificates inside TLS are long."""
+
+    def positions(self, flight: Flight) -> range:
+        return range(len(self.flipped) % 7, len(flight.data), 7)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [EapType.TLS, EapType.TTLS, EapType.PEAP], ids=lambda method: method.name)
+def test_a_flipped_bit_of_a_login_inside_tls_changes_nothing(method: EapType) -> None:
+    pair = SparselyFlippingPair(tls_client(method), tls_gateway(method), instead=False)
+    assert pair.connect(), pair.closed
+    assert len(pair.flipped) >= 18
+    assert_agreement(pair)
 
 
 @pytest.mark.slow
