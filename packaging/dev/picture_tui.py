@@ -1,6 +1,6 @@
-"""Draw docs/tui.svg, the README's picture of the terminal UI: a real tunnel of the lab, just after it has roamed.
+"""Draw the pictures of the terminal UI in docs/: a real tunnel of the lab, just after it has roamed.
 
-python packaging/dev/picture_tui.py [FILE [COLUMNSxLINES [THEME]]]
+python packaging/dev/picture_tui.py [DIRECTORY [COLUMNSxLINES [THEME]]]
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from client.lab.isolation import enter  # noqa: E402
 from client.lab.topology import SERVER, topology  # noqa: E402
 from ui.tui.app import RoamApp  # noqa: E402
 
-SETTLED = 4.0  # seconds after which rates and gaps are known
+VIEWS = {"tui.svg": "1", "tui-moves.svg": "2", "tui-keys.svg": "3", "tui-leaks.svg": "4"}
+REDRAWN = 1.5  # seconds after which a view has asked for all that it shows
+SETTLED = 8.0  # seconds after which rates and gaps are known
 
 
 def main(arguments: list[str]) -> int:
     """Play and draw."""
-    file, size, theme = [*arguments, *("docs/tui.svg", "96x27", "textual-dark")[len(arguments) :]]
+    place, size, theme = [*arguments, *("docs", "110x36", "textual-dark")[len(arguments) :]]
     columns, lines = (int(number) for number in size.split("x"))
     enter()
     with tempfile.TemporaryDirectory(prefix="roam-picture-") as directory, topology() as lab:
@@ -34,15 +36,16 @@ def main(arguments: list[str]) -> int:
         scene.start_gateway()
         scene.laptop.start()
         with EchoServer(lab.server, SERVER), Train(lab.laptop, SERVER):
-            picture = asyncio.run(draw(scene, theme, (columns, lines)))
+            pictures = asyncio.run(draw(scene, theme, (columns, lines)))
         scene.laptop.roam("down")
         scene.laptop.stop()
-    Path(file).write_text(slim(picture))
+    for name, picture in pictures.items():
+        Path(place, name).write_text(slim(picture))
     return 0
 
 
-async def draw(scene: Scene, theme: str, size: tuple[int, int]) -> str:
-    """The screen after a roam."""
+async def draw(scene: Scene, theme: str, size: tuple[int, int]) -> dict[str, str]:
+    """The views after a roam, by the names of their files."""
     app = RoamApp(str(scene.laptop.socket))
     async with app.run_test(size=size) as pilot:
         app.theme = theme
@@ -50,7 +53,12 @@ async def draw(scene: Scene, theme: str, size: tuple[int, int]) -> str:
         await pilot.pause(SETTLED)
         scene.lab.wifi.down()
         await pilot.pause(SETTLED)
-        return app.export_screenshot(title="roam")
+        pictures = {}
+        for file, key in VIEWS.items():
+            await pilot.press(key)
+            await pilot.pause(REDRAWN)
+            pictures[file] = app.export_screenshot(title="roam")
+        return pictures
 
 
 def slim(picture: str) -> str:

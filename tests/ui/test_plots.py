@@ -95,7 +95,9 @@ def test_the_sentence_says_what_the_picture_shows() -> None:
         "through a NAT here, 23.4 ms there and back"
     )
     both = UP.replace(path=PATH.replace(nat_remote=True), identity="gw.example.com", rtt_ms=None)
-    assert in_words(both).endswith("to gw.example.com at 192.0.2.1:4500, through a NAT here and there")
+    assert in_words(both).endswith(
+        "to gw.example.com at 192.0.2.1:4500, through a NAT here, through one there by the gateway's word"
+    )
 
 
 def test_a_name_from_outside_cannot_steer_the_terminal() -> None:

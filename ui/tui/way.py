@@ -14,8 +14,9 @@ def in_words(entry: TunnelStatus) -> str:
     path = entry.path
     if path is None or entry.state in OFF_THE_WAY:
         return "no way to the gateway is in use"
-    nats = [where for where, there in (("here", path.nat_local), ("there", path.nat_remote)) if there]
-    through = f", through a NAT {' and '.join(nats)}" if nats else ""
+    through = ", through a NAT here" if path.nat_local else ""
+    if path.nat_remote:
+        through += ", through one there by the gateway's word"
     ends = f"over {path.interface} from {path.local} to {_gateway(entry)} at {path.remote}"
     trip = f", {entry.rtt_ms:g} ms there and back" if entry.rtt_ms is not None else ""
     return render.printable(f"{ends}{through}{trip}")
@@ -32,7 +33,7 @@ def picture(entry: TunnelStatus, width: int) -> tuple[str, str] | None:
         hops.append(("NAT", ""))
     hops.append(("internet", trip))
     if path.nat_remote:
-        hops.append(("NAT", ""))
+        hops.append(("NAT?", ""))  # claimed by the gateway, which may only want ESP in UDP
     hops.append((_gateway(entry), path.remote))
     return _lines(
         [(render.printable(above, 40), render.printable(below, 40)) for above, below in hops], width
