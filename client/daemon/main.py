@@ -32,7 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The program; returns its exit code."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.DEBUG if options.verbose else logging.INFO, handlers=[_log_handler()])
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    for library in (
+        "asyncio",
+        "pyroute2",
+    ):  # what they say of themselves is about nothing that a user can see
+        logging.getLogger(library).setLevel(logging.WARNING)
     sys.setswitchinterval(_TURN)
     places = Places(options.socket, options.state_dir, options.run_dir, options.system_profiles)
     if options.doctor is not None:

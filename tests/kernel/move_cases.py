@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from tests.esp.children import AES_CBC, AES_GCM, AES_GCM_ESN
 from tests.esp.tunnel import INNER, OUTER, SPARE, udp_echo
 
 from .cases import case
-from .ends import End, tunnel
+from .ends import PATIENCE, End, tunnel
 from .ledger import Ledger
 
 
@@ -41,10 +42,19 @@ class Lab:
         theirs = await self.other.row()
         verdict = self.ledger.check(theirs.spi_in)
         assert theirs.dropped == 0, f"{theirs.dropped} packets were dropped"
-        ours = await self.one.row()
-        sent = [packet for packet in self.ledger.sent if packet.spi == theirs.spi_in]
-        assert ours.packets_out == len(sent), f"{ours.packets_out} counted, {len(sent)} seen"
+        await self._counted_is_seen(theirs.spi_in)
         return verdict
+
+    async def _counted_is_seen(self, spi: int) -> None:
+        """Sooner or later: one that has just been counted may be on its way to the tap."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            counted = (await self.one.row()).packets_out
+            seen = sum(packet.spi == spi for packet in self.ledger.read())
+            if counted == seen:
+                return
+            assert time.monotonic() < deadline, f"{counted} counted, {seen} seen"
+            await asyncio.sleep(0.05)
 
 
 class _Listener(logging.Handler):
