@@ -109,7 +109,7 @@ def _target(text: str, status: TunnelStatus) -> Address:
     try:
         address = ip_address(text)
     except ValueError:
-        raise ControlError("usage", f'"{text}" is no IP address', "Names are for name servers.") from None
+        raise ControlError("usage", "the target is no IP address", "Names are for name servers.") from None
     if not any(address in ip_network(route) for route in status.routes):
         raise ControlError("usage", f"{address} is not reached through {status.name}", "See its routes.")
     return address
