@@ -17,7 +17,7 @@ from ..control.access import group_id
 from ..material import anchors
 from ..net.netlink import snapshot
 from ..system.choice import Choice
-from ..system.features import read_migrate, read_nftables, read_tun
+from ..system.features import read_link_kind, read_migrate, read_nftables, read_tun
 from .findings import ClockFacts, ForwardingFacts, KernelFacts, RightsFacts
 from .order import system_authorities
 
@@ -32,7 +32,7 @@ _OF_OTHERS = frozenset({"bridge", "veth"})
 
 def read_kernel(data_path: Choice | None) -> KernelFacts:
     """`data_path` is what was found when nothing could be disturbed by the look; the rest is asked now."""
-    return KernelFacts(read_tun(), read_nftables(), read_migrate(), data_path)
+    return KernelFacts(read_tun(), read_nftables(), read_migrate(), data_path, read_link_kind())
 
 
 def read_forwarding(settings: Path = Path("/proc/sys")) -> ForwardingFacts:

@@ -42,12 +42,14 @@ class KernelFacts:
     nftables: Feature
     migrate: Feature
     data_path: DataPath | None
+    xfrm_interface: Feature = Feature(present=True)  # noqa: RUF009 - it is frozen
 
 
 def judge_kernel(facts: KernelFacts) -> Iterator[Finding]:
     """ESP and xfrm interfaces, TUN links, the move of SAs, the packet filter."""
     by_kernel = facts.data_path is not None and facts.data_path.kind is DataPathKind.XFRM
     yield _esp(facts.data_path)
+    yield _xfrm_interface(facts.xfrm_interface)
     yield _tun(facts.tun, needed=not by_kernel)
     yield _migrate(facts.migrate, useful=by_kernel)
     yield _nftables(facts.nftables)
@@ -66,6 +68,20 @@ def _esp(path: DataPath | None) -> Finding:
 
 
 _SUDO = "Start roamd, which may look, or run it again with sudo."
+
+
+def _xfrm_interface(found: Feature) -> Finding:
+    name = "kernel.xfrm_interface"
+    if found.present:
+        return Finding(name, OK, "the kernel has xfrm interfaces")
+    if found.present is None:
+        return Finding(
+            name, WARN, f"whether there are xfrm interfaces was not to be seen: {found.why}", _SUDO
+        )
+    hint = (
+        "It works without. To have the kernel carry packets: 'sudo modprobe xfrm_interface' (Linux 4.19 on)."
+    )
+    return Finding(name, WARN, f"the kernel has no xfrm interfaces ({found.why})", hint)
 
 
 def _tun(found: Feature, *, needed: bool) -> Finding:

@@ -9,11 +9,16 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pyroute2.netlink import NLM_F_CREATE, NLM_F_EXCL, rtnl
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+
+from ..rtnetlink import Rtnetlink, message
 from .nft import Conversation
 from .xfrm import Xfrm
 
 _TUN = Path("/dev/net/tun")
 _TUNGETFEATURES = 0x800454CF
+_NO_NAME = "roam/probe"
 _DENIED = frozenset({errno.EPERM, errno.EACCES})
 
 
@@ -47,6 +52,18 @@ def read_nftables() -> Feature:
             kernel.generation()
     except OSError as error:
         return _lacking(error)
+    return Feature(present=True)
+
+
+def read_link_kind(kind: str = "xfrm") -> Feature:
+    """Links of a kind: one is asked for under an impossible name, which a kernel looks at if it knows the kind."""
+    about = {"attrs": [["IFLA_INFO_KIND", kind]]}
+    request = message(ifinfmsg, {"IFLA_IFNAME": _NO_NAME, "IFLA_LINKINFO": about})
+    try:
+        with Rtnetlink() as netlink:
+            netlink.change(rtnl.RTM_NEWLINK, request, NLM_F_CREATE | NLM_F_EXCL)
+    except OSError as error:
+        return Feature(present=True) if error.errno == errno.EINVAL else _lacking(error)
     return Feature(present=True)
 
 

@@ -15,7 +15,7 @@ from pyroute2.nftables.main import NFTables
 from client.lab.laptop import daemon_account, program_environment
 from client.lab.links import connect
 from client.lab.namespaces import Account, Namespace, Surroundings
-from client.system.features import Feature, read_migrate, read_nftables, read_tun
+from client.system.features import Feature, read_link_kind, read_migrate, read_nftables, read_tun
 from client.system.others import OtherFilter, OtherLink, OtherRule, Others, read_others
 from client.system.tun import open_tun
 from client.system.xfrm import Xfrm
@@ -96,6 +96,11 @@ def test_policies_of_another_ipsec_are_counted(laptop: Namespace) -> None:
 def test_this_kernel_has_what_the_lab_needs(laptop: Namespace) -> None:
     assert (read_tun(), read_nftables()) == (Feature(present=True), Feature(present=True))
     assert read_migrate().present is not None
+    before = socket.if_nameindex()
+    kinds = {kind: read_link_kind(kind).present for kind in ("veth", "nonsense", "xfrm")}
+    assert kinds == {"veth": True, "nonsense": False, "xfrm": kinds["xfrm"]}
+    assert kinds["xfrm"] is not None
+    assert socket.if_nameindex() == before
 
 
 @pytest.mark.slow

@@ -117,6 +117,12 @@ def choose(facts: Environment) -> Choice:
     return Choice(kind, way, f"{reason}; {hindrance}" if hindrance else reason)
 
 
+def is_away(facts: Environment) -> bool:
+    """Whether programs ask systemd-resolved, and it does not run: it may be restarting."""
+    is_wanted = facts.asked_for in (None, Kind.RESOLVED) and Kind.RESOLVED not in facts.unable
+    return is_wanted and not facts.resolved and _owner(facts.resolv_conf) is _Owner.STUB
+
+
 def _kind(facts: Environment) -> tuple[Kind, str]:
     if facts.asked_for is not None:
         return facts.asked_for, "as configured"

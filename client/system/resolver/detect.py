@@ -10,7 +10,8 @@ from pathlib import Path
 
 from . import networkmanager, resolved
 from .bus import Bus
-from .choice import Environment, Flavour, ResolvConf
+from .choice import HEADER, Environment, Flavour, ResolvConf
+from .file import KEPT
 from .outcome import Unable
 
 HELPER_SOCKET = Path("/run/roam-dns.sock")
@@ -73,11 +74,19 @@ async def _on_the_bus(address: str | None) -> tuple[bool, str | None]:
 
 
 def _resolv_conf(places: Places) -> ResolvConf | None:
-    path = places.etc / "resolv.conf"
+    """Where ours stands, what it stands in place of: whose resolver was away for a moment is in charge again."""
+    found = _read(places, places.etc / "resolv.conf")
+    if found is not None and found.text.startswith(HEADER):
+        return _read(places, places.etc / KEPT) or found
+    return found
+
+
+def _read(places: Places, path: Path) -> ResolvConf | None:
     if not os.path.lexists(path):
         return None
     end = _follow(places.root, path)
-    return ResolvConf(str(Path("/") / end.relative_to(places.root)), _text(end))
+    named = places.etc / "resolv.conf" if end == path else end
+    return ResolvConf(str(Path("/") / named.relative_to(places.root)), _text(end))
 
 
 def _follow(root: Path, path: Path) -> Path:

@@ -16,7 +16,7 @@ from typing import TypeVar
 from ..manifest import Place
 from . import networkmanager, resolved
 from .bus import Bus
-from .choice import Choice, Environment, Flavour, Kind, Way, choose
+from .choice import Choice, Environment, Flavour, Kind, Way, choose, is_away
 from .detect import Places, detect, flavour_of
 from .file import File
 from .model import DnsConfig
@@ -26,11 +26,15 @@ from .record import Note, Record
 from .resolvconf import Resolvconf
 from .resolved import Resolved, own_links
 
+PAUSES = (0.1, 0.2, 0.4, 0.8, 1.5)
+"""Seconds between looks for a systemd-resolved that restarts.  To replace resolv.conf meanwhile would be worse than
+to wait: it reads that when it starts, takes our servers for its own, and keeps them."""
+
 _Result = TypeVar("_Result")
 
 
 class Direct:
-    """Commands: `apply`, `restore`; a question: `holds`.  All may be repeated; one at a time."""
+    """Commands: `apply`, `restore`, `try_again`; a question: `holds`.  All may be repeated; one at a time."""
 
     def __init__(
         self,
@@ -45,14 +49,21 @@ class Direct:
         self._open_bus = open_bus
         self._unable: frozenset[Kind] = frozenset()
         self._refused: frozenset[Kind] = frozenset()
+        self._is_away = False  # systemd-resolved was waited for, and did not come
 
     async def apply(self, configs: Sequence[DnsConfig]) -> Outcome:
         """Make it so.  Where the outcome's choice has another way than `DIRECT`, nothing has been done."""
         if not configs:
             return await self.restore()
         self._unable = self._refused = frozenset()
+        waiting = iter(() if self._is_away else PAUSES)
         while True:
-            choice = self._as_noted(choose(await self._facts()))
+            facts = await self._facts()
+            if is_away(facts) and (pause := next(waiting, None)) is not None:
+                await asyncio.sleep(pause)
+                continue
+            self._is_away = is_away(facts)
+            choice = self._as_noted(choose(facts))
             if choice.way is not Way.DIRECT:
                 return Outcome(choice)
             try:
@@ -62,6 +73,9 @@ class Direct:
                     return Outcome(choice, (f"{choice.kind}: {error}",))
                 self._refused |= {choice.kind}
             except Unsuitable as error:
+                if choice.kind is Kind.RESOLVED and (pause := next(waiting, None)) is not None:
+                    await asyncio.sleep(pause)
+                    continue
                 if choice.kind in self._unable or self._asked_for is not None:
                     return Outcome(choice, (f"{choice.kind}: {error}",))
                 self._unable |= {choice.kind}
@@ -77,11 +91,18 @@ class Direct:
         self._note.forget()
         return outcome
 
+    def try_again(self) -> None:
+        """Somebody has come to the bus: what refused or could not may be another one now."""
+        self._unable = self._refused = frozenset()
+        self._is_away = False
+
     async def holds(self, configs: Sequence[DnsConfig]) -> bool:
         """Whether it is so, as far as can be seen; nothing is changed."""
         if not configs:
             return True
         choice = choose(await self._facts())
+        if choice.kind is not Kind.FILE and self._file().is_touched():
+            return False  # who was away has come back, and remembers everything: the file is still to be put back
         try:
             return await self._holds(choice.kind, configs)
         except (Unable, OSError):

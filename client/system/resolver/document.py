@@ -54,6 +54,7 @@ def encode_outcome(outcome: Outcome) -> bytes:
             "kind": None if choice is None else choice.kind,
             "reason": "" if choice is None else choice.reason,
             "problems": outcome.problems,
+            "steps": outcome.steps,
         }
     ).encode()
 
@@ -63,8 +64,9 @@ def decode_outcome(data: bytes) -> Outcome:
     try:
         document = json.loads(data)
         kind, problems = document["kind"], _strings(document["problems"])
+        steps = tuple(_strings(document.get("steps", [])))
         choice = None if kind is None else Choice(Kind(kind), Way.HELPER, str(document["reason"]))
-        return Outcome(choice, tuple(problems))
+        return Outcome(choice, tuple(problems), steps=steps)
     except (KeyError, TypeError) as error:
         raise ValueError("roam-dns gave an unreadable answer") from error
 

@@ -11,6 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from . import networkmanager, remote, resolved
@@ -54,7 +55,7 @@ class Fights:
 
 
 class Resolver:
-    """Commands: `apply`, `repair`, `restore`; `watch` is its task.  Getters: `choice`, `problems`."""
+    """Commands: `apply`, `repair`, `restore`, `sweep`; `watch` is its task.  Getters: `choice`, `problems`."""
 
     def __init__(
         self,
@@ -100,6 +101,16 @@ class Resolver:
         """Leave nothing of ours, whoever made it: on the way down, after a crash, and for `cleanup`."""
         return await self.apply(())
 
+    async def sweep(self) -> Outcome:
+        """`restore` where no daemon runs: by `roam-dns`, which has noted what was there before it, then by us.
+
+        What it cannot do, we do or say.
+        """
+        helper = self._places.helper
+        asked = await remote.ask(helper, None) if helper.is_socket() else Outcome()
+        ours = await self.restore()
+        return replace(ours, steps=(*asked.steps, *ours.steps))
+
     async def watch(self) -> None:
         """Repair until cancelled."""
         async with asyncio.TaskGroup() as tasks:
@@ -140,7 +151,7 @@ class Resolver:
             return outcome
         if self._places.helper.is_socket():
             answer = await remote.ask(self._places.helper, None)
-            return Outcome(None, (*outcome.problems, *answer.problems))
+            return Outcome(None, (*outcome.problems, *answer.problems), steps=(*outcome.steps, *answer.steps))
         left = ", ".join(sorted(outcome.refused))
         return Outcome(None, (*outcome.problems, f"only root may take back what is left in: {left}"))
 
@@ -155,6 +166,7 @@ class Resolver:
 
     def _owner_changed(self, _name: str, is_there: bool) -> None:
         if is_there:
+            self._direct.try_again()
             self._hint.set()
 
     async def _watch_file(self) -> None:

@@ -83,6 +83,7 @@ def test_a_request_changes_the_file_and_restore_puts_it_back(
         "kind": "file",
         "reason": "no program manages /etc/resolv.conf",
         "problems": [],
+        "steps": [],
     }
     assert "nameserver 10.77.0.1\n" in (etc / "resolv.conf").read_text()
     talk(tmp_path, listener, encode_request(None))

@@ -10,10 +10,19 @@ from pathlib import Path
 import pytest
 
 from client.lab.links import set_link
+from client.system.resolver import direct
 from client.system.resolver.choice import Kind
 from client.system.resolver.detect import Places
 from client.system.resolver.resolver import Resolver
-from tests.system.resolver.scene import FULL, SPLIT, AtHome, add_tunnel, remove_tunnel, tunnel_up
+from tests.system.resolver.scene import (
+    FULL,
+    SPLIT,
+    AtHome,
+    add_tunnel,
+    eventually,
+    remove_tunnel,
+    tunnel_up,
+)
 from tests.system.resolver.workstation import Workstation
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
@@ -186,8 +195,11 @@ def test_a_link_that_is_down_keeps_its_servers(laptop: AtHome, tmp_path: Path) -
     using(laptop, tmp_path, body)
 
 
-def test_without_the_bus_the_file_is_used(laptop: AtHome, tmp_path: Path) -> None:
+def test_without_the_bus_the_file_is_used(
+    laptop: AtHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A stub whose resolver is gone answers nobody."""
+    monkeypatch.setattr(direct, "PAUSES", (0.01,))
     laptop.workstation.stop("resolved")
     laptop.workstation.stop("bus")
 
@@ -199,6 +211,47 @@ def test_without_the_bus_the_file_is_used(laptop: AtHome, tmp_path: Path) -> Non
         assert (await resolver.restore()).problems == ()
         link = laptop.workstation.place / "etc/resolv.conf"
         assert str(link.readlink()) == "../run/systemd/resolve/stub-resolv.conf"
+
+    using(laptop, tmp_path, body)
+
+
+def test_a_resolver_that_was_away_is_in_charge_again(
+    laptop: AtHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = laptop.workstation.place / "etc/resolv.conf"
+    monkeypatch.setattr(direct, "PAUSES", (0.01,))
+
+    async def body(resolver: Resolver) -> None:
+        await resolver.apply([FULL])
+        await asyncio.to_thread(laptop.workstation.kill, "resolved")
+        outcome = await resolver.repair()
+        assert outcome.choice is not None
+        assert (outcome.choice.kind, link.is_symlink()) == (Kind.FILE, False)
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(resolver.watch())
+            await asyncio.to_thread(laptop.workstation.start, "resolved")
+            async with asyncio.timeout(10):
+                await eventually(link.is_symlink)
+            watching.cancel()
+        assert str(resolver.choice) == CHOICE
+        assert await laptop.who_is_asked("public.example") == {"inside"}
+
+    using(laptop, tmp_path, body)
+
+
+def test_one_that_restarts_is_waited_for_and_resolv_conf_left_alone(laptop: AtHome, tmp_path: Path) -> None:
+    """It would read our servers there, and keep them when they are gone."""
+
+    async def body(resolver: Resolver) -> None:
+        await resolver.apply([SPLIT])
+        await asyncio.to_thread(laptop.workstation.kill, "resolved")
+        mending = asyncio.create_task(resolver.repair())
+        await asyncio.to_thread(restart_without_memory, laptop.workstation)
+        outcome = await mending
+        assert (str(outcome.choice), outcome.problems) == (CHOICE, ())
+        assert await laptop.who_is_asked("host.corp.example") == {"inside"}
+        assert (await resolver.restore()).problems == ()
+        assert await laptop.who_is_asked("host.corp.example") == {"home"}
 
     using(laptop, tmp_path, body)
 
@@ -222,7 +275,8 @@ def changes(laptop: AtHome) -> int:
 
 
 def restart_without_memory(workstation: Workstation) -> None:
-    workstation.kill("resolved")
+    if "resolved" in workstation.running:
+        workstation.kill("resolved")
     for path in (workstation.place / "run/systemd/resolve/netif").iterdir():
         path.unlink()
     workstation.start("resolved")

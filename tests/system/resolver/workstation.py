@@ -120,6 +120,11 @@ class Workstation:
                 self._processes[name] = self.namespace.start(_COMMANDS[name], around)
             self._await(name, lambda name=name: self._is_there(name))  # type: ignore[misc]
 
+    @property
+    def running(self) -> Iterable[str]:
+        """The daemons that were started and not stopped."""
+        return self._processes.keys()
+
     def stop(self, name: str) -> None:
         """End a daemon."""
         self.namespace.stop(self._processes.pop(name))
