@@ -33,6 +33,8 @@ from .revocation import (
 
 MAX_FETCHES = 4  # of one login
 WITHIN = 5.0  # seconds for all of them
+EACH = 3.0  # seconds for the first place, where another one is left
+SHORTEST = 0.2  # seconds in which nobody answers
 NONCE = 16  # octets
 MOST_REMEMBERED = 256
 
@@ -90,7 +92,7 @@ class Inquest:
         self._wall = wall
         self._open = [_Open(link, list(sources_of(link))) for link in links]
         self._fetches = 0
-        self.until = 0.0  # when the fetches must be over, once they have begun
+        self.until = 0.0  # when all fetches must be over, once they have begun
         self._settle(lambda link: memory.recall(link, wall))
 
     @property
@@ -111,7 +113,7 @@ class Inquest:
     def inquiries(self, rng: Callable[[int], bytes], now: float) -> tuple[Inquiry, ...]:
         """What to fetch next; nothing where all is known, or nobody is left to ask, or the time is over."""
         self.until = self.until or now + WITHIN
-        if now >= self.until:
+        if now > self.until - SHORTEST:
             return ()
         wanted = []
         for entry in self._open:
@@ -122,6 +124,12 @@ class Inquest:
                 entry.nonce = rng(NONCE) if is_ocsp else b""
                 wanted.append(Inquiry(url, ask_about(entry.link, entry.nonce) if is_ocsp else b""))
         return tuple(wanted)
+
+    def patience(self, now: float) -> float:
+        """Seconds for what was last asked: a silent responder leaves time for the list."""
+        left = self.until - now
+        more = self._fetches < MAX_FETCHES and any(entry.sources for entry in self._open)
+        return min(left, EACH) if more else left
 
     def take(self, replies: Sequence[Reply]) -> None:
         """What became of the inquiries, in their order; those that are missing were not answered in time."""

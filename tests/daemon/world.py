@@ -18,7 +18,18 @@ from client.daemon.driver import Driver, Wish
 from client.daemon.names import Names
 from client.daemon.ports import Receive, World
 from client.daemon.status import Wished
-from client.ike.events import Address, AnswerNeeded, Channel, ChildSa, Endpoint, Failure, Path, Transmit
+from client.ike.events import (
+    Address,
+    AnswerNeeded,
+    Channel,
+    ChildSa,
+    Endpoint,
+    Failure,
+    Inquiry,
+    Path,
+    Reply,
+    Transmit,
+)
 from client.ike.keys import Secret
 from client.ike.options import Lifetimes, SessionConfig
 from client.ike.registry import ExchangeType, PayloadType
@@ -328,6 +339,9 @@ class Machine:
     sessions: int = 0
     choice: data_path_choice.Choice = USERSPACE
     stalls: int = 0
+    published: dict[str, Reply] = field(default_factory=dict)
+    """What authorities say, by address; others are silent."""
+    fetched: list[Inquiry] = field(default_factory=list)
     lacks: str = ""
     """Why no data path can be opened."""
 
@@ -344,7 +358,15 @@ class Machine:
             open_data_path=self._open_data_path,
             resolve=self._resolve,
             count_stalls=lambda: self.stalls,
+            fetch=self._fetch,
         )
+
+    async def _fetch(self, inquiry: Inquiry, _underlay: Underlay, seconds: float) -> Reply:
+        self.fetched.append(inquiry)
+        if (reply := self.published.get(inquiry.url)) is not None:
+            return reply
+        await asyncio.sleep(seconds)
+        return Reply(trouble="no answer in time")
 
     def ask_about(self, failure: Failure) -> None:
         """Nobody answers here."""

@@ -321,6 +321,17 @@ def test_silence_is_remarked_on_or_refused() -> None:
             assert refused.value.failure.kind is Kind.TRUST_REVOCATION_UNKNOWN
 
 
+def test_a_silent_responder_leaves_time_for_the_list() -> None:
+    question = inquest()
+    ask(question, now=100.0)
+    assert question.patience(100.0) < WITHIN
+    question.take([])
+    assert ask(question, now=103.0) == (Inquiry(LIST_URL),)
+    assert question.patience(103.0) == WITHIN - 3.0, "it is the last one"
+    question.take([])
+    assert ask(question, now=103.0) == ()
+
+
 def test_without_anybody_to_ask_only_the_strict_policy_minds() -> None:
     path = (OTHER.certificate, AUTHORITY.certificate)
     assert Inquest(path, Policy.RELAXED, Memory(), WALL).conclude() == ""

@@ -226,7 +226,7 @@ def inquire(core: Core, exchange: Inquiring, sa: IkeSa, login: Login, now: float
     if inquest is None:
         return False
     if wanted := inquest.inquiries(core.rng, now):
-        core.inquire(exchange, sa, RevocationNeeded(wanted, inquest.until - now), now)
+        core.inquire(exchange, sa, RevocationNeeded(wanted, inquest.patience(now)), now)
         return True
     login.inquest = None
     if remark := inquest.conclude():
