@@ -29,7 +29,7 @@ MAX_CANDIDATES = 4
 MAX_RESPONSES = 16  # different ones that are looked at, over all
 TRIES_EACH = 3  # transmissions of IKE_AUTH before another candidate has its turn
 HINT_PATIENCE = 3.0  # seconds that a better answer may take after an unauthenticated error
-RIVAL_PATIENCE = 1.0  # seconds that another answer may take after the first one, when that one fails
+RIVAL_PATIENCE = 0.5  # seconds that another answer may take after the first one, when that one fails
 
 
 class Opening:

@@ -1,4 +1,4 @@
-"""What the terminal UI costs, in figures: the first screen in a terminal, and events that come faster than it draws.
+"""What the terminal UI costs, in figures: its first screen, and events that come faster than it draws.
 
 python packaging/dev/bench_tui.py [UPDATES_A_SECOND [SECONDS]]
 """
