@@ -413,6 +413,7 @@ class Effects:
         self._check = asyncio.create_task(self._look_at_ports(leg.id, leg.underlay, self._port))
 
     async def _look_at_ports(self, leg: int, underlay: Underlay, port: int) -> None:
+        self.notes.note_portal(await self._world.portal())
         self.notes.note_checks(leg, await self._world.check_ports(underlay, port))
 
     def _replace_secret(self, was: Secret, now: Secret) -> None:

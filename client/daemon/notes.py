@@ -105,6 +105,11 @@ class Notes:
                 recorder.note_check(check)
             self.changed()
 
+    def note_portal(self, portal: str) -> None:
+        """Whether this network wants a login; of use as long as the network is the same."""
+        if self._local is not None:
+            self._local = self._local.replace(portal=portal)
+
     def note_lookup(self, names: Sequence[str], addresses: Sequence[object], error: str = "") -> None:
         """What the gateway's names came to."""
         self._lookup = LookupRecord(tuple(names), tuple(str(entry) for entry in addresses), error)
@@ -113,6 +118,8 @@ class Notes:
         """The tunnel's state has changed; a failure stays until it is up again."""
         self._gateway = gateway
         self._state = state
+        if self._local is not None and self._local.links == local.links:
+            local = local.replace(portal=self._local.portal)  # the same network
         self._local = local
         if fault is not None or state == "up":
             self._fault = fault

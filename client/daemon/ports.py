@@ -126,6 +126,11 @@ class AskerPort(Protocol):
         """This login waits for nothing any more."""
 
 
+async def nobody_knows() -> str:
+    """Where nobody can be asked."""
+    return ""
+
+
 async def check_nothing(_underlay: Underlay, _port: int) -> tuple[CheckRecord, ...]:
     """Where nobody can look."""
     return ()
@@ -163,5 +168,7 @@ class World:
     """How often TCP had to send again for lack of an answer; None where nobody knows."""
     check_ports: Callable[[Underlay, int], Awaitable[tuple[CheckRecord, ...]]] = check_nothing
     """Whether the gateway's ports answer, where a session was not answered."""
+    portal: Callable[[], Awaitable[str]] = nobody_knows
+    """Whether this network wants a login, as `client.net.portal` says it."""
     fetch: Callable[[Inquiry, Underlay, float], Awaitable[Reply]] = fetch_nothing
     """What an authority's server says, asked outside of every tunnel, within so many seconds."""

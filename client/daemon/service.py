@@ -31,6 +31,7 @@ from ..ike.session import Session
 from ..ike.trace import Sink, TraceEvent
 from ..net.fetch import fetch
 from ..net.inside import ask
+from ..net.portal import portal_state
 from ..net.power import watch_sleep
 from ..net.processes import process_of, program_name
 from ..net.resolve import Resolver, Sources
@@ -217,6 +218,7 @@ class Daemon:
             open_data_path=self._data_paths.open,
             resolve=self._resolver.resolve,
             check_ports=check_ports,
+            portal=portal_state,
             fetch=partial(fetch, resolve=self._resolver.resolve),
             count_stalls=count_stalls,
         )
@@ -278,8 +280,10 @@ class Daemon:
     def _order(self, intent: Intent) -> Order | None:
         try:
             if intent.shared:
-                return system_order(self._store, intent.owner, intent.id, os.getuid(), intent.files)
-            return user_order(intent.owner, intent.text, intent.files, {})
+                order = system_order(self._store, intent.owner, intent.id, os.getuid(), intent.files)
+            else:
+                order = user_order(intent.owner, intent.text, intent.files, {})
+            return order.with_pins(intent.pins)
         except ProfileError as error:
             log.error("%s cannot be wanted again: %s", intent.key, error)
             self._publish(Notice(f"{intent.id} cannot be wanted again: {error}", "warning"))

@@ -66,6 +66,22 @@ def test_after_a_silence_the_ports_are_looked_at_once_in_a_while() -> None:
     run(body)
 
 
+def test_a_network_that_wants_a_login_is_told_so() -> None:
+    async def portal() -> str:
+        return "login"
+
+    async def body() -> None:
+        machine = Machine(Internet())
+        object.__setattr__(machine.world, "portal", portal)
+        machine.internet.is_gateway_up = False
+        async with driven(machine) as driver:
+            await driver.want(wish())
+            await machine.until_state("waiting")
+            await machine.until(lambda: explain(evidence_of(driver)).cause == "net.portal")
+
+    run(body)
+
+
 def test_reports_of_routers_are_kept_with_the_attempt() -> None:
     async def body() -> None:
         machine = Machine(Internet())

@@ -62,6 +62,12 @@ def _other_default(view: View) -> str:
     return f"the default route leads into {taken[0]}" if taken else ""
 
 
+def _cut_off(view: View) -> str:
+    lookup = view.evidence.lookup
+    failed = f"looking up the gateway failed: {lookup.error}" if lookup is not None and lookup.error else ""
+    return unanswered(INIT).find(view) or failed
+
+
 def _portal(view: View) -> str:
     local = view.evidence.local
     return "this network answers web requests with a login page" if local and local.portal == "login" else ""
@@ -93,8 +99,11 @@ RULES: tuple[Rule, ...] = (
         "net.portal",
         "This network wants you to log in on a web page first.",
         ("Run 'roam portal', log in with the browser, and it goes on by itself.",),
-        (Clue(Source.PORTAL, "a network that answers web requests with a login page", _portal),),
-        strength=4,
+        (
+            Clue(Source.PORTAL, "a network that answers web requests with a login page", _portal),
+            Clue(Source.SENT, "nothing that gets through", _cut_off),
+        ),
+        strength=3,
         unlike=("net.udp500_blocked", "net.gateway_silent"),
     ),
     Rule(
