@@ -21,7 +21,7 @@ from profiles.references import FILE_SCHEMES, parse
 from profiles.store import ProfileFile, user_directory
 
 from .credentials import KEYRING_SERVICE
-from .render import printable
+from .render import fold, printable
 
 NAMED_USER = "Your user name at the gateway"
 
@@ -138,7 +138,7 @@ def is_locked(source: Source) -> bool:
     return containers.is_locked(source.intake.octets)
 
 
-def shown(entry: Imported, *, with_text: bool) -> str:
+def shown(entry: Imported, *, with_text: bool, width: int | None = None) -> str:
     """What becomes of it, for a person: the report's differences, whom it trusts, and the profile itself."""
     profile, report = entry.profile, entry.report
     lines = [f"{profile.id}: {', '.join(profile.gateway.addresses)}, from {entry.kind}: {report.summary}"]
@@ -152,7 +152,10 @@ def shown(entry: Imported, *, with_text: bool) -> str:
         )
         lines.append(f"                  SHA-256 {authority.sha256}")
     lines += [f"  note            {printable(note)}" for note in entry.notes]
-    return "\n".join([*lines, *(["", entry.text.rstrip()] if with_text else [])])
+    folded = [
+        line if "SHA-256" in line else fold(line, width, 18 if n else 2) for n, line in enumerate(lines)
+    ]
+    return "\n".join([*folded, *(["", entry.text.rstrip()] if with_text else [])])
 
 
 def keep(imported: Imported, *, force: bool) -> list[Path]:

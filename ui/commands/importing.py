@@ -40,7 +40,8 @@ def _import(options: argparse.Namespace, prompter: Prompter, *, is_terminal: boo
     answers = []
     for entry in found:
         if not options.json:
-            output.say(importing.shown(entry, with_text=options.dry_run))
+            width = output.columns(sys.stdout)
+            output.say(importing.shown(entry, with_text=options.dry_run, width=width))
         paths: list[Path] = []
         if not options.dry_run:
             paths = importing.keep(entry, force=options.force)
@@ -95,7 +96,9 @@ def _agrees(entry: Imported, prompter: Prompter) -> bool:
 
 def _placed(entry: Imported, paths: list[Path]) -> str:
     lines = [f"written: {path}" for path in paths]
-    lines += [f"to bring: {paths[0].parent / lacking.name}" for lacking in entry.lacking]
+    for lacking in entry.lacking:
+        how = f" ('roam import FILE --name {entry.profile.id}')" if lacking.name.endswith(".p12") else ""
+        lines.append(f"to bring: {paths[0].parent / lacking.name}{how}")
     then = "then " if entry.lacking else ""
     return "\n".join([*lines, f"{then}'roam up {entry.profile.id}' connects"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import tomllib
 from dataclasses import asdict
 
@@ -13,7 +14,7 @@ from profiles.store import ProfileFile, Store, default_store
 
 from .. import output
 from ..preparation import as_control_error
-from ..render import printable
+from ..render import fold, printable
 
 
 def profiles(options: argparse.Namespace) -> int:
@@ -82,7 +83,8 @@ def _show(file: ProfileFile, options: argparse.Namespace) -> int:
     width = max(len(entry.path) for entry in found)
     for entry in found:
         words = f" — {entry.fact}" if entry.fact else ""
-        output.say(f"{entry.path:<{width}}  {printable(entry.value)}  ({entry.source}{words})")
+        line = f"{entry.path:<{width}}  {printable(entry.value)}  ({entry.source}{words})"
+        output.say(fold(line, output.columns(sys.stdout), width + 2))
     return DONE
 
 
