@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import logging
 import os
@@ -15,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual.app import App, ComposeResult
+from textual.widgets import Static
 
 from client.control.handlers import Access, Caller
 from client.control.server import Connection
@@ -128,6 +131,20 @@ def test_leak_before_an_error() -> None:
         print(Secret(PASSWORD.encode()).reveal(), 1 / 0)
     with pytest.raises(ProfileError):
         raise ProfileError("auth.local[0]", PASSWORD)
+
+
+def test_leak_in_a_picture() -> None:
+    class Screen(App[None]):
+        def compose(self) -> ComposeResult:
+            yield Static(Secret(PASSWORD.encode()).reveal().decode())
+
+    async def show() -> None:
+        app = Screen()
+        async with app.run_test() as pilot:
+            await pilot.pause()
+            app.export_screenshot()
+
+    asyncio.run(show())
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,6 +11,7 @@ import functools
 import logging
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ class Call:
     itself: Any
     arguments: tuple[Any, ...]
     options: dict[str, Any]
+    result: Any = None  # once it has returned
 
 
 class Scanner:
@@ -63,6 +65,7 @@ class Scanner:
         self._lasting = Needles()  # made secrets outside of tests: constants
         self._needles = self._lasting
         self._texts: dict[str, set[bytes]] = {}
+        self._sees_pictures = False
         _watch(Secret, "__init__", lambda call: self._needles.add(call.itself.reveal()))
         _watch(SecretText, "__init__", lambda call: self._needles.add(call.itself.reveal().encode()))
         _watch(KeySigner, "__init__", lambda call: self._needles.add(private_octets(call.itself._key)))
@@ -120,10 +123,18 @@ class Scanner:
     def pytest_runtest_protocol(self) -> Iterator[None]:
         """One test: secrets that it makes are its own."""
         self._needles, self._texts = self._lasting.copy(), {}
+        self._watch_pictures()
         try:
             return (yield)
         finally:
             self._needles = self._lasting
+
+    def _watch_pictures(self) -> None:
+        """Of the terminal UI, once anybody has loaded what makes them: that takes half a second."""
+        module = sys.modules.get("textual.app")
+        if module is not None and not self._sees_pictures:
+            self._sees_pictures = True
+            _watch(module.App, "export_screenshot", lambda call: self.note("a picture", call.result))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
@@ -170,12 +181,11 @@ def _watch(kind: type, name: str, note: Callable[[Call], object], *, first: bool
 
     @functools.wraps(original)
     def method(itself: object, *arguments: object, **options: object) -> object:
-        call = Call(itself, arguments, options)
         if first:
-            note(call)
+            note(Call(itself, arguments, options))
         result = original(itself, *arguments, **options)
         if not first:
-            note(call)
+            note(Call(itself, arguments, options, result))
         return result
 
     setattr(kind, name, method)
