@@ -145,6 +145,7 @@ class Driver:
                 self._effects.data_path,
                 self._applier.leaves_open(self._effects.name),
                 self._effects.sizing.reason,
+                self.notes.quirks,
             )
         )
 

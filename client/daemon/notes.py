@@ -25,7 +25,8 @@ from ..control.evidence import (
 )
 from ..control.messages import ControlError, Fault
 from ..control.wire import plain, read
-from ..ike.events import Output
+from ..explain.quirks import quirks
+from ..ike.events import Established, Output
 from ..ike.events import Path as OuterPath
 from ..ike.options import SessionConfig
 from ..ike.trace import Sink
@@ -43,6 +44,8 @@ class Notes:
 
     def __init__(self, saved: Evidence | None = None) -> None:
         self.changed: Callable[[], None] = lambda: None  # called when there is something worth writing down
+        self.quirks: tuple[str, ...] = ()
+        """What the gateway of the latest session is peculiar in."""
         self._past: deque[AttemptRecord] = deque(saved.attempts if saved else (), maxlen=MOST_ATTEMPTS)
         self._recorders: deque[tuple[int, Recorder]] = deque()
         self._lookup: LookupRecord | None = saved.lookup if saved else None
@@ -81,6 +84,9 @@ class Notes:
         """A session has let something out."""
         if (recorder := self._of(leg)) is not None:
             recorder.note(output, now)
+            if isinstance(output, Established):
+                attempts = (recorder.record(now),)
+                self.quirks = tuple(map(str, quirks(Evidence(state="up", attempts=attempts))))
 
     def note_traffic(self, leg: int, packets_in: int, packets_out: int) -> None:
         """What ESP has carried."""

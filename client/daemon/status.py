@@ -101,6 +101,7 @@ class Facts:
     is_open: bool = False
     """The guard could not be made, and nothing is left of the attempt."""
     mtu_reason: str = ""
+    quirks: tuple[str, ...] = ()
 
 
 def describe(facts: Facts) -> TunnelStatus:
@@ -168,6 +169,7 @@ def _with_session(status: TunnelStatus, seen: Seen | None, facts: Facts) -> Tunn
         data_path_reason=facts.data_path.reason,
         mobike=_mobike(facts.tunnel.state),
         session=seen.session,
+        quirks=facts.quirks if seen.ike_suite else (),
         renewal=_renewal(facts.tunnel),
         probing=seen.is_doubted,
         traffic=_traffic(facts.traffic),

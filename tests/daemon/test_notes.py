@@ -12,10 +12,12 @@ from client.control.wire import plain
 from client.daemon.driver import Driver
 from client.daemon.notes import LARGEST_FILE, MOST_KEPT, Book, Notes
 from client.explain.explain import explain
+from client.explain.quirks import quirks
 from client.net.icmp import IcmpReport
 from client.tunnel.model import Underlay
 from tests.daemon.virtual_loop import now, run
 from tests.daemon.world import LTE, WIFI, Internet, Machine, driven, network, wish
+from tests.explain.breaking import personality
 from tests.explain.broken import LAPTOP
 from tests.ike.failing_logins import ROWS
 from tests.pair import PSK, eap_client
@@ -127,6 +129,21 @@ def test_a_tunnel_that_stands_is_told_with_its_traffic() -> None:
             assert standing is not None
             assert (standing.packets_in, standing.packets_out) == (1, 2)
             assert explain(left).cause == "working"
+
+    run(body)
+
+
+def test_a_peculiar_gateway_is_told_in_its_status() -> None:
+    async def body() -> None:
+        machine = Machine(Internet(personality(mobike=False, fragmentation=False)))
+        async with driven(machine) as driver:
+            await driver.want(wish())
+            await machine.until_state("up")
+            told = machine.status.quirks
+            assert [text.partition(":")[0] for text in told] == ["no IKE fragmentation", "no MOBIKE"]
+            assert "seen: no MOBIKE_SUPPORTED" in told[1]
+            assert "mobike in [mobility]" in told[1]
+            assert tuple(map(str, quirks(evidence_of(driver)))) == told
 
     run(body)
 
