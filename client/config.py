@@ -253,7 +253,7 @@ def _proof(profile: Profile, expected: Identity, material: Material) -> Proof:
         revocation_lists(profile.trust.crl, material),
     )
     if profile.auth.proof == "eap":
-        return EapProof(trust if trusted or keys or pins else None)
+        return EapProof(trust if trusted or keys or pins or asks else None)
     return CertProof(trust)
 
 

@@ -1,4 +1,4 @@
-"""What is wanted, kept over a restart of the daemon: profile text and public files, never a secret.
+"""What is wanted, kept over a restart of the daemon: profile text, public files and confirmed keys, never a secret.
 
 One file per tunnel in the state directory, 0600, written whole and synced before it takes its place.  A file that
 does not read is reported and left where it is: it never stands for another wish.
@@ -33,6 +33,7 @@ class Intent:
     id: str
     text: str = field(repr=False)
     files: Mapping[str, bytes] = field(repr=False, default_factory=dict)
+    pins: frozenset[str] = frozenset()  # fingerprints of the gateway's key that the owner has confirmed
 
     @property
     def key(self) -> Key:
@@ -105,6 +106,7 @@ def _to_json(intent: Intent) -> dict[str, object]:
         "shared": intent.shared,
         "id": intent.id,
         "text": intent.text,
+        "pins": sorted(intent.pins),
         "files": {name: base64.b64encode(octets).decode() for name, octets in intent.files.items()},
     }
 
@@ -113,4 +115,6 @@ def _from_json(found: dict[str, Any]) -> Intent:
     if found["version"] != VERSION:
         raise ValueError(f"version {found['version']}")
     files = {str(name): base64.b64decode(text, validate=True) for name, text in found["files"].items()}
-    return Intent(int(found["owner"]), bool(found["shared"]), str(found["id"]), str(found["text"]), files)
+    pins = frozenset(map(str, found.get("pins", ())))
+    text, name = str(found["text"]), str(found["id"])
+    return Intent(int(found["owner"]), bool(found["shared"]), name, text, files, pins)

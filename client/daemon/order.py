@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -74,7 +74,11 @@ class Order:
 
     def with_pin(self, mark: str) -> Order:
         """The same with a key of the gateway that its owner has confirmed."""
-        return replace(self, pins=self.pins | {mark})
+        return self.with_pins({mark})
+
+    def with_pins(self, marks: Iterable[str]) -> Order:
+        """The same with several."""
+        return replace(self, pins=self.pins.union(marks))
 
     def with_secret(self, reference: str, value: Secret) -> Order:
         """The same with one more secret."""

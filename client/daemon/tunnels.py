@@ -289,4 +289,4 @@ class _Asker:
 
 
 def _intent(order: Order) -> Intent:
-    return Intent(order.owner, order.shared, order.profile.id, order.text, order.public_files)
+    return Intent(order.owner, order.shared, order.profile.id, order.text, order.public_files, order.pins)

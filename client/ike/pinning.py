@@ -53,8 +53,7 @@ class Candidates:
 def candidates(trust: Trust, claimed: Identity, shown: Shown, wall: datetime) -> Candidates:
     """What the gateway's AUTH is verified with; `TrustError` where there can be nothing."""
     if shown.chain and (trust.anchors or not _knows_keys(trust)):
-        found = vouched_gateway(trust, claimed, shown.chain, wall)
-        return Candidates((found.key,), vouched=True, path=found.path)
+        return _vouched(trust, claimed, shown.chain, wall)
     if not _knows_keys(trust):
         raise TrustError(Kind.TRUST_NO_PROOF, "the peer sent no certificate")
     check_identity(trust, claimed)
@@ -65,6 +64,20 @@ def candidates(trust: Trust, claimed: Identity, shown: Shown, wall: datetime) ->
     if not trust.keys:
         raise TrustError(Kind.TRUST_NO_PROOF, "the peer sent neither a certificate nor its key")
     return Candidates(trust.keys, vouched=False)
+
+
+def _vouched(trust: Trust, claimed: Identity, chain: tuple[bytes, ...], wall: datetime) -> Candidates:
+    """An authority has to vouch for the certificate, unless its key is one that the profile names."""
+    try:
+        found = vouched_gateway(trust, claimed, chain, wall)
+    except TrustError:
+        leaf = chains.load(chain[0])
+        known = [key for key in trust.keys if leaf is not None and key == leaf.public_key()]
+        if not known:
+            raise
+        check_identity(trust, claimed)
+        return Candidates(tuple(known[:1]), vouched=False)
+    return Candidates((found.key,), vouched=True, path=found.path)
 
 
 def _knows_keys(trust: Trust) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from client.daemon.intent import Intent, Intents
 
 OFFICE = Intent(1000, False, "office", "schema = 1\n", {"file:ca.pem": b"\x00\xff"})
-SHARED = Intent(1000, True, "office", "schema = 1\n")
+SHARED = Intent(1000, True, "office", "schema = 1\n", pins=frozenset({"ab" * 32}))
 
 
 def test_wishes_are_found_again_in_their_order(tmp_path: Path) -> None:
@@ -26,6 +27,16 @@ def test_a_wish_that_ended_is_not_found(tmp_path: Path) -> None:
     assert intents.load() == [SHARED]
     intents.forget_all()
     assert intents.load() == []
+
+
+def test_a_wish_of_before_there_were_pins_has_none(tmp_path: Path) -> None:
+    Intents(tmp_path).keep(SHARED)
+    (path,) = (tmp_path / "wanted").iterdir()
+    kept = json.loads(path.read_text())
+    del kept["pins"]
+    path.write_text(json.dumps(kept))
+    (found,) = Intents(tmp_path).load()
+    assert found.pins == frozenset()
 
 
 def test_nobody_else_reads_them(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from client.control.messages import ControlError, SecretAnswer, SecretText, Up
+from client.daemon.order import user_order
 from client.ike.authentication import KeySigner
 from client.ike.pinning import fingerprint
 from client.ike.registry import EapType
@@ -98,3 +99,32 @@ def test_another_key_than_the_known_one_is_refused_without_a_question(tmp_path: 
         assert (office.machine.sessions, office.handlers.pending_secrets()) == (sessions, ())
 
     play_at(tmp_path, CERTIFIED, scene)
+
+
+def test_what_was_confirmed_is_known_after_a_restart_too(tmp_path: Path) -> None:
+    async def before(office: Office) -> None:
+        await office.handlers.up(ALICE, order_with("ask"))
+        await reply(office, "yes")
+        await office.machine.until_state("up", 5)
+
+    async def after(office: Office) -> None:
+        (intent,) = office.intents.load()
+        assert intent.pins == {MARK}
+        order = user_order(intent.owner, intent.text, intent.files, {}).with_pins(intent.pins)
+        await office.tunnels.restore(order)
+        await reply(office, "wonderland")  # the password alone is asked for
+        await office.machine.until(lambda: office.machine.sessions == 1, 5)
+        await office.machine.until(lambda: office.machine.status.state in {"up", "blocked"}, 60)
+        assert [needed.kind for needed in office.questions()] == ["password"]
+
+    async def same(office: Office) -> None:
+        await after(office)
+        assert office.machine.status.state == "up"
+
+    async def another(office: Office) -> None:
+        await after(office)
+        assert failure_of(office) == "trust.pin_mismatch"
+
+    play_at(tmp_path, CERTIFIED, before)
+    play_at(tmp_path, CERTIFIED, same)
+    play_at(tmp_path, CHANGED, another)

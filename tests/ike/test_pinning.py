@@ -92,6 +92,8 @@ KNOWN: dict[str, tuple[Trust, tuple[Kind | None, ...]]] = {  # in the order of S
         (PIN, CA_, PIN, PIN, LIE, LIE, LIE, LIE),
     ),
     "a CA and the key": (trusting(OURS, anchored=True), (UP, CA_, UP, PIN, LIE, UP, LIE, LIE)),
+    "a CA and strangers' key": (trusting(THEIRS, anchored=True), (UP, UP, PIN, UP, LIE, LIE, UP, LIE)),
+    "a CA and another key": (trusting(OTHER, anchored=True), (UP, CA_, PIN, PIN, LIE, LIE, LIE, LIE)),
     "the pin": (trusting(pins=(OURS,)), (UP, PIN, UP, PIN, LIE, LIE, LIE, LIE)),
     "two pins": (trusting(pins=(OTHER, OURS)), (UP, PIN, UP, PIN, LIE, LIE, LIE, LIE)),
     "another pin": (trusting(pins=(OTHER,)), (PIN, PIN, PIN, PIN, LIE, LIE, LIE, LIE)),
