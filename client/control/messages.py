@@ -175,9 +175,7 @@ class TunnelStatus(Message):
     resolver: str = ""  # who was told of them: "systemd-resolved", "NetworkManager", "resolvconf" or "file"
     resolver_reason: str = ""
     remarks: tuple[str, ...] = ()  # what could not be done, and does not keep the tunnel from being used
-    quirks: tuple[
-        str, ...
-    ] = ()  # peculiarities of the gateway, each with what shows it and the setting for it
+    quirks: tuple[str, ...] = ()  # of the gateway, each with what shows it and the setting for it
     ike_suite: str = ""
     esp_suite: str = ""
     ike_rekey_at: float | None = None
