@@ -26,7 +26,7 @@ from tests.control.fake import MEMBER_ID, ROOT, FakeDaemon, server_of
 
 VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 7.5, 1e308, -0.0, 2**53, 2**64, -(2**63), 10**400, "", "x", "office", "../x",
-    "system/office", "\0", "\ud800", "é" * 50, "A" * 5000, [], [[]], [None], ["tunnel"], {}, {"a": {}}, {"": ""},
+    "sys/x", "\0", "\ud800", "é" * 50, "A" * 5000, [], [[]], [None], ["tunnel"], {}, {"a": {}}, {"": ""},
     {"__class__": "x"}, {"_fields": []}, [1] * 100, {str(n): n for n in range(100)},
 )  # fmt: skip
 NAMES = ("id", "method", "params", "jsonrpc", "name", "since", "topics", "force", "__init__", "replace", "")

@@ -70,7 +70,7 @@ def refused_with(
 
 def wrong_password(error: int) -> Build:
     """MSCHAPv2 ends with this error."""
-    accounts = Accounts({"alice": Secret(b"something else")}, error=error)
+    accounts = Accounts({"alice": Secret(b"no Passw0rd of hers")}, error=error)
     return lambda: in_vain(eap_client(), replace(BY_EAP, accounts=accounts))
 
 
