@@ -25,7 +25,8 @@ class Answers:
     """What a person says.
 
     `trust` is "system" (authorities of the system), "ask" (its key is confirmed at the first connection), or the
-    octets of its CA's certificate; `found` a profile that a look at the gateway suggests, as TOML.
+    octets of its CA's certificate; `shared_key`: the gateway proves itself by a pre-shared key, whatever we do;
+    `found` a profile that a look at the gateway suggests, as TOML.
     """
 
     server: str
@@ -35,6 +36,7 @@ class Answers:
     preset: str = ""
     trust: Trust = "system"
     certificate: bytes = field(default=b"", repr=False)
+    shared_key: bool = False
     networks: Sequence[str] = ()
     addresses: Sequence[str] = ()
     found: str = ""
@@ -68,6 +70,14 @@ def name_for(server: str) -> str:
     return identifier(labels[0] if labels and not server.replace(".", "").isdigit() else server)
 
 
+def likely_login(found: str) -> Login:
+    """How such a gateway wants us to log in, as far as a look at it tells."""
+    auth: dict[str, Any] = tomllib.loads(found).get("auth", {}) if found else {}
+    rounds: list[dict[str, Any]] = auth.get("local") or [{}]
+    method = rounds[0].get("method")
+    return "psk" if method == "psk" else "cert" if method == "cert" else "password"
+
+
 class _Draft:
     def __init__(self, server: str, answers: Answers) -> None:
         found = tomllib.loads(answers.found) if answers.found else {}
@@ -77,6 +87,8 @@ class _Draft:
             for key, value in found.items()
             if key in ("gateway", "identity", "auth", "crypto", "preset")
         }
+        auth: dict[str, Any] = found.get("auth", {})
+        self._found_key = auth.get("remote", {}).get("method") == "psk"
         self.comments: dict[str, str] = {}
         self.files: dict[str, bytes] = {}
         self._server = server
@@ -118,6 +130,14 @@ class _Draft:
             case "cert":
                 entry = self._certificate()
         self.table["auth"] = {"local": [entry]}
+        if self.shares_key and answers.login != "psk":
+            self.table["auth"]["remote"] = {"method": "psk", "secret": f"keyring:{self.id}/psk"}
+            self.comments["auth.remote.secret"] = "the gateway's pre-shared key; asked for once"
+
+    @property
+    def shares_key(self) -> bool:
+        """Whether the gateway proves itself by a pre-shared key."""
+        return self._answers.login == "psk" or self._answers.shared_key or self._found_key
 
     def _certificate(self) -> dict[str, Any]:
         octets = self._answers.certificate
@@ -139,7 +159,8 @@ class _Draft:
     def trust(self) -> None:
         """Who may vouch for the gateway."""
         wanted = self._answers.trust
-        if self._answers.login == "psk":
+        methods = self.table["auth"]["local"][0].get("eap_methods", [])
+        if self.shares_key and {"tls", "ttls", "peap", "auto"}.isdisjoint(methods):
             return  # whoever knows the key is the gateway
         if isinstance(wanted, bytes):
             name = f"{self.id}-ca.pem"

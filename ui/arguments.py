@@ -53,6 +53,9 @@ def new(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="its CA's certificate; system: a public one; ask: compare its key yourself",
     )
+    parser.add_argument(
+        "--shared-key", action="store_true", help="the gateway proves itself by a pre-shared key (FortiGate)"
+    )
     parser.add_argument("--preset", metavar="PRESET", help="kind of gateway (docs/presets.md), or none")
     parser.add_argument(
         "--network", metavar="NETWORK", action="append", default=[], help="only this through the tunnel"

@@ -101,7 +101,7 @@ _roam() {
         report) mapfile -t COMPREPLY < <(compgen -W "-h --help --socket --json --output -o --keep-addresses" -- "$word") ;;
         rpc) mapfile -t COMPREPLY < <(compgen -W "-h --help --socket --json --timeout" -- "$word") ;;
         profiles) mapfile -t COMPREPLY < <(compgen -W "-h --help --socket --json --check --show --set" -- "$word") ;;
-        new) mapfile -t COMPREPLY < <(compgen -W "-h --help --socket --json --server --user --login --cert --ca --preset --network --static --no-probe --force --yes -y" -- "$word") ;;
+        new) mapfile -t COMPREPLY < <(compgen -W "-h --help --socket --json --server --user --login --cert --ca --shared-key --preset --network --static --no-probe --force --yes -y" -- "$word") ;;
         import) mapfile -t COMPREPLY < <(compgen -W "-h --help --socket --json --name --server --user --dry-run --force --keep-secrets" -- "$word"; compgen -f -- "$word") ;;
         export) mapfile -t COMPREPLY < <(compgen -W "$(_roam_profiles) -h --help --socket --json --to --output -o --force" -- "$word") ;;
         tui) mapfile -t COMPREPLY < <(compgen -W "-h --help --socket --json --plain" -- "$word") ;;

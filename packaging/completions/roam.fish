@@ -156,6 +156,7 @@ complete -c roam -n '__fish_seen_subcommand_from new' -l user -x -d 'your name a
 complete -c roam -n '__fish_seen_subcommand_from new' -l login -x -a 'password cert psk' -d 'how you log in'
 complete -c roam -n '__fish_seen_subcommand_from new' -l cert -r -F -d 'your certificate with its key (.p12 or PEM)'
 complete -c roam -n '__fish_seen_subcommand_from new' -l ca -r -F -d 'its CA'\''s certificate; system: a public one; ask: compare its key yourself'
+complete -c roam -n '__fish_seen_subcommand_from new' -l shared-key -d 'the gateway proves itself by a pre-shared key (FortiGate)'
 complete -c roam -n '__fish_seen_subcommand_from new' -l preset -x -d 'kind of gateway (docs/presets.md), or none'
 complete -c roam -n '__fish_seen_subcommand_from new' -l network -x -d 'only this through the tunnel'
 complete -c roam -n '__fish_seen_subcommand_from new' -l static -x -d 'our inside address, with its length'

@@ -9,7 +9,7 @@ import pytest
 
 from profiles.errors import ProfileError
 from profiles.presets import PRESETS
-from profiles.wizard import Answers, make, name_for
+from profiles.wizard import Answers, likely_login, make, name_for
 
 BUNDLE = (Path(__file__).parent / "containers" / "modern.p12").read_bytes()
 AUTHORITY = (Path(__file__).parent / "containers" / "above.pem").read_bytes()
@@ -78,6 +78,22 @@ def test_a_shared_key_needs_nobody_who_vouches() -> None:
     assert made.profile.auth.proof == "psk"
     assert not made.profile.trust.system_store
     assert made.profile.crypto.pfs == "require"
+
+
+def test_a_password_behind_a_shared_key_is_what_gateways_of_fortinet_want() -> None:
+    made = make(Answers("vpn.example.com", "work", "alice", preset="fortigate", shared_key=True))
+    assert made.profile.auth.proof == "psk"
+    assert made.profile.auth.local[0].method == "eap"
+    assert made.profile.auth.remote.secret == "keyring:work/psk"
+    assert not made.profile.trust.system_store
+    found = FOUND.replace("[trust]\nsystem_store = true", '[auth.remote]\nmethod = "psk"')
+    assert make(Answers("vpn.example.com", user="alice", found=found)).profile.auth.proof == "psk"
+
+
+@pytest.mark.parametrize(("method", "login"), [("eap", "password"), ("cert", "cert"), ("psk", "psk")])
+def test_the_likely_login_is_what_the_gateway_asked_for(method: str, login: str) -> None:
+    assert likely_login(FOUND.replace('method = "eap"', f'method = "{method}"')) == login
+    assert likely_login("") == "password"
 
 
 @pytest.mark.parametrize(

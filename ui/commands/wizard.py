@@ -11,7 +11,7 @@ from client.control.messages import ControlError
 from profiles.errors import ProfileError
 from profiles.placing import place
 from profiles.store import user_directory
-from profiles.wizard import Answers, Login, Made, Trust, make, name_for
+from profiles.wizard import Answers, Login, Made, Trust, likely_login, make, name_for
 
 from .. import output
 from ..credentials import Prompter, Terminal
@@ -51,6 +51,7 @@ def _new(options: argparse.Namespace, prompter: Prompter, *, asks: bool) -> int:
         preset=options.preset or "",
         trust=_trust(options, login, prompter, asks=asks),
         certificate=read_material(_certificate(options, login, prompter, asks=asks)),
+        shared_key=options.shared_key,
         networks=options.network,
         addresses=options.static,
         found=str(found.get("profile") or ""),
@@ -106,7 +107,9 @@ def _default(prompter: Prompter, question: str, default: str) -> str:
 
 
 def _login(options: argparse.Namespace, found: dict[str, object], prompter: Prompter, *, asks: bool) -> Login:
-    likely: Login = "psk" if 'method = "psk"' in str(found.get("profile", "")) else "password"
+    likely = likely_login(str(found.get("profile") or ""))
+    if not asks and likely == "cert" and not options.cert:
+        likely = "password"
     word = options.login or (_default(prompter, "Login by password, cert or psk", likely) if asks else likely)
     if word in _LOGINS:
         return _LOGINS[word]
