@@ -178,6 +178,31 @@ def inside_eap(text: str, files: Files) -> tuple[str, Files]:
     return text.replace('[auth.remote]\nmethod = "cert"', '[auth.remote]\nmethod = "eap"'), files
 
 
+def eap_only_with_a_password() -> Road:
+    """The gateway proves itself inside EAP-TTLS, and nowhere else; the user has a password."""
+    credentials = make_credentials("ecdsa")
+    certificate = [pki.der(credentials.gateway.certificate)]
+    return Road(
+        Method.CERTIFICATE,
+        credentials,
+        passwords=True,
+        connection={
+            "local-1": {"auth": "eap-ttls", "id": GATEWAY_NAME, "certs": certificate},
+            "remote-1": {"auth": "eap-ttls", "eap_id": USER},
+        },
+    )
+
+
+def inside_ttls(text: str, files: Files) -> tuple[str, Files]:
+    text = text.replace(
+        'method = "cert"\ncert = "file:user.pem"\nkey = "file:key.pem"',
+        f'method = "eap"\nidentity = "{USER}"\neap_methods = ["ttls"]\ninner = ["eap-md5"]\n'
+        'secret = "file:password"',
+    )
+    text = text.replace('[auth.remote]\nmethod = "cert"', '[auth.remote]\nmethod = "eap"')
+    return text, {**files, "password": PASSWORD}
+
+
 def public(key: PrivateKey, form: Encoding = Encoding.DER) -> bytes:
     return key.public_key().public_bytes(form, PublicFormat.SubjectPublicKeyInfo)
 
@@ -248,6 +273,9 @@ LOGINS = {
     "EAP-GTC": Login(by_eap(Method.EAP_GTC), other_file("password")),
     "certificate, then EAP-MSCHAPv2": Login(rounds, other_file("password"), change=with_second_round),
     "EAP-TLS, EAP-only": Login(eap_only, stranger, change=inside_eap, tls={"version_max": "1.2"}),
+    "EAP-TTLS with EAP-MD5, EAP-only": Login(
+        eap_only_with_a_password, other_file("password"), change=inside_ttls, tls={"version_max": "1.2"}
+    ),
     "EAP-MSCHAPv2, gateway by PSK": Login(split, other_file("password"), change=proven_by_psk),
 }
 
