@@ -154,6 +154,18 @@ RULES: tuple[Rule, ...] = (
         (ended("auth.needs_secret"),),
     ),
     Rule(
+        "login.signer_missing",
+        "The key of the login is held by a program that is not there: a card, or the SSH agent.",
+        ("Insert the card or start the agent; 'roam signer NAME' stays and signs for later logins.",),
+        (ended("auth.needs_signer"),),
+    ),
+    Rule(
+        "profile.invalid",
+        "The profile cannot be used.",
+        ("'roam profiles NAME --check' names the place.",),
+        (ended("profile.invalid"),),
+    ),
+    Rule(
         "user.down",
         "The tunnel was taken down.",
         ("'roam up NAME' starts it again.",),

@@ -156,6 +156,24 @@ RULES: tuple[Rule, ...] = (
         unlike=("peer.redirect", "login.session_limit"),
     ),
     Rule(
+        "peer.protocol",
+        "The gateway said something that the protocol does not allow.",
+        ("Report it together with the evidence ('roam report').",),
+        (
+            ended(
+                "peer.protocol",
+                "nonsense",
+                "lacks the Child SA",
+                "broke off",
+                "came back",
+                "in the middle",
+                "COOKIE2",
+            ),
+        ),
+        likely=True,
+        strength=-1,
+    ),
+    Rule(
         "peer.critical",
         "The gateway does not know something that it was sent, and may not ignore it.",
         ("Report it together with the evidence: Roam sends nothing critical of its own accord.",),

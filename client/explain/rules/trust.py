@@ -213,6 +213,23 @@ RULES: tuple[Rule, ...] = (
         unlike=("trust.unknown_ca",),
     ),
     Rule(
+        "trust.revoked",
+        "The gateway's certificate was revoked by the authority that made it.",
+        (f"It needs a new one; somebody may have stolen its key. {_ASK}",),
+        (ended("trust.revoked"), Clue(_CERTIFICATES, "a certificate", _some_shown)),
+        unlike=("trust.revocation_unknown", "trust.expired"),
+    ),
+    Rule(
+        "trust.revocation_unknown",
+        "Nobody says whether the gateway's certificate was revoked, and the profile insists on knowing.",
+        (
+            "Try another network: this one may keep the authority's server from us.",
+            'Name its list in [trust] crl, or set revocation = "relaxed".',
+        ),
+        (ended("trust.revocation_unknown"), Clue(_CERTIFICATES, "a certificate", _some_shown)),
+        unlike=("trust.revoked", "trust.unknown_ca"),
+    ),
+    Rule(
         "trust.weak",
         "The gateway's certificate is too weak to trust.",
         ("The gateway needs a certificate with a stronger key or signature: tell its administrator.",),
