@@ -34,7 +34,7 @@ from .sa import Child, ChildState, IkeSa, IkeSaState
 from .states import SessionState
 from .timers import Timer
 from .trace import Sink, ignore
-from .transmission import Arrival, is_whole, make_smaller, start_exchanges, transmit
+from .transmission import Arrival, hurry, is_whole, make_smaller, start_exchanges, transmit
 from .watch import Watch
 from .window import Request
 
@@ -276,6 +276,7 @@ class Session:
         core = self._core
         failure = Failure(Kind.USER_DOWN, "ended by the user")
         if core.state is SessionState.ESTABLISHED and core.current is not None:
+            hurry(core, now)
             say_farewell(core, failure, now)
             self._go_on(now)
         elif core.state is not SessionState.CLOSING:

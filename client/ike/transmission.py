@@ -109,6 +109,16 @@ def make_smaller(core: Core, sa: IkeSa, request: Request) -> None:
         probe.give_in(core, sa, request)
 
 
+def hurry(core: Core, now: float) -> None:
+    """Have probes of the path's size answered soon: something else waits for the window."""
+    for sa in core.sas.values():
+        if sa.window.outstanding is not None and is_whole(sa):
+            request = sa.window.outstanding[0]
+            make_smaller(core, sa, request)
+            request.restart(now)
+            transmit(core, sa, request, now)
+
+
 def send_once(core: Core, sa: IkeSa, exchange: int, payloads: tuple[Payload, ...]) -> None:
     """Send a request whose response nobody waits for: the session ends with it."""
     message = _message(sa, exchange, sa.window.take_request_id(), payloads, is_response=False)

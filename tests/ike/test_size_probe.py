@@ -140,6 +140,15 @@ def test_a_move_ends_the_question_and_a_new_one_can_be_asked(pair: Pair) -> None
     assert told(pair) == [(1200, True)]
 
 
+def test_a_question_does_not_keep_the_gateway_from_being_told_of_the_end(pair: Pair) -> None:
+    pair.fate = swallowing(1300)
+    pair.client.probe_size(SIZE, pair.now)
+    pair.run(0.1)
+    pair.client.close(pair.now)
+    assert pair.run(1.0, lambda: pair.closed is not None)
+    assert not pair.responder.sessions
+
+
 def test_one_question_at_a_time(pair: Pair) -> None:
     assert pair.client.probe_size(SIZE, pair.now)
     assert not pair.client.probe_size(SIZE, pair.now)

@@ -22,7 +22,7 @@ from client.control.messages import ControlError, TunnelStatus
 from client.ike.events import Address
 from client.lab import laptop as laptop_module
 from client.lab.capture import Capture
-from client.lab.echo import EchoServer, Train, ping
+from client.lab.echo import EchoServer, Probe, Train, ping
 from client.lab.laptop import LabFailed, Laptop, last_lines, wait_for
 from client.lab.namespaces import Account, Namespace, Surroundings
 from client.lab.nat import masquerade
@@ -189,13 +189,11 @@ class Office:
         first = max(self.train.answers, default=0)
         wait_for(lambda: max(self.train.answers, default=0) > first + packets, "no traffic", self.laptop.log)
 
-    def lost_since(self, first: int) -> list[int]:
-        """Packets of the train from this one on that were not answered, the latest left out."""
+    def lost_since(self, first: int) -> list[str]:
+        """Packets of the train from this one on that were not answered, in words; the latest are left out."""
         last = max(self.train.answers)
-        probes = self.train.probes(self.server)
-        return [
-            probe.sequence for probe in probes if first <= probe.sequence < last and probe.answered_at is None
-        ]
+        probes = [probe for probe in self.train.probes(self.server) if first <= probe.sequence < last]
+        return [_fate(probe) for probe in probes if probe.answered_at is None]
 
     @contextmanager
     def nothing_in_clear(self) -> Iterator[Capture]:
@@ -205,6 +203,13 @@ class Office:
             yield capture
         assert not capture.sent_to() & {str(SERVER), str(SERVER_V6)}, "in clear"
         assert not capture.lost, f"{capture.lost} frames were not seen"
+
+
+def _fate(probe: Probe) -> str:
+    if probe.sent_at is None:
+        return f"{probe.sequence} was not sent"
+    way = "there" if probe.arrived_at is None else "back"
+    return f"{probe.sequence} was lost on the way {way}"
 
 
 @contextmanager
