@@ -162,14 +162,14 @@ class Life:
 Way = Callable[[Life], Awaitable[None]]
 STAGES: dict[str, tuple[Way, Way]] = {
     "up: the guard": (Life.nothing, Life.guarded),
-    "up: link, addresses, routes, names": (Life.guarded, Life.comes_up),
     "roam": (Life.stands, Life.roams),
-    "other addresses, and an exclusion": (Life.stands, Life.has_other_addresses),
-    "a split tunnel beside it": (Life.stands, Life.gets_company),
-    "down of one, and the other's link is lost": (Life.two_stand, Life.loses_company_and_link),
+    "up: link, addresses, routes, names": (Life.guarded, Life.comes_up),
     "lockdown on": (Life.guarded, Life.locks),
-    "up under lockdown": (Life.locked, Life.comes_up),
+    "down of one, and the other's link is lost": (Life.two_stand, Life.loses_company_and_link),
     "lockdown off": (Life.stands_locked, Life.unlocks),
+    "other addresses, and an exclusion": (Life.stands, Life.has_other_addresses),
+    "up under lockdown": (Life.locked, Life.comes_up),
+    "a split tunnel beside it": (Life.stands, Life.gets_company),
     "down and cleanup": (Life.stands, Life.goes_down),
 }
 
