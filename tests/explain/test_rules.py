@@ -17,6 +17,7 @@ from client.explain.rules.table import BY_CAUSE, RULES
 from client.explain.sources import Source, without
 from client.ike.events import Kind
 from tests.explain.golden import GOLDEN
+from tests.explain.test_golden import evidence_of
 
 SHOWN = MessageRecord(
     0.1, False, "IKE_AUTH", is_response=True, certificates=(CertificateRecord("CN=gw", "CN=ca"),)
@@ -81,7 +82,7 @@ def test_what_stands_and_has_not_failed_is_well() -> None:
 @pytest.mark.parametrize("name", GOLDEN)
 def test_any_part_may_be_missing(name: str) -> None:
     """Records come from older versions and from elsewhere: whatever is not there, no rule stumbles."""
-    evidence = GOLDEN[name].build()
+    evidence = evidence_of(name)
     for source in Source:
         assert explain(without(evidence, source)).title
     for field in evidence._fields:

@@ -8,15 +8,27 @@ import pytest
 
 from client.ike.events import Closed
 from client.ike.facts import MessageFacts
-from client.ike.message import Decoded, Message, decode
+from client.ike.message import Decoded, Header, Message, _push_chain, decode, decode_assembled
 from client.ike.observation import observe, observe_clear, words
-from client.ike.payloads import Notify, VendorId
+from client.ike.payloads import (
+    Attribute,
+    Authentication,
+    Certificate,
+    Configuration,
+    Eap,
+    IdResponder,
+    Notify,
+    Payload,
+    TsInitiator,
+    VendorId,
+)
 from client.ike.proposals import parse_offer
 from client.ike.registry import ExchangeType, NotifyType, ProtocolId
+from client.ike.selectors import ANY_IPV4
 from client.ike.session import Session
 from client.ike.trace import TraceEvent
 from tests.ike.failing_logins import BY_EAP, ROWS
-from tests.pair import Pair, eap_client
+from tests.pair import GATEWAY_CERT, Pair, eap_client
 from tests.rng import SeededRng
 
 
@@ -114,3 +126,28 @@ def test_proposals_read_as_a_profile_spells_them() -> None:
     assert set(words(proposal).split("-")) == set(text.split("-"))
     stranger = replace(proposal, transforms=tuple(replace(t, id=999) for t in proposal.transforms))
     assert words(stranger).startswith("(1:999)-")
+
+
+def test_an_authentic_message_can_be_told_however_it_is_spoilt() -> None:
+    """A gateway that has keys can say anything inside them; who listens must not fall over it."""
+    payloads: tuple[Payload, ...] = (
+        IdResponder(9, GATEWAY_CERT.certificate.subject.public_bytes()),
+        *(Certificate(4, der) for der in GATEWAY_CERT.chain),
+        Authentication(14, bytes(40)),
+        Configuration(2, (Attribute(1, bytes(4)), Attribute(8, bytes(17)), Attribute(25, b"example"))),
+        Eap(bytes([1, 7, 0, 30, 26, 4, 7, 0, 25]) + b"E=691 R=0 M=no"),
+        Notify(NotifyType.AUTH_LIFETIME, bytes(4)),
+        Notify(NotifyType.MS_STATUS, bytes(4)),
+        Notify(16407, b"\x01\x04\xc0\x00\x02\x07"),
+        TsInitiator((ANY_IPV4,)),
+    )
+    first, plaintext = _push_chain(payloads)
+    header = Header(bytes(8), bytes(8), first, 0x20, ExchangeType.IKE_AUTH, 0x20, 1, 28)
+    rng, told = SeededRng(11, "spoilt"), 0
+    for _ in range(3000):
+        position = int.from_bytes(rng(2)) % len(plaintext)
+        spoilt = plaintext[:position] + rng(1) + plaintext[position + 1 :]
+        outcome = decode_assembled(header, first, spoilt)
+        if isinstance(outcome, Decoded):
+            told += bool(observe(outcome.message, sent=False).payloads)
+    assert told > 1000
