@@ -1,4 +1,4 @@
-"""The examples of docs/scripting.md run against a real daemon, in their order; all that is said fits the schema.
+"""The examples of docs/scripting.md run against a real daemon, and all that is said fits the schema.
 
 The daemon of the lab is reached through a relay that writes down every line.
 """
@@ -132,6 +132,11 @@ class Stage:
             )
         )
 
+    def up(self) -> None:
+        """The tunnel is there, whatever came before."""
+        done = self.run("roam", "up", "work")
+        assert done.returncode == 0, done.stderr
+
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """The same to its end."""
         process = self.start(*command)
@@ -185,6 +190,7 @@ def test_every_example_is_expected_to_say_something() -> None:
 @pytest.mark.netns
 @pytest.mark.parametrize(("language", "text", "said"), examples())
 def test_an_example_runs(stage: Stage, language: str, text: str, said: str) -> None:
+    stage.up()
     interpreter = "bash" if language == "bash" else sys.executable
     done = stage.run(interpreter, "-c", text)
     assert re.fullmatch(said, done.stdout), f"{done.stdout}\n{done.stderr}"
@@ -194,6 +200,7 @@ def test_an_example_runs(stage: Stage, language: str, text: str, said: str) -> N
 @pytest.mark.netns
 def test_the_status_bar_follows(stage: Stage) -> None:
     (script,) = (text for language, mark, text in BLOCKS if mark == "bar")
+    stage.up()
     process = stage.start("bash", "-c", script)
     watchdog = threading.Timer(_PATIENCE, os.killpg, (process.pid, 9))
     watchdog.start()
@@ -218,7 +225,7 @@ def test_varlinkctl_does_what_is_written(stage: Stage) -> None:
     (block,) = (text for text in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
     shared = stage.scene.laptop.socket.parent
     introspect, call, follow = (shlex.split(line.replace("/run/roam", INSIDE)) for line in block.splitlines())
-    stage.run("roam", "up", "work")
+    stage.up()
     told = run(tools(), shared, introspect)
     assert "method TunnelStatus" in told.stdout, told.stderr
     answer = json.loads(run(tools(), shared, call).stdout)
@@ -236,7 +243,7 @@ def test_varlinkctl_does_what_is_written(stage: Stage) -> None:
 def test_the_unit_starts_when_traffic_passes(stage: Stage) -> None:
     (unit,) = (text for _language, _mark, text in BLOCKS if "ExecStart=/usr/bin/roam" in text)
     (command,) = re.findall(r"^ExecStart=/usr/bin/(.*)$", unit, re.MULTILINE)
-    assert stage.run("roam", "up", "work").returncode == 0
+    stage.up()
     done = stage.run(*command.replace("%i", "work").split())
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("work: up as ")
@@ -244,7 +251,11 @@ def test_the_unit_starts_when_traffic_passes(stage: Stage) -> None:
 
 @pytest.mark.netns
 def test_what_was_said_fits_the_schema(stage: Stage) -> None:
-    """All that the examples, and a few requests more, have sent and received; in the order of this file."""
+    """All that programs have sent and received, here and in the examples before."""
+    stage.up()
+    stage.run("roam", "down", "work")
+    stage.up()
+    stage.run("roam", "status")
     for words in (["log"], ["rpc", "daemon.report"], ["lockdown", "status"], ["down", "nothing"], ["down"]):
         stage.run("roam", *words)
     methods: dict[tuple[int, object], str] = {}
