@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from client.control.server import Connection
+from client.control.connection import Outlet
 from client.control.wire import ControlError, SecretText
 from client.ike.authentication import KeySigner
 from client.ike.errors import ProtocolError
@@ -74,7 +74,7 @@ class Scanner:
         _watch(Failure, "__init__", lambda call: self.note("a failure", call.itself.evidence))
         for kind in (ProtocolError, ControlError, ProfileError):
             _watch(kind, "__init__", self._note_error)
-        _watch(Connection, "_write", lambda call: self.note("the control socket", call.arguments[0]))
+        _watch(Outlet, "_write", lambda call: self.note("the control socket", call.arguments[0]))
         _watch(subprocess.Popen, "__init__", self._note_program)
         _watch(subprocess.CompletedProcess, "__init__", self._note_output)
         _watch(
