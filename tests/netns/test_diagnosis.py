@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from client.daemon.explainer import address_found
 from client.daemon.prober import check_tcp, probe_address
 from client.explain.explain import explain
 from client.ike.options import PskLogin, SessionConfig
+from client.lab.laptop import Laptop
 from client.lab.topology import GATEWAY, WIFI, Topology, topology
 from client.tunnel.model import Underlay
 from tests.conftest import PEERS
@@ -19,9 +21,11 @@ from tests.netns.misconfigured import CASES, Case, by_key, evidence_of
 from tests.netns.peers.releases import Release
 from tests.netns.peers.roadwarrior import GATEWAY_NAME, Method, Road, make_credentials, serve
 from tests.netns.peers.strongswan import Settings, StrongSwan
+from tests.netns.profiles import NAME, profile
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
 
+ADDRESS, CLOSED_PORT = 'addresses = ["192.0.2.1"]', "port = 999"
 UNDERLAY = Underlay(WIFI.link, ip_address(str(WIFI.laptop[0].ip)), GATEWAY)
 
 MANY_FAILURES = {"dos_protection": "no"}
@@ -100,3 +104,24 @@ def test_a_stopped_gateway_is_told_by_its_host(gateway: StrongSwan, place: Topol
     case = Case("net.port_closed", looks=False)
     evidence = place.laptop.run(lambda: asyncio.run(evidence_of(case)))
     assert explain(evidence).cause == case.cause, evidence.attempts[-1]
+
+
+def test_a_real_daemon_explains_also_after_its_restart_and_from_a_file(
+    place: Topology, tmp_path: Path
+) -> None:
+    laptop = Laptop(place.laptop, tmp_path, None)
+    text, files = profile(Road())
+    assert CLOSED_PORT not in text
+    laptop.write_profile(NAME, text.replace(ADDRESS, f"{ADDRESS}\n{CLOSED_PORT}"), files)
+    file = tmp_path / "evidence.json"
+    laptop.start()
+    failed = laptop.run("up", NAME, "--timeout", "2")
+    assert (failed.returncode, f"roam explain {NAME}" in failed.stderr) == (6, True), failed.stderr
+    file.write_text(laptop.run("explain", "--json").stdout)
+    laptop.stop()
+    laptop.start()
+    after = laptop.run("explain", NAME)
+    laptop.stop()
+    without = laptop.run("explain", "--file", str(file))
+    for done in (after, without):
+        assert "[net.port_closed]" in done.stdout.splitlines()[0], done.stdout + done.stderr
