@@ -72,7 +72,7 @@ def checked(what: str, *outcomes: str) -> Clue:
         outcome = view.check(what)
         return f"afterwards {what} was looked at: {outcome}" if outcome in outcomes else ""
 
-    return Clue(Source.CHECKS, f"{what} {' or '.join(outcomes)} when looked at", find)
+    return Clue(Source.CHECKS, f"{what} {' or '.join(outcomes)}", find)
 
 
 def reported(*meanings: str) -> Clue:

@@ -10,6 +10,7 @@ from ..control.evidence import Evidence, NeighbourRecord, Verdict
 from .quirks import quirks
 from .rule import Rule
 from .rules.table import BY_CAUSE, RULES
+from .sources import Source, without
 from .view import View
 
 UNKNOWN = "unknown"
@@ -46,8 +47,14 @@ def _neighbour(view: View, rule: Rule, lines: tuple[str, ...]) -> NeighbourRecor
     """What would be seen if it were this other cause, and is not; where all of that is, what is seen beside it."""
     for clue in rule.clues:
         if not clue.find(view):
-            return NeighbourRecord(rule.cause, rule.title, f"it would show {clue.expects}")
+            unseen = ", which was not looked at" if _is_unseen(view, clue.source) else ""
+            return NeighbourRecord(rule.cause, rule.title, f"it would show {clue.expects}{unseen}")
     return NeighbourRecord(rule.cause, rule.title, lines[-1])
+
+
+def _is_unseen(view: View, source: Source) -> bool:
+    """Whether nobody has looked: what comes by itself is noted always, the rest only after some failures."""
+    return source in (Source.CHECKS, Source.PORTAL) and without(view.evidence, source) == view.evidence
 
 
 def _unknown(view: View, seen: tuple[str, ...]) -> Verdict:

@@ -88,3 +88,13 @@ def test_any_part_may_be_missing(name: str) -> None:
     for field in evidence._fields:
         bare = Evidence(**{key: value for key, value in vars(evidence).items() if key != field})
         assert explain(bare).title
+
+
+def test_a_neighbour_that_nobody_has_looked_for_is_called_so() -> None:
+    near = {
+        entry.cause: entry.told_by
+        for entry in explain(evidence_of("nothing listens on the gateway")).neighbours
+    }
+    assert near["net.gateway_silent"] == "it would show udp 500 silent, which was not looked at"
+    near = {entry.cause: entry.told_by for entry in explain(evidence_of("UDP 500 blocked")).neighbours}
+    assert near["net.gateway_silent"] == "it would show udp 4500 silent"
