@@ -1,4 +1,4 @@
-"""Key exchange methods: MODP (RFC 3526), ECP (RFC 5903) and Curve25519 (RFC 8031).
+"""Key exchange methods: MODP (RFC 2409, RFC 3526), ECP (RFC 5903) and Curve25519 (RFC 8031).
 
 A key pair is made for one exchange and forgotten with it.  Whatever the peer sends as its public value ends
 in a shared secret or in `InvalidSyntax` (RFC 6989 and the RFCs above say what must be refused).
@@ -110,7 +110,7 @@ def _accepting_deprecation(
 
 
 class _ModpKeyPair:
-    """RFC 3526: public value and shared secret are as long as the modulus, with zeros in front."""
+    """RFC 2409 and RFC 3526: public value and shared secret are as long as the modulus, with zeros in front."""
 
     @_accepting_deprecation
     def __init__(self, row: KeyExchangeMethod, prime: int, rng: Rng) -> None:

@@ -168,7 +168,9 @@ class _Parts:
         match by_word(word):
             case None:
                 raise ValueError(_unknown(word))
-            case Integrity(legacy=True) | Pseudorandom(legacy=True) if not allow_legacy:
+            case Integrity(legacy=True) | Pseudorandom(legacy=True) | KeyExchangeMethod(legacy=True) if (
+                not allow_legacy
+            ):
                 raise ValueError(f"{word!r} is too weak: it is used only with allow_legacy = true")
             case Encryption() as row:
                 self.encryptions.append(row)

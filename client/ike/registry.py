@@ -90,9 +90,11 @@ class Integ(IntEnum):
 
 
 class Kex(IntEnum):
-    """Transform type 4: key exchange methods (RFC 3526, RFC 5903, RFC 8031)."""
+    """Transform type 4: key exchange methods (RFC 2409, RFC 3526, RFC 5903, RFC 8031)."""
 
     NONE = 0
+    MODP_1024 = 2
+    MODP_1536 = 5
     MODP_2048 = 14
     MODP_3072 = 15
     MODP_4096 = 16

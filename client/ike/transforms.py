@@ -97,13 +97,14 @@ class Pseudorandom:
 
 @dataclass(frozen=True, slots=True)
 class KeyExchangeMethod:
-    """Transform type 4: Curve25519, a prime of RFC 3526 or a curve of RFC 5903."""
+    """Transform type 4: Curve25519, a prime of RFC 2409 or RFC 3526, or a curve of RFC 5903."""
 
     id: Kex
     word: str
     public_size: int  # octets of the public value in the Key Exchange payload
     prime: int | None = field(default=None, repr=False)
     curve: ec.EllipticCurve | None = field(default=None, repr=False)
+    legacy: bool = False
 
     def __str__(self) -> str:
         return self.id.name
@@ -161,9 +162,9 @@ PSEUDORANDOMS: tuple[Pseudorandom, ...] = (
 )
 
 
-def _modp(method: Kex, word: str) -> KeyExchangeMethod:
+def _modp(method: Kex, word: str, *, legacy: bool = False) -> KeyExchangeMethod:
     prime = modp.PRIMES[method]
-    return KeyExchangeMethod(method, word, prime.bit_length() // 8, prime=prime)
+    return KeyExchangeMethod(method, word, prime.bit_length() // 8, prime=prime, legacy=legacy)
 
 
 KEY_EXCHANGES: tuple[KeyExchangeMethod, ...] = (
@@ -174,6 +175,9 @@ KEY_EXCHANGES: tuple[KeyExchangeMethod, ...] = (
     _modp(Kex.MODP_2048, "modp2048"),
     _modp(Kex.MODP_3072, "modp3072"),
     _modp(Kex.MODP_4096, "modp4096"),
+    # What gateways still have that nobody has configured: RFC 8247 section 2.4 says SHOULD NOT.
+    _modp(Kex.MODP_1536, "modp1536", legacy=True),
+    _modp(Kex.MODP_1024, "modp1024", legacy=True),
 )
 
 # Other spellings that strongSwan's proposal strings allow for the same transforms.

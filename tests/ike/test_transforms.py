@@ -71,7 +71,7 @@ def test_an_alias_names_a_row(alias: str) -> None:
     assert alias in WORDS
 
 
-@pytest.mark.parametrize("text", ["", "3des", "md5", "modp1024", "modp1536", "null", "aes256ctr", "AES256"])
+@pytest.mark.parametrize("text", ["", "3des", "md5", "modp768", "null", "aes256ctr", "AES256"])
 def test_what_has_no_row_has_no_word(text: str) -> None:
     assert by_word(text) is None
 
@@ -127,9 +127,10 @@ def test_every_integrity_algorithm_has_a_published_vector() -> None:
     assert {Integ[vector.text("integrity")] for vector in HMAC} == {row.id for row in INTEGRITIES}
 
 
-def test_sha1_alone_is_legacy() -> None:
+def test_sha1_and_the_groups_below_14_are_legacy() -> None:
     assert [row.word for row in INTEGRITIES if row.legacy] == ["sha1"]
     assert [row.word for row in PSEUDORANDOMS if row.legacy] == ["prfsha1"]
+    assert [row.word for row in KEY_EXCHANGES if row.legacy] == ["modp1536", "modp1024"]
 
 
 def test_suites_name_their_algorithms() -> None:
