@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from . import child, life, login, machine, network, suites, trust
+from . import child, eap, life, login, machine, network, suites, trust
 
 RULES = (
     *machine.RULES,
     *network.RULES,
     *suites.RULES,
     *trust.RULES,
+    *eap.RULES,
     *login.RULES,
     *child.RULES,
     *life.RULES,
