@@ -7,9 +7,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 
 SHORTEST = 8  # octets: what is shorter stands in harmless text by chance
 FEWEST_VALUES = 4  # different octets: fewer are padding
+ROOT = f"{Path(__file__).resolve().parents[2]}/"
 HERE = ("secrecy/", "ike/keys.py", "control/wire.py", "dataclasses.py")
 
 
@@ -104,4 +106,4 @@ def _origin() -> str:
     frame = sys._getframe(1)
     while frame.f_back is not None and any(part in frame.f_code.co_filename for part in HERE):
         frame = frame.f_back
-    return f"{frame.f_code.co_filename.rpartition('/main/')[2]}:{frame.f_lineno}"
+    return f"{frame.f_code.co_filename.removeprefix(ROOT)}:{frame.f_lineno}"
