@@ -122,11 +122,12 @@ compadd() {
     print -rl -- $found >> INSIDE/out
     builtin compadd "$@"
 }
-capture() { _main_complete; : > INSIDE/done }
+capture() { _main_complete; compstate[list]=''; compstate[insert]=''; : > INSIDE/done }
 zle -C capture list-choices capture
 bindkey '^I' capture
 bindkey '^U' kill-whole-line
-: > INSIDE/ready
+zle-line-init() { : > INSIDE/ready }
+zle -N zle-line-init
 """
 
 
