@@ -200,8 +200,8 @@ def verify_proof(core: Core, sa: IkeSa, login: Login, response: Message) -> None
 def _shown(response: Message) -> Shown:
     """The gateway's certificates, and its bare key where it sends that instead.
 
-    We never announce HTTP_CERT_LOOKUP_SUPPORTED: whoever sends an address all the same would have us fetch something
-    from there before it has proven anything (RFC 7296 section 3.6).
+    We never announce HTTP_CERT_LOOKUP_SUPPORTED: whoever sends an address all the same would have us fetch
+    something from there before it has proven anything (RFC 7296 section 3.6).
     """
     sent = response.all(Certificate)
     if sent and sent[0].encoding in {CertEncoding.HASH_AND_URL, CertEncoding.HASH_AND_URL_BUNDLE}:
