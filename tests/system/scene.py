@@ -114,7 +114,8 @@ def furnish_gateway() -> None:
 
 
 def furnish_laptop() -> None:
-    sysctl("net.ipv6.conf.default.accept_dad", 0)
+    for which in ("default", "wlan0"):  # no address comes later than it is asked for
+        sysctl(f"net.ipv6.conf.{which}.accept_dad", 0)
     for link in ("lo", "wlan0"):
         set_link(link, up=True)
     add_addresses("wlan0", [ip_interface(f"{LAPTOP}/24"), ip_interface("2001:db8:1::5/64")])
