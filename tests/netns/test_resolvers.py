@@ -165,7 +165,8 @@ def live(machine: Machine, right: str) -> None:
     lose_and_mend(machine)
     laptop.roam("down")
     gone(machine, before)
-    for put_right in (by_the_next_daemon, by_hand):
+    # By hand it is root who does it, or `roam-dns` for him: polkit is not asked.
+    for put_right in (by_the_next_daemon,) if right == "polkit" else (by_the_next_daemon, by_hand):
         laptop.roam("up", "office")
         machine.mended()
         laptop.kill()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -65,7 +66,10 @@ _COMMANDS = {
     "networkmanager": ("/usr/sbin/NetworkManager", "--no-daemon"),
     "journal": ("/lib/systemd/systemd-journald",),
 }
-_SOCKETS = {"bus": "run/dbus/system_bus_socket", "journal": "run/systemd/journal/socket"}
+_SOCKETS = {
+    "bus": ("run/dbus/system_bus_socket", socket.SOCK_STREAM),
+    "journal": ("run/systemd/journal/socket", socket.SOCK_DGRAM),
+}
 _NAMES = {
     "resolved": "org.freedesktop.resolve1",
     "polkit": "org.freedesktop.PolicyKit1",
@@ -169,7 +173,11 @@ class Workstation:
 
     def _is_there(self, name: str) -> bool:
         if name in _SOCKETS:
-            return (self.place / _SOCKETS[name]).exists()
+            path, kind = _SOCKETS[name]
+            with socket.socket(
+                socket.AF_UNIX, kind
+            ) as probe:  # the file is there a little before somebody listens
+                return probe.connect_ex(str(self.place / path)) == 0
         return _NAMES[name] in self.names()
 
     def _await(self, name: str, condition: Callable[[], bool]) -> None:
