@@ -21,6 +21,7 @@ from client.ike.options import (
     CertLogin,
     CertProof,
 )
+from client.ike.payloads import Authentication
 from client.ike.registry import AuthMethod
 from client.ike.revocation import Policy
 from client.ike.signatures import PublicKey
@@ -121,7 +122,9 @@ def test_sha1_signatures_are_for_profiles_that_allow_legacy_algorithms(legacy: b
     assert isinstance(config.proof, CertProof)
     assert config.proof.trust.allow_sha1 is legacy
     if legacy:
-        assert config.login.signer.sign(b"octets", frozenset()).method == AuthMethod.RSA_SIGNATURE
+        signed = config.login.signer.sign(b"octets", frozenset())
+        assert isinstance(signed, Authentication)
+        assert signed.method == AuthMethod.RSA_SIGNATURE
     else:
         with pytest.raises(AuthenticationFailed, match="SHA-1"):
             config.login.signer.sign(b"octets", frozenset())

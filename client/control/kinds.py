@@ -102,7 +102,7 @@ KINDS: dict[str, tuple[int, str, str]] = {
     "trust.revocation_unknown": (
         NOT_TRUSTED,
         "nobody says whether the gateway's certificate was revoked",
-        "Try another network, name the authority's list in [trust] crl, or set revocation = \"relaxed\".",
+        'Try another network, name the authority\'s list in [trust] crl, or set revocation = "relaxed".',
     ),
     "trust.unknown_ca": (
         NOT_TRUSTED,

@@ -25,7 +25,7 @@ SCRIPT = ROOT / "packaging" / "dev" / "describe_formats.py"
 def imported(sample: str, **more: str) -> Imported:
     """The one profile of a sample."""
     beside = {"ipsec.secrets": (SAMPLES / "11-ipsec.secrets").read_bytes()}
-    (only,) = load(Intake((SAMPLES / sample).read_bytes(), beside=beside, **more))  # type: ignore[arg-type]
+    (only,) = load(Intake((SAMPLES / sample).read_bytes(), beside=beside, **more))
     return only
 
 

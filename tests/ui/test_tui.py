@@ -229,7 +229,9 @@ def test_lockdown_and_notices_are_in_sight(path: Path) -> None:
     daemon.machine = LockdownStatus(on=True, allow_lan=False, time=NOW)
 
     async def scene(app: RoamApp, pilot: Pilot[None], daemon: FakeDaemon) -> None:
-        await see(pilot, lambda: line(app).startswith("lockdown: on, by uid 0; nothing leaves outside a tunnel"))
+        await see(
+            pilot, lambda: line(app).startswith("lockdown: on, by uid 0; nothing leaves outside a tunnel")
+        )
         daemon.change(Notice("the packet filter was put back"))
         await see(pilot, lambda: story(app) == ["the packet filter was put back"])
 

@@ -105,6 +105,7 @@ class Asked:
 def _asked() -> Asked:
     method = Mschapv2(USER, PASSWORD, seeded("method"))
     answer = method.answer(_packet(OpCode.CHALLENGE, push_challenge(CHALLENGE, "server")))
+    assert isinstance(answer, bytes)
     response = Response.pull(Packet.pull(answer).body)
     digest = challenge_hash(response.challenge, CHALLENGE, USER)
     return Asked(method, answer, authenticator_response(nt_hash(PASSWORD), response.proof, digest))
