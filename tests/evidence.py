@@ -9,7 +9,7 @@ import pytest
 
 from tests.netns.logins import Record, Row
 
-INTEROP, LOGIN = "interop", "login"  # names of what a test leaves in its report
+INTEROP, LOGIN, KERNEL = "interop", "login", "kernel"  # names of what a test leaves in its report
 
 
 class Evidence:
@@ -18,6 +18,7 @@ class Evidence:
     def __init__(self) -> None:
         self._interop: list[tuple[str, ...]] = []
         self._logins = Record()
+        self._kernel: list[tuple[str, ...]] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A test has passed: what it has noted counts."""
@@ -26,6 +27,8 @@ class Evidence:
         for kind, row in report.user_properties:
             if kind == INTEROP:
                 self._interop.append(tuple(cast("list[str]", row)))
+            elif kind == KERNEL:
+                self._kernel.append(tuple(cast("list[str]", row)))
             elif kind == LOGIN:
                 method, peer = cast("list[str]", row)
                 self._logins.rows.add(Row(method, peer, report.nodeid.removeprefix("tests/netns/")))
@@ -44,7 +47,11 @@ class Evidence:
             terminalreporter.section("docs/authentication.md does not say what was shown: make docs-tables")
             for line in unsaid:
                 terminalreporter.write_line(line)
-        if self._interop:
-            terminalreporter.section("interoperability")
-            for peer, what, result in sorted(self._interop):
-                terminalreporter.write_line(f"{peer:18} {what:48} {result}")
+        for title, rows in (
+            ("interoperability", sorted(self._interop)),
+            ("in the virtual machine", self._kernel),
+        ):
+            if rows:
+                terminalreporter.section(title)
+            for peer, what, result in rows:
+                terminalreporter.write_line(f"{peer:18} {what:64} {result}")

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.evidence import KERNEL
 from tests.netns.peers.releases import PeerUnavailable, release
 
 from .cases import load, names
-from .conftest import Report
 from .guest import WANTED
 from .machine import Kernel, hypervisor, kernel, start
 from .office import IPERF, PEER
+from .report import Report
 
 pytestmark = [
     pytest.mark.netns,
@@ -54,7 +55,6 @@ def report(
     (shared / WANTED).write_text("\n".join(chosen))
     with start(booted, "tests.kernel.guest", shared) as machine:
         found = Report(booted.version, machine, shared, time.monotonic() + _LIFETIME)
-        request.config.stash[Report.KEY] = found
         yield found
 
 
@@ -65,7 +65,9 @@ def _in_the_order_of_their_ends() -> list[str]:
 
 
 @pytest.mark.parametrize("name", _in_the_order_of_their_ends())
-def test_on_a_real_kernel(report: Report, name: str) -> None:
+def test_on_a_real_kernel(report: Report, name: str, request: pytest.FixtureRequest) -> None:
     verdict = report.wait_for(name)
     assert verdict is not None, f"the machine did not come so far:\n{report.machine.console()}"
     assert not verdict.trouble, verdict.trouble
+    said = f"{verdict.seconds:5.1f} s  {verdict.evidence}"
+    request.node.user_properties.append((KERNEL, (f"Linux {report.version}", name, said)))

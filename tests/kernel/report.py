@@ -1,13 +1,10 @@
-"""What the virtual machine shows: waited for by the tests, and listed at the end of a run."""
+"""What the virtual machine shows: waited for by the tests."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
-
-import pytest
 
 from .guest import Verdict, read_verdicts
 from .machine import Machine
@@ -16,8 +13,6 @@ from .machine import Machine
 @dataclass(frozen=True)
 class Report:
     """A machine that runs, and where its verdicts appear."""
-
-    KEY: ClassVar[pytest.StashKey[Report]] = pytest.StashKey()
 
     version: str
     machine: Machine
@@ -35,12 +30,3 @@ class Report:
             if time.monotonic() > self.deadline:
                 self.machine.kill()
             time.sleep(0.2)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    report = config.stash.get(Report.KEY, None)
-    if report is not None:
-        terminalreporter.section(f"on Linux {report.version}")
-        for verdict in read_verdicts(report.shared).values():
-            said = "FAILED" if verdict.trouble else verdict.evidence
-            terminalreporter.write_line(f"{verdict.name:64} {verdict.seconds:5.1f} s  {said}")
