@@ -8,6 +8,7 @@ from collections.abc import Callable
 from . import references
 from .errors import ProfileError
 from .model import LocalRound, Profile
+from .weakness import weak_words
 
 _PIN = re.compile(r"(sha256:)?([0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -144,6 +145,15 @@ def _proof(profile: Profile) -> None:
         raise ProfileError("auth.remote.method", '"eap" needs a round with method = "eap"')
 
 
+def _legacy(profile: Profile) -> None:
+    """What is weak is used only by who says so."""
+    for name, proposals in (("ike", profile.crypto.ike), ("esp", profile.crypto.esp)):
+        if not profile.crypto.allow_legacy and (weak := weak_words(proposals)):
+            better = "group 14" if weak[0].startswith("modp") else "SHA-256"
+            hint = f"Ask the administrator for {better} or better, or set allow_legacy = true under [crypto]."
+            raise ProfileError(f"crypto.{name}", f'"{weak[0]}" is too weak to be used unasked', hint)
+
+
 def _addresses(profile: Profile) -> None:
     section = profile.address
     given = [
@@ -189,6 +199,7 @@ _RULES: tuple[Callable[[Profile], None], ...] = (
     _names,
     _rounds,
     _proof,
+    _legacy,
     _addresses,
     _routing,
     _references,

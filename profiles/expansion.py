@@ -40,8 +40,14 @@ def expand(table: Mapping[str, Any]) -> Expanded:
         hint = f'Write preset = "{word}" under [crypto].' if word in _OF_CRYPTO else nearest(word, PRESETS)
         raise ProfileError("preset", f'"{word}" is no preset', hint)
     whole = deepcopy(dict(table))
-    given = {value.path: value for value in preset.values if _fill(whole, table, value)}
+    values = preset.values_for(allow_legacy=_allows_legacy(table))
+    given = {value.path: value for value in values if _fill(whole, table, value)}
     return Expanded(whole, preset, given)
+
+
+def _allows_legacy(table: Mapping[str, Any]) -> bool:
+    crypto = table.get("crypto")
+    return isinstance(crypto, dict) and crypto.get("allow_legacy") is True
 
 
 def _misplaced(table: Mapping[str, Any]) -> None:

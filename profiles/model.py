@@ -103,7 +103,8 @@ class LocalRound:
         "name for tls, ttls and peap to say before the login server is known; without it the identity", None
     )
     peap_binding: Literal["optional", "required"] = option(
-        '"required": peap does not succeed without its cryptobinding, which ties the login to its TLS', "optional"
+        '"required": peap does not succeed without its cryptobinding, which ties the login to its TLS',
+        "optional",
     )
     one_time: bool | None = option(
         "the password is a code that serves one login: asked for each time, never tried again; without it: for "
@@ -253,7 +254,11 @@ class Crypto:
     pfs: Literal["off", "offer", "require"] = option(
         "a fresh key exchange when a Child SA is rekeyed", "offer"
     )
-    allow_legacy: bool = option("accept algorithms that are no longer recommended", False)
+    allow_legacy: bool = option(
+        "allow what is weak and named in ike or esp, or in the gateway's preset: modp1024, modp1536, sha1; and "
+        "signatures with SHA-1",
+        False,
+    )
     ppk: str | None = option("reference to a post-quantum pre-shared key (RFC 8784)", None)
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from profiles.weakness import remarks
+
 from ..control.kinds import HINTS, passes
 from ..control.messages import Fault, Handover, OuterPath, Traffic, TunnelStatus
 from ..ike.events import Failure, Kind
+from ..ike.transforms import weak_words
 from ..system.choice import Choice, DataPathKind
 from ..system.datapath import Counters, PathCarries
 from ..tunnel.model import SystemConfig, TunnelUp, Underlay
@@ -147,7 +150,10 @@ def _with_system(status: TunnelStatus, facts: Facts) -> TunnelStatus:
 
 
 def _login_remarks(seen: Seen | None) -> tuple[str, ...]:
-    return () if seen is None else seen.remarks
+    if seen is None:
+        return ()
+    weak = remarks((*weak_words(seen.ike_suite), *weak_words(seen.esp_suite)))
+    return (*weak, *seen.remarks)
 
 
 def _assignment(tunnel: Tunnel, up: TunnelUp) -> tuple[str, ...]:

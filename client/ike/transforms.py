@@ -236,6 +236,14 @@ def by_word(word: str) -> Row | None:
     return _BY_WORD.get(ALIASES.get(word, word))
 
 
+def weak_words(suite: str) -> tuple[str, ...]:
+    """The words of what is weak in a suite that is told as `str()` tells it, each once."""
+    parts = set(suite.split("/"))
+    rows: tuple[Integrity | Pseudorandom | KeyExchangeMethod, ...]
+    rows = (*INTEGRITIES, *PSEUDORANDOMS, *KEY_EXCHANGES)
+    return tuple(row.word for row in rows if row.legacy and str(row) in parts)
+
+
 @dataclass(frozen=True, slots=True)
 class IkeSuite:
     """The algorithms of one IKE SA; `integrity` is None with an AEAD and only then."""

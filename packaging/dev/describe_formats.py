@@ -21,7 +21,7 @@ from profiles.importers.detect import FORMATS, format_of, load  # noqa: E402 - o
 from profiles.importers.draft import Imported  # noqa: E402
 from profiles.importers.intake import Intake  # noqa: E402
 from profiles.importers.report import Outcome, markdown  # noqa: E402
-from profiles.presets import PRESETS, Preset  # noqa: E402
+from profiles.presets import PRESETS, Preset, Value  # noqa: E402
 
 NOT_IMPORTED = {"11-ipsec.secrets", "14-profile-schema1.toml"}
 IMPORT_HEAD = """\
@@ -111,6 +111,9 @@ def import_page(found: list[tuple[Path, list[Imported]]]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+LEGACY = "With `allow_legacy = true` under `[crypto]` these stand instead, for gateways that nobody has configured:"
+
+
 def preset_page() -> str:
     """docs/presets.md."""
     sections = [preset_section(preset) for preset in PRESETS.values()]
@@ -121,18 +124,23 @@ def preset_section(preset: Preset) -> str:
     """One preset with its facts."""
     lines = [f"## {preset.name}\n", f"{preset.title}.\n", "| key | value | fact | known from | looked at |"]
     lines.append("|---|---|---|---|---|")
-    for value in preset.values:
-        shown = (
-            str(value.value).lower() if isinstance(value.value, bool) else str(value.value).replace("'", '"')
-        )
-        fact = value.fact.replace("|", "\\|").replace("<", "&lt;")
-        lines.append(f"| `{value.path}` | `{shown}` | {fact} | {value.known} | {value.date} |")
+    lines += [value_row(value) for value in preset.values]
+    if preset.legacy:
+        lines += ["", LEGACY, "", "| key | value | fact | known from | looked at |", "|---|---|---|---|---|"]
+        lines += [value_row(value) for value in preset.legacy]
     lines += [
         "",
         *(f"- Needs `{path}`: {why}" for path, why in preset.needs),
         *(f"- {note}" for note in preset.notes),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def value_row(value: Value) -> str:
+    """One value with its fact, as a row of a table."""
+    shown = str(value.value).lower() if isinstance(value.value, bool) else str(value.value).replace("'", '"')
+    fact = value.fact.replace("|", "\\|").replace("<", "&lt;")
+    return f"| `{value.path}` | `{shown}` | {fact} | {value.known} | {value.date} |"
 
 
 def wanted() -> dict[Path, str]:

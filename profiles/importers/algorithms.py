@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..weakness import weak_words
 from .draft import Draft
 
 ENCRYPTION = {
@@ -21,9 +22,8 @@ ENCRYPTION = {
 }
 INTEGRITY = {"sha1", "sha256", "sha384", "sha512"}
 PRF = {"prfsha1", "prfsha256", "prfsha384", "prfsha512"}
-GROUPS = {"x25519", "ecp256", "ecp384", "ecp521", "modp2048", "modp3072", "modp4096"}
+GROUPS = {"x25519", "ecp256", "ecp384", "ecp521", "modp1024", "modp1536", "modp2048", "modp3072", "modp4096"}
 KNOWN = ENCRYPTION | INTEGRITY | PRF | GROUPS
-WEAK = {"sha1", "prfsha1"}
 _AEAD = {"aes128gcm16", "aes192gcm16", "aes256gcm16", "chacha20poly1305"}
 _SYNONYMS = {
     "aes": "aes128",
@@ -35,6 +35,8 @@ _SYNONYMS = {
     "curve25519": "x25519",
     "prfsha2_256": "prfsha256",
     "prfsha2_384": "prfsha384",
+    "dh2": "modp1024",
+    "dh5": "modp1536",
     "dh14": "modp2048",
     "dh15": "modp3072",
     "dh16": "modp4096",
@@ -54,9 +56,9 @@ class Translated:
     dropped: tuple[str, ...]
 
     @property
-    def is_weak(self) -> bool:
-        """Whether one of them needs `allow_legacy`."""
-        return any(word in WEAK for text in self.proposals for word in text.split("-"))
+    def weak(self) -> tuple[str, ...]:
+        """The words in them that need `allow_legacy`."""
+        return weak_words(self.proposals)
 
 
 def translate(proposals: Sequence[str], *, esp: bool) -> Translated:
@@ -114,9 +116,9 @@ def offer(draft: Draft, source: str, key: str, proposals: Sequence[str], *, defa
         )
         return
     value = list(found.proposals[:16])
-    if found.is_weak:
+    if found.weak:
         draft.put("crypto.allow_legacy", True)
-    weak = " SHA-1 is weak: crypto.allow_legacy is set for it." if found.is_weak else ""
+    weak = f" Weak: {', '.join(found.weak)}; crypto.allow_legacy is set for it." if found.weak else ""
     if found.dropped:
         draft.bend(source, path, value, f"Without {lost}, which Roam does not speak.{weak}")
     elif weak:

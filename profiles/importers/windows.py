@@ -95,7 +95,8 @@ def _word(table: dict[str, str], word: str, source: str) -> str:
 
 def defaults(draft: Draft, source: str) -> None:
     """No policy: what Windows would offer by itself is weak, and Roam offers the better half of it."""
-    text = "Windows' own defaults end in 3DES, SHA-1 and group 2; Roam offers AES, SHA-2 and group 14."
+    text = "Windows' own defaults end in 3DES, SHA-1 and group 2; Roam offers AES, SHA-2 and group 14. "
+    text += "Where that is refused, crypto.allow_legacy admits SHA-1 and group 2."
     draft.bend(source, "preset", "windows-rras", text)
 
 

@@ -12,7 +12,7 @@ _WINDOWS = Preset(
             ("aes256-sha384-sha256-modp2048", "aes256gcm16-prfsha384-modp2048-ecp384"),
             ("aes256-sha256", "aes256gcm16"),
             "It reads some 15 transforms of a kind: few are offered.  A server without a custom policy has group 2 "
-            "alone, which Roam does not speak: it needs Set-VpnServerConfiguration -CustomPolicy.",
+            "alone, which is weak: it needs Set-VpnServerConfiguration -CustomPolicy, or crypto.allow_legacy here.",
         ),
         Value("crypto.pfs", "off", "A rekey with a group that it does not expect ends in its error 13816."),
         Value(
@@ -21,6 +21,15 @@ _WINDOWS = Preset(
             "It calls itself by its certificate's distinguished name; the certificate bears the name dialled.",
             "seen in logs",
         ),
+    ),
+    legacy=offers(
+        (
+            "aes256-sha384-sha256-modp2048",
+            "aes256gcm16-prfsha384-modp2048-ecp384",
+            "aes256-aes128-sha384-sha256-sha1-modp1024",
+        ),
+        ("aes256-sha256", "aes256gcm16", "aes256-aes128-sha1"),
+        "A server without a custom policy takes AES with group 2, and has SHA-1 for ESP.",
     ),
     notes=(
         "Routes are not told by IKE: write them in routing.include, as ProfileXML has them.",
@@ -89,8 +98,8 @@ _MIKROTIK = Preset(
         *offers(
             ("aes256-aes128-sha256-modp2048",),
             ("aes256-aes128-sha256",),
-            "Its default proposals end in SHA-1 and group 2, which its administrator should raise to these; with "
-            "crypto.allow_legacy add aes128-sha1-modp2048 for phase 1 and aes256-sha1 for phase 2.",
+            "Its default proposals end in SHA-1 and group 2, which its administrator should raise to these, or "
+            "crypto.allow_legacy admits.",
         ),
         Value(
             "crypto.pfs",
@@ -105,6 +114,15 @@ _MIKROTIK = Preset(
             "general knowledge",
         ),
         Value("lifetimes.child", 1500, "Child SAs live 30 minutes."),
+    ),
+    legacy=(
+        *offers(
+            ("aes256-aes128-sha256-modp2048", "aes256-aes128-sha1-modp2048-modp1024"),
+            ("aes256-aes128-sha256", "aes256-aes192-aes128-sha1-modp1024", "aes256-aes192-aes128-sha1"),
+            "Its default profile has AES-128, SHA-1 and groups 14 and 2, its default proposal AES, SHA-1 and PFS "
+            "with group 2.",
+        ),
+        Value("crypto.pfs", "offer", "The default is PFS with group 2."),
     ),
     notes=("Set pfs-group=none or modp2048 at the router.",),
 )

@@ -33,18 +33,27 @@ _AZURE = Preset(
 )
 _AZURE_SITE = Preset(
     "azure-s2s",
-    "Azure VPN Gateway, site-to-site with a custom policy",
+    "Azure VPN Gateway, site-to-site",
     (
         *offers(
             ("aes256gcm16-prfsha384-ecp384", "aes256-sha256-modp2048-ecp384"),
             ("aes256gcm16", "aes256-sha256"),
             "A custom policy is one combination, of which these can be chosen; without one the gateway has group 2 "
-            "alone, which Roam does not speak.",
+            "alone, which is weak: crypto.allow_legacy admits it.",
         ),
         Value("crypto.pfs", "off", "As initiator the gateway offers PFS None alone."),
         Value("lifetimes.ike", 28800, "The IKE SA of route-based gateways lives 28,800 s."),
         Value("lifetimes.child", 14400, "Child SAs live 27,000 s; Roam renews before."),
         Value("mobility.mobike", False, "Between sites there is no MOBIKE.", "general knowledge"),
+    ),
+    legacy=offers(
+        (
+            "aes256gcm16-prfsha384-ecp384",
+            "aes256-sha256-modp2048-ecp384",
+            "aes256-aes128-sha256-sha1-modp1024",
+        ),
+        ("aes256gcm16", "aes256-sha256", "aes256-sha1"),
+        "A route-based gateway without a custom policy takes AES with SHA-256 or SHA-1 and group 2 alone.",
     ),
     notes=(_SITE,),
 )
@@ -67,6 +76,11 @@ _AWS = Preset(
         ),
         Value("mobility.mobike", False, "There is no MOBIKE.", "general knowledge"),
         Value("identity.match", "strict", "It calls itself by its outside address.", "general knowledge"),
+    ),
+    legacy=offers(
+        ("aes256gcm16-prfsha384-ecp384", "aes256-sha256-modp2048", "aes256-aes128-sha1-modp1024"),
+        ("aes256gcm16-ecp384", "aes256-sha256-modp2048", "aes256-aes128-sha1-modp1024"),
+        "AWS Classic VPN has AES-128, SHA-1 and group 2 alone; a later one, offered them, takes them first.",
     ),
     needs=(
         (

@@ -28,6 +28,7 @@ from tests.netns.transfer import MEGABYTE, Transfer
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
 
 SIZE = 60 * MEGABYTE
+OLD = ("aes256-sha1-modp1024",)
 PLAIN = {"encap": "no"}  # a gateway that does not ask for UDP encapsulation by itself
 ROADS: dict[str, Callable[[], Road]] = {
     "psk": Road,
@@ -90,6 +91,24 @@ def test_connects_carries_traffic_and_leaves_nothing(
             wait_for(lambda: not gateway.ike_sas(), "the gateway was not told")
             assert difference(before, laptop.snapshot()) == ()
         interop.shown(f"strongSwan {gateway.version}", f"{name}, {'NAT' if nat else 'no NAT'}", "60 MB, ping")
+
+
+@pytest.mark.parametrize("words", OLD)
+def test_connects_to_a_gateway_with_nothing_but_weak_algorithms_where_the_profile_allows_it(
+    strongswan: Release, lab: Topology, directory: Path, interop: Interop, words: str
+) -> None:
+    road = Road(connection={"proposals": [words]}, child={"esp_proposals": [words]})
+    crypto = f'[crypto]\nallow_legacy = true\nike = ["{words}"]\nesp = ["{words}"]\n'
+    with StrongSwan(strongswan, lab.gateway) as gateway:
+        serve(gateway, road)
+        gateway.vici.register("child-rekey")
+        with connected(Laptop(lab.laptop, directory, None), road, crypto) as laptop:
+            assert reaches_server(laptop)
+            laptop.roam("rekey", NAME)
+            assert next(gateway.vici.events()).name == "child-rekey"
+            assert reaches_server(laptop)
+            assert "MODP-1024 is breakable" in laptop.roam("status", NAME)
+        interop.shown(f"strongSwan {gateway.version}", f"{words}, allow_legacy", "ping, child rekey with PFS")
 
 
 @pytest.mark.parametrize("which", ["child", "ike"])

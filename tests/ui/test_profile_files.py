@@ -138,6 +138,19 @@ def test_a_file_that_names_no_user_can_be_told_one(home: Path, capsys: pytest.Ca
     assert run(capsys, "profiles", "two", "--check")[0] == 0
 
 
+def test_a_check_warns_of_what_is_weak_and_allowed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sample = str(SAMPLES / "15-add-vpnconnection.ps1")
+    run(capsys, "import", sample, "--name", "old", "--user", "OFFICE\\alice")
+    text = (home / "old.toml").read_text()
+    weak = 'allow_legacy = true\nike = ["aes256-sha256-modp1024"]'
+    (home / "old.toml").write_text(text.replace('ike = ["aes256-sha384-ecp384"]', weak, 1))
+    code, out, _ = run(capsys, "profiles", "old", "--check")
+    assert code == 0
+    assert "old: right; MODP-1024 is breakable by a well-funded attacker" in out
+    _, out, _ = run(capsys, "profiles", "old", "--check", "--json")
+    assert "group 14 or better" in out
+
+
 @pytest.mark.parametrize(("word", "suffix"), [("mobileconfig", "mobileconfig"), ("swanctl", "conf")])
 def test_an_export_goes_to_a_file_and_not_over_another(
     home: Path, tmp_path: Path, word: str, suffix: str, capsys: pytest.CaptureFixture[str]

@@ -42,21 +42,30 @@ def _check(store: Store, options: argparse.Namespace) -> int:
     """Each profile with what is wrong with it; exit code 2 where something is."""
     files = store.files() if options.name is None else (store.find(options.name),)
     problems = {file.name: _problem(file) for file in files}
+    weak = {file.name: _weak(file) for file in files if problems[file.name] is None}
     if options.json:
         rows = [
             {"name": name, "path": error.path, "reason": error.reason, "hint": error.hint}
             if error
-            else {"name": name}
+            else {"name": name} | ({"remarks": weak[name]} if weak[name] else {})
             for name, error in problems.items()
         ]
         output.say(output.envelope("profiles.check", rows))
     else:
         for name, error in problems.items():
-            words = "right" if error is None else f"{printable(str(error.at('')))}. {error.hint}".rstrip()
+            right = "; ".join(("right", *weak.get(name, ())))
+            words = right if error is None else f"{printable(str(error.at('')))}. {error.hint}".rstrip()
             output.say(f"{printable(name)}: {words}")
         if not files:
             output.say(_empty(store))
     return USAGE if any(problems.values()) else DONE
+
+
+def _weak(file: ProfileFile) -> tuple[str, ...]:
+    """What a profile without a fault has to be warned about all the same."""
+    from profiles.weakness import of_crypto
+
+    return of_crypto(file.load().crypto)
 
 
 def _problem(file: ProfileFile) -> ProfileError | None:
