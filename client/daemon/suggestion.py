@@ -24,6 +24,7 @@ _METHODS = {
     "EAP-AKA'": "aka-prime",
 }
 _WEAK = ("sha1", "prfsha1")
+_WEAK_GROUPS = {"modp1536", "modp1024"}
 
 
 def suggested(found: Probed) -> Probed:
@@ -68,6 +69,8 @@ def _table(found: Probed, seen: AddressFound, preset: Preset | None) -> tuple[di
         comments["trust.system_store"] = f"or name its authority in ca: {seen.certificates[-1].issuer}"
     if preset is None and (crypto := _crypto(seen)):
         table["crypto"] = crypto
+    if preset is not None and preset.legacy and _has_weak_groups_alone(seen):
+        table["crypto"] = {"allow_legacy": True}
     return table, comments
 
 
@@ -123,9 +126,13 @@ def _crypto(seen: AddressFound) -> dict[str, Any]:
         return {}
     groups = "-".join(seen.groups[:3])
     crypto: dict[str, Any] = {"ike": [f"{suite}-{groups}" for suite in suites[:3]]}
-    if not strong:
+    if not strong or _has_weak_groups_alone(seen):
         crypto["allow_legacy"] = True
     return crypto
+
+
+def _has_weak_groups_alone(seen: AddressFound) -> bool:
+    return bool(seen.groups) and set(seen.groups) <= _WEAK_GROUPS
 
 
 def _notes(found: Probed) -> Iterator[str]:
@@ -152,5 +159,7 @@ def _notes_of(seen: AddressFound) -> Iterator[str]:
         yield "it does not take IKE fragments: a large login may get lost on the way"
     if seen.suites and all(suite.endswith(_WEAK) for suite in seen.suites):
         yield "it takes SHA-1 alone, which is too weak to be offered unasked (allow_legacy)"
+    if _has_weak_groups_alone(seen):
+        yield "it takes groups below 14 alone, which a well-funded attacker can break (allow_legacy)"
     if seen.groups and not seen.certificates and not seen.eap:
         yield f"it shows nothing to a stranger ({seen.refusal or 'no answer'}): a pre-shared key, perhaps"

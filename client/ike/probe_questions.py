@@ -61,6 +61,9 @@ GROUPS = (
 )
 """By how rarely they are taken, the rarest first."""
 
+WEAK_GROUPS = (Kex.MODP_1536, Kex.MODP_1024)
+"""Asked for where nothing better is taken, so that the user is told."""
+
 
 class Reply(StrEnum):
     """What became of a question."""

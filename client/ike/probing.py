@@ -28,6 +28,7 @@ from .probe_questions import (
     NONCE_SIZE,
     REDIRECT,
     SUITES,
+    WEAK_GROUPS,
     Answer,
     Findings,
     Question,
@@ -109,7 +110,9 @@ class Probe:
 
     def _whole(self) -> Plan:
         channel = yield from self._walk_groups()
-        taken = [group for group in GROUPS if word(group) in self.findings.groups]
+        if channel is not None and not self.findings.groups:
+            yield from self._walk_weak_groups(channel)
+        taken = [group for group in (*GROUPS, *WEAK_GROUPS) if word(group) in self.findings.groups]
         if channel is not None and taken:
             yield from self._walk_suites(channel, taken)
             yield from self._look_at_login(channel, taken)
@@ -141,6 +144,18 @@ class Probe:
         if answer.reply is Reply.REFUSED and self.findings.groups:
             self.findings.groups_refused = [word(group) for group in left]
         return working
+
+    def _walk_weak_groups(self, channel: Channel) -> Plan:
+        """What a gateway has that refused all of the others."""
+        left = list(WEAK_GROUPS)
+        while left and self._may_ask and Reply.REFUSED in self.findings.ports.values():
+            answer = yield Question(everything(tuple(left)), left[0], channel)
+            found = _accepted_group(answer, left)
+            if found is None:
+                return
+            self.findings.groups.append(word(found))
+            self.findings.groups_refused = [word(group) for group in GROUPS]
+            left.remove(found)
 
     def _walk_suites(self, channel: Channel, taken: list[Kex]) -> Plan:
         """One suite at a time, with the groups that it takes and a public value of one that it does not."""

@@ -146,6 +146,23 @@ def test_weak_algorithms_alone_are_suggested_with_a_warning() -> None:
     assert any("SHA-1" in note for note in found.notes)
 
 
+def test_weak_groups_alone_are_suggested_with_a_warning() -> None:
+    offer = parse_offer(ProtocolId.IKE, ("aes256-sha256-modp1024",), allow_legacy=True)
+    found = seen(replace(BY_EAP, ike_offer=offer))
+    crypto = load_text(found.profile).crypto
+    assert crypto.allow_legacy
+    assert crypto.ike == ("aes256-sha256-modp1024",)
+    assert any("groups below 14" in note for note in found.notes)
+
+
+def test_a_maker_with_weak_groups_alone_gives_its_preset_with_permission() -> None:
+    windows = VendorId(bytes.fromhex("1e2b516905991c7d7c96fcbfb587e46100000009"))
+    offer = parse_offer(ProtocolId.IKE, ("aes256-sha1-modp1024",), allow_legacy=True)
+    found = seen(replace(personality(BY_EAP, opening=(windows,)), ike_offer=offer))
+    assert found.preset == "windows-rras"
+    assert "modp1024" in "-".join(load_text(found.profile).crypto.ike)
+
+
 def test_where_nothing_answers_there_is_no_profile() -> None:
     found = seen(BY_EAP, blocked(500, 4500))
     assert found.profile == ""

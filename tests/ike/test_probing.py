@@ -50,6 +50,19 @@ def test_groups_are_found_in_the_gateways_order_and_the_rest_is_refused() -> Non
     assert sorted(found.groups_refused) == ["ecp384", "ecp521", "modp3072", "modp4096", "x25519"]
 
 
+@pytest.mark.parametrize("groups", [["modp1024"], ["modp1536"], ["modp1024", "modp1536"]])
+def test_a_gateway_with_nothing_but_weak_groups_is_found_out(groups: list[str]) -> None:
+    found = look(offering(f"aes256-sha1-{'-'.join(groups)}"))
+    assert sorted(found.groups) == groups
+    assert "modp2048" in found.groups_refused
+    assert found.suites == ["aes256-sha1"]
+    assert found.half_open < MOST_HALF_OPEN
+
+
+def test_weak_groups_are_not_asked_for_where_there_are_better_ones() -> None:
+    assert look(offering("aes256-sha256-modp2048-modp1024")).groups == ["modp2048"]
+
+
 def test_suites_are_found_one_by_one() -> None:
     found = look(offering("aes256gcm16-prfsha384-ecp256", "aes128-sha1-ecp256"))
     assert found.suites == ["aes256gcm16-prfsha384", "aes128-sha1"]
