@@ -46,6 +46,7 @@ NO_ENCAP = {"encap": "no"}  # the gateway encapsulates only where there is a NAT
 BY_HAND = "carried by hand"
 """What the daemon's log says of an SA that the kernel did not migrate."""
 PEER = ("bookworm",)
+XFRM_STATISTICS = Path("/proc/thread-self/net/xfrm_stat")
 IPERF = ("bookworm", ("iperf3",), "iperf3")
 _ENDED = ("blocked", "off")
 _POLL = 0.05
@@ -194,6 +195,12 @@ class Office:
         last = max(self.train.answers)
         probes = [probe for probe in self.train.probes(self.server) if first <= probe.sequence < last]
         return [_fate(probe) for probe in probes if probe.answered_at is None]
+
+    def errors_of_ipsec(self) -> tuple[str, ...]:
+        """What the kernel could make nothing of at either end, as it counts that; zeros are left out."""
+        texts = (end.run(XFRM_STATISTICS.read_text) for end in (self.lab.laptop, self.lab.gateway))
+        lines = [line for text in texts for line in text.splitlines() if line.startswith("XfrmIn")]
+        return tuple(line for line in lines if not line.endswith("\t0"))
 
     @contextmanager
     def nothing_in_clear(self) -> Iterator[Capture]:

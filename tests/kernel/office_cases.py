@@ -52,17 +52,22 @@ def strongswan_on_kernel_esp_with_rekeys_and_moves(it: Office) -> str:
 
 
 def rekeys_without_loss(it: Office, *, ike: bool) -> str:
+    """Neither end had a packet for which it had no SA, nor one that came twice, too late or spoilt.
+
+    A packet may still be lost on the wire: an emulated processor that gets no time forgets neighbours, too.
+    """
     it.flows()
-    first = max(it.train.answers)
+    first, before = max(it.train.answers), it.errors_of_ipsec()
     old = it.sa.spi_i if ike else it.child.spi_in
     with it.control() as control:
         control.rekey(NAME, ike=ike)
     wait_for(lambda: (it.sa.spi_i if ike else it.child.spi_in) != old, "no rekey", it.laptop.log)
     it.flows(60)
+    assert it.errors_of_ipsec() == before, (before, it.errors_of_ipsec())
     lost = it.lost_since(first)
-    assert not lost, lost
+    assert not [fate for fate in lost if "not sent" in fate], lost
     what = "IKE SA" if ike else "Child SA"
-    return f"{what} rekeyed, {max(it.train.answers) - first} packets, none lost"
+    return f"{what} rekeyed, {max(it.train.answers) - first} packets, {len(lost) or 'none'} lost"
 
 
 def moves(it: Office, what: Callable[[], None], seen_at: str, how: str, *, encapsulated: bool) -> str:
@@ -133,7 +138,7 @@ def a_black_hole_on_the_way_is_found(it: Office) -> str:
     it.lab.wifi.router.run(partial(swallow, 1400))
     try:
         with it.connected(Road()):
-            status = it.wait_until(lambda status: (status.mtu or 1400) < 1340, "the link is as large as ever")
+            status = it.wait_until(lambda status: 1330 <= (status.mtu or 0) < 1340, "the search does not end")
             it.carries()
     finally:
         it.lab.wifi.router.run(partial(swallow, 0))
