@@ -228,12 +228,10 @@ class Session:
     def probe_size(self, size: int, now: float) -> bool:
         """Find out whether the path in use carries an IKE message of so many octets: `SizeProbed` follows.
 
-        False where this gateway cannot be asked, or is being asked already.
+        False where nobody can be asked, or somebody is being asked already.
         """
         core = self._core
         if core.state is not SessionState.ESTABLISHED or core.current is None or core.is_queued(SizeProbe):
-            return False
-        if not core.current.fragmentation:
             return False
         core.begin(SizeProbe(size))
         self._go_on(now)

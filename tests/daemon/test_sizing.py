@@ -133,21 +133,6 @@ def test_the_users_word_stands() -> None:
     play(scene)
 
 
-def test_a_gateway_that_is_silent_to_the_question_is_never_asked_again() -> None:
-    """It takes a session with it, or two."""
-
-    async def scene(machine: Machine, driver: Driver) -> None:
-        machine.internet.is_deaf_to_probes = True
-        await bring_up(machine, driver)
-        await asyncio.sleep(200)
-        assert (machine.sessions, machine.status.state) == (3, "up")
-        await asyncio.sleep(600)
-        assert (machine.sessions, machine.status.state) == (3, "up")
-        assert mtu(machine) == 1400
-
-    play(scene)
-
-
 def test_without_a_path_there_is_nothing_to_say() -> None:
     sizing = Sizing(lambda: None)
     sizing.note_traffic(0.0)

@@ -32,7 +32,6 @@ from client.ike.events import (
 )
 from client.ike.keys import Secret
 from client.ike.options import Lifetimes, SessionConfig
-from client.ike.registry import ExchangeType, PayloadType
 from client.ike.session import Session
 from client.ike.trace import Sink
 from client.lab.responder import GatewayConfig, Responder
@@ -98,7 +97,6 @@ class Internet:
         self.public: dict[Address, Address] = {}  # as seen behind a NAT, by the address before it
         self.dead: set[str] = set()  # addresses on networks that carry nothing
         self.largest: dict[str, int] = {}  # octets of an IKE message that a network carries, by address on it
-        self.is_deaf_to_probes = False  # a gateway that answers small INFORMATIONAL requests only
         self.sent: list[tuple[float, str]] = []
         self._restarts = 0
 
@@ -116,13 +114,9 @@ class Internet:
     def to_gateway(self, data: bytes, channel: Channel, path: Path) -> None:
         """A datagram leaves the laptop."""
         self.sent.append((now(), str(path.local)))
-        carried = len(data) <= self.largest.get(str(path.local), 1 << 16) and not self._is_ignored(data)
+        carried = len(data) <= self.largest.get(str(path.local), 1 << 16)
         if carried and str(path.local) in self.addresses - self.dead and self.is_gateway_up:
             asyncio.get_running_loop().call_later(LATENCY, self._arrive, data, channel, path)
-
-    def _is_ignored(self, data: bytes) -> bool:
-        is_large = len(data) > 600 or data[16] == PayloadType.SKF
-        return self.is_deaf_to_probes and data[18] == ExchangeType.INFORMATIONAL and is_large
 
     def _arrive(self, data: bytes, channel: Channel, path: Path) -> None:
         local, remote = path.ends(channel)

@@ -5,9 +5,10 @@ INFORMATIONAL request gets a response whatever is in it (section 1.4).  So it ta
 needs nothing of the gateway, and is authentic, unlike the ICMP messages which a black hole does not send.
 
 The request goes out whole and in one IP packet, some times, because packets are lost for other reasons too.  Where
-no answer comes it was too large; then it goes on in small fragments (RFC 7383 section 2.5.1 has the sender try
-smaller ones with the same message ID), so that it is answered after all and the window is free again.  Hence a
-peer without IKE fragmentation is never asked.
+no answer comes it was too large; then it is sent without its filling, under the same message ID, so that it is
+answered after all and the window is free again.  RFC 7296 section 2.1 wants repetitions bit for bit the same: here
+both requests mean the same, nothing, and a peer that has seen the first one sends its response again.  Fragments
+(RFC 7383) would not do: strongSwan takes none of INFORMATIONAL requests.
 """
 
 from __future__ import annotations
@@ -26,9 +27,6 @@ from ..window import Request
 TRIES = 3
 """Packets of one size that must vanish before that is taken for its fault (RFC 8899 section 5.1.2)."""
 _SMALLEST = 400  # octets: below, there is nothing to be found out
-_SMALLEST_FRAGMENT = (
-    540  # every path carries 576 octets of IPv4 (RFC 791 section 3.2), less IP, UDP and the marker
-)
 _NOTIFY_SIZE = 8  # octets of its two headers (RFC 7296 sections 3.2 and 3.10)
 
 
@@ -39,7 +37,6 @@ class SizeProbe:
 
     def __init__(self, size: int) -> None:
         self.size = max(size, _SMALLEST)
-        self._payloads: tuple[Payload, ...] = ()
         self._path_number = -1
         self._is_whole = True
 
@@ -48,15 +45,12 @@ class SizeProbe:
         """Whether it goes out in one packet, which nobody may cut."""
         return self._is_whole
 
-    def build(self, core: Core, sa: IkeSa, now: float) -> tuple[Payload, ...] | None:
+    def build(self, core: Core, sa: IkeSa, now: float) -> tuple[Payload, ...]:
         """# --> INFORMATIONAL { N(private use, filled up) }."""
-        if not sa.fragmentation:
-            return None
         self._path_number, self._is_whole = core.path_number, True
         room = self.size - message_size(sa.sealer, _NOTIFY_SIZE)
         fits = next(n for n in count(room) if message_size(sa.sealer, _NOTIFY_SIZE + n) >= self.size)
-        self._payloads = (Notify(NotifyType.SIZE_PROBE, bytes(fits)),)
-        return self._payloads
+        return (Notify(NotifyType.SIZE_PROBE, bytes(fits)),)
 
     def process(self, core: Core, sa: IkeSa, response: Message, now: float) -> None:
         """# <-- INFORMATIONAL {}."""
@@ -65,11 +59,10 @@ class SizeProbe:
 
     def give_in(self, core: Core, sa: IkeSa, request: Request) -> None:
         """It is too large for this path, or the path has changed: what remains is to get the answer."""
-        size = core.config.fragment_size if self._is_whole else _SMALLEST_FRAGMENT
         if self._is_whole and self._path_number == core.path_number:
             core.emit(SizeProbed(self.size, carried=False))
         self._is_whole = False
         message = Message(
-            sa.spi_i, sa.spi_r, self.TYPE, request.message_id, self._payloads, sa.initiated, is_response=False
+            sa.spi_i, sa.spi_r, self.TYPE, request.message_id, (), sa.initiated, is_response=False
         )
-        request.packets = encode_protected(message, sa.sealer, fragment_size=size)
+        request.packets = encode_protected(message, sa.sealer)
