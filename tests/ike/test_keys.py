@@ -74,6 +74,21 @@ def test_secrets_are_equal_by_value_and_to_secrets_alone() -> None:
     assert len(Secret(b"same")) == 4
 
 
+# RFC 2202 section 3, cases 1 to 3: key, data, the whole of the HMAC.
+RFC_2202 = [
+    (b"\x0b" * 20, b"Hi There", "b617318655057264e28bc0b6fb378c8ef146be00"),
+    (b"Jefe", b"what do ya want for nothing?", "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"),
+    (b"\xaa" * 20, b"\xdd" * 50, "125d7342b9ac11cd91a39af48aa17b4f63f175d3"),
+]
+
+
+@pytest.mark.parametrize(("key", "data", "output"), RFC_2202, ids=["case 1", "case 2", "case 3"])
+def test_the_prf_with_sha1_is_that_of_rfc_2202(key: bytes, data: bytes, output: str) -> None:
+    row = pseudorandom(Prf.HMAC_SHA1)
+    assert row is not None
+    assert prf(row, key, data).hex() == output
+
+
 def test_every_prf_has_a_published_vector() -> None:
     assert {row_of(vector) for vector in CAVP} == set(PSEUDORANDOMS)
 
