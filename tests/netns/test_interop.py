@@ -98,7 +98,9 @@ def test_connects_to_a_gateway_with_nothing_but_weak_algorithms_where_the_profil
     strongswan: Release, lab: Topology, directory: Path, interop: Interop, words: str
 ) -> None:
     road = Road(connection={"proposals": [words]}, child={"esp_proposals": [words]})
-    crypto = f'[crypto]\nallow_legacy = true\nike = ["{words}"]\nesp = ["{words}"]\n'
+    crypto = (
+        f'[crypto]\nallow_legacy = true\nike = ["aes256-sha256-modp2048", "{words}"]\nesp = ["{words}"]\n'
+    )
     with StrongSwan(strongswan, lab.gateway) as gateway:
         serve(gateway, road)
         gateway.vici.register("child-rekey")
