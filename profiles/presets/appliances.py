@@ -30,6 +30,7 @@ _WINDOWS = Preset(
         ),
         ("aes256-sha256", "aes256gcm16", "aes256-aes128-sha1"),
         "A server without a custom policy takes AES with group 2, and has SHA-1 for ESP.",
+        "general knowledge",
     ),
     notes=(
         "Routes are not told by IKE: write them in routing.include, as ProfileXML has them.",

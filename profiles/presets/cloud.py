@@ -81,6 +81,7 @@ _AWS = Preset(
         ("aes256gcm16-prfsha384-ecp384", "aes256-sha256-modp2048", "aes256-aes128-sha1-modp1024"),
         ("aes256gcm16-ecp384", "aes256-sha256-modp2048", "aes256-aes128-sha1-modp1024"),
         "AWS Classic VPN has AES-128, SHA-1 and group 2 alone; a later one, offered them, takes them first.",
+        "general knowledge",
     ),
     needs=(
         (
