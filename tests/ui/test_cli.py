@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import queue
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -202,24 +205,36 @@ def test_cleanup_without_a_daemon_is_for_those_who_may_change_the_network(path: 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
 
 
+class Lines(io.TextIOBase):
+    """A stream whose lines another thread takes, each when it comes: none is lost between two looks."""
+
+    def __init__(self) -> None:
+        self._lines = queue.SimpleQueue[str]()
+        self._rest = ""
+
+    def write(self, text: str) -> int:
+        *whole, self._rest = (self._rest + text).split("\n")
+        for line in whole:
+            self._lines.put(line)
+        return len(text)
+
+    def next(self) -> str:
+        return self._lines.get(timeout=30)
+
+
 def test_watch_prints_one_object_a_line_until_the_daemon_ends(
-    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    daemon = FakeDaemon()
+    daemon, printed, codes = FakeDaemon(), Lines(), list[int]()
     monkeypatch.setenv("ROAM_SOCKET", str(path))
+    monkeypatch.setattr(sys, "stdout", printed)
     daemon.script = [UP]
     with serving_apart(daemon, path) as thread:
-        import threading
-
         watcher = threading.Thread(target=lambda: codes.append(main(["watch"])))
-        codes: list[int] = []
         watcher.start()
-        lines: list[Any] = []
-        while not lines and watcher.is_alive():
-            lines = capsys.readouterr().out.splitlines()
+        lines = [printed.next()]
         thread.call(lambda: daemon.change(UP))
-        while len(lines) < 2 and watcher.is_alive():
-            lines += capsys.readouterr().out.splitlines()
+        lines.append(printed.next())
     watcher.join(30)
     kinds = [json.loads(line)["kind"] for line in lines]
     assert (kinds, codes) == (["snapshot", "event"], [7])
