@@ -363,7 +363,11 @@ class Profile:
     dns: Dns = option("name resolution through the tunnel", Dns())
     mobility: Mobility = option("roaming", Mobility())
     lifetimes: Lifetimes = option("when keys are replaced", Lifetimes())
-    data_path: Literal["auto", "xfrm", "userspace"] = option("who carries the packets", "auto")
+    data_path: Literal["auto", "xfrm", "xfrm-offload", "userspace"] = option(
+        "who carries the packets; with `xfrm-offload` network devices do the cryptography where they can, "
+        "and each change of network costs a rekey",
+        "auto",
+    )
 
     @property
     def title(self) -> str:

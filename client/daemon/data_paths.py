@@ -64,14 +64,16 @@ class DataPaths:
 
     async def open(self, kind: DataPathKind, link: str, mtu: int, lifetimes: Lifetimes) -> CarrierPort:
         """A data path with a link of this name and MTU; `OSError` where it cannot be had."""
-        if kind is DataPathKind.XFRM:
-            return await self._open_kernel(link, mtu, limits_of(lifetimes))
-        return await UserspaceDataPath.start(link, mtu, self._pool)
+        if kind is DataPathKind.USERSPACE:
+            return await UserspaceDataPath.start(link, mtu, self._pool)
+        return await self._open_kernel(
+            link, mtu, limits_of(lifetimes), offload=kind is DataPathKind.XFRM_OFFLOAD
+        )
 
-    async def _open_kernel(self, link: str, mtu: int, limits: Limits) -> CarrierPort:
+    async def _open_kernel(self, link: str, mtu: int, limits: Limits, *, offload: bool) -> CarrierPort:
         """A profile may ask for it on any kernel; what was lacking at the look says more than an error number."""
         try:
-            return await KernelDataPath.start(link, mtu, limits)
+            return await KernelDataPath.start(link, mtu, limits, offload=offload)
         except OSError as error:
             if self._found.kind is DataPathKind.USERSPACE:
                 raise OSError(self._found.reason) from error

@@ -47,7 +47,7 @@ class KernelFacts:
 
 def judge_kernel(facts: KernelFacts) -> Iterator[Finding]:
     """ESP and xfrm interfaces, TUN links, the move of SAs, the packet filter."""
-    by_kernel = facts.data_path is not None and facts.data_path.kind is DataPathKind.XFRM
+    by_kernel = facts.data_path is not None and facts.data_path.kind is not DataPathKind.USERSPACE
     yield _esp(facts.data_path)
     yield _xfrm_interface(facts.xfrm_interface)
     yield _tun(facts.tun, needed=not by_kernel)
@@ -61,7 +61,7 @@ def _esp(path: DataPath | None) -> Finding:
         return Finding(
             name, WARN, "whether the kernel has ESP and xfrm interfaces only root can find out", _SUDO
         )
-    if path.kind is DataPathKind.XFRM:
+    if path.kind is not DataPathKind.USERSPACE:
         return Finding(name, OK, f"packets are carried by the kernel: {path.reason}")
     hint = "It works, and costs more processor time. Faster: a kernel with esp4, esp6 and xfrm_interface (4.19+)."
     return Finding(name, WARN, f"packets are carried by a process of Roam's: {path.reason}", hint)

@@ -38,6 +38,7 @@ class DataPathKind(StrEnum):
     """As the profile's `data_path` and the status name them."""
 
     XFRM = "xfrm"
+    XFRM_OFFLOAD = "xfrm-offload"  # and network devices do the cryptography, where they can
     USERSPACE = "userspace"
 
 

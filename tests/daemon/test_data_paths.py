@@ -81,6 +81,24 @@ def test_a_profile_may_ask_for_either() -> None:
     assert paths.choose("userspace").kind is DataPathKind.USERSPACE
     paths, _ = looked(lambda: USERSPACE)
     assert paths.choose("xfrm") == Choice(DataPathKind.XFRM, "the profile asks for it")
+    assert paths.choose("xfrm-offload") == Choice(DataPathKind.XFRM_OFFLOAD, "the profile asks for it")
+
+
+@pytest.mark.parametrize(("wanted", "offload"), [("xfrm", False), ("xfrm-offload", True)])
+def test_devices_do_the_cryptography_only_where_a_profile_asks_for_it(
+    monkeypatch: pytest.MonkeyPatch, wanted: str, offload: bool
+) -> None:
+    asked: list[object] = []
+
+    async def start(*_: object, **options: object) -> KernelDataPath:
+        asked.append(options["offload"])
+        raise OSError(105, "no buffer space")
+
+    monkeypatch.setattr(KernelDataPath, "start", start)
+    paths, _ = looked(lambda: KERNEL)
+    with pytest.raises(OSError, match="no buffer space"):
+        asyncio.run(paths.open(paths.choose(wanted).kind, "roam0", 1400, Lifetimes()))
+    assert asked == [offload]
 
 
 @pytest.mark.parametrize(("choice", "pumps"), [(KERNEL, 0), (USERSPACE, 1)])
@@ -107,7 +125,7 @@ def test_a_profile_that_insists_on_the_kernel_hears_what_the_kernel_lacks(
 ) -> None:
     """Or, where it lacks nothing, what has gone wrong."""
 
-    async def start(*_: object) -> KernelDataPath:
+    async def start(*_: object, **_options: object) -> KernelDataPath:
         raise OSError(105, "no buffer space")
 
     monkeypatch.setattr(KernelDataPath, "start", start)
