@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import cast
 
@@ -10,6 +11,11 @@ import pytest
 from tests.netns.logins import Record, Row
 
 INTEROP, LOGIN, KERNEL = "interop", "login", "kernel"  # names of what a test leaves in its report
+
+
+def _test(nodeid: str) -> str:
+    """Below tests/netns, and without the group that xdist has put behind it."""
+    return re.sub(r"@\w+$", "", nodeid.removeprefix("tests/netns/"))
 
 
 class Evidence:
@@ -31,7 +37,7 @@ class Evidence:
                 self._kernel.append(tuple(cast("list[str]", row)))
             elif kind == LOGIN:
                 method, peer = cast("list[str]", row)
-                self._logins.rows.add(Row(method, peer, report.nodeid.removeprefix("tests/netns/")))
+                self._logins.rows.add(Row(method, peer, _test(report.nodeid)))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the logins down, or fail the run where the page lacks one."""

@@ -29,6 +29,8 @@ from tests.control.test_schema import check, check_result
 from tests.netns.peers.releases import PeerUnavailable
 from tests.tools import INSIDE, run, started, tools
 
+pytestmark = pytest.mark.xdist_group("scripting")
+
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "scripting.md").read_text()
 BLOCKS = re.findall(r"^```(\w+) (run|bar)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 _PATIENCE = 60.0

@@ -23,7 +23,7 @@ from tests.netns.peers.roadwarrior import GATEWAY_NAME, Method, Road, make_crede
 from tests.netns.peers.strongswan import Settings, StrongSwan
 from tests.netns.profiles import NAME, profile
 
-pytestmark = [pytest.mark.netns, pytest.mark.slow]
+pytestmark = [pytest.mark.netns, pytest.mark.slow, pytest.mark.xdist_group("diagnosis")]
 
 ADDRESS, CLOSED_PORT = 'addresses = ["192.0.2.1"]', "port = 999"
 UNDERLAY = Underlay(WIFI.link, ip_address(str(WIFI.laptop[0].ip)), GATEWAY)

@@ -21,7 +21,7 @@ from client.lab.echo import ping
 from client.lab.topology import GATEWAY, SERVER, topology
 from profiles.store import load_text
 
-pytestmark = [pytest.mark.netns, pytest.mark.slow]
+pytestmark = [pytest.mark.netns, pytest.mark.slow, pytest.mark.xdist_group("new")]
 SECRET = "auth.local[0].secret=file:password"
 
 

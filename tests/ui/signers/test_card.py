@@ -25,6 +25,8 @@ from ui.signers.uri import TokenUri, parse_uri
 
 pkcs11 = pytest.importorskip("pkcs11", reason="python-pkcs11 is not installed")
 
+pytestmark = pytest.mark.xdist_group("card")
+
 KINDS: tuple[KeyKind, ...] = ("rsa", "ecdsa", "ecdsa384", "ecdsa521", "ed25519")
 HASHES = frozenset(
     {SignatureHash.SHA2_256, SignatureHash.SHA2_384, SignatureHash.SHA2_512, SignatureHash.IDENTITY}
