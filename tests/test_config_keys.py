@@ -98,6 +98,7 @@ def test_the_authorities_in_our_bundle_can_be_trusted_and_nothing_else_of_it() -
         (pem(CERTIFICATE).encode(), pem(CERTIFICATE).encode(), "auth.local[0].key", "no private key"),
         (pem(KEY).encode(), pem(KEY).encode(), "auth.local[0].cert", "no certificate"),
     ],
+    ids=["nothing", "a certificate alone", "a key alone", "two certificates", "two keys"],
 )
 def test_files_that_hold_something_else_are_said_so(
     cert: bytes, key: bytes | None, path: str, words: str
@@ -166,6 +167,7 @@ def test_bare_keys_prove_both_ends(form: str) -> None:
         (pem(KEY).encode(), "holds no public key"),
         (public_pem(X25519PrivateKey.generate().public_key()), "cannot verify with"),
     ],
+    ids=["nothing", "a private key", "a key that signs nothing"],
 )
 def test_what_is_no_public_key_is_said_so(octets: bytes, words: str) -> None:
     with pytest.raises(ProfileError, match=words) as error:
