@@ -120,7 +120,7 @@ def standing(status: LockdownStatus) -> Iterator[str]:
 def leaks(report: StatusReport) -> Iterator[str]:
     """Where traffic goes, each family and names by themselves."""
     if report.leaks:
-        yield f"traffic: {', '.join(f'{printable(v.what)} {printable(v.goes)}' for v in report.leaks)}"
+        yield f"where it goes: {', '.join(f'{printable(v.what)} {printable(v.goes)}' for v in report.leaks)}"
 
 
 def headline(entry: TunnelStatus, now: float) -> str:

@@ -18,6 +18,8 @@ def view(data: EventData, caller: Caller) -> EventData | None:
 
 
 def view_of_report(report: StatusReport, caller: Caller) -> StatusReport:
-    """The tunnels as `caller` may see them."""
+    """The tunnels as `caller` may see them; reasons name networks and servers of tunnels, also of redacted ones."""
     tunnels = tuple(seen for entry in report.tunnels if isinstance(seen := view(entry, caller), TunnelStatus))
-    return report.replace(tunnels=tunnels)
+    if all(caller.controls(entry.owner, shared=entry.shared) for entry in report.tunnels):
+        return report
+    return report.replace(tunnels=tunnels, leaks=tuple(verdict.replace(why="") for verdict in report.leaks))

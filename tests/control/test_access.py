@@ -13,9 +13,12 @@ from client.control.access import PeerCredentials, peer_credentials
 from client.control.async_client import AsyncClient
 from client.control.handlers import Access, Caller
 from client.control.messages import (
+    LeakVerdict,
+    StatusReport,
     TunnelStatus,
 )
 from client.control.methods import METHODS
+from client.control.views import view_of_report
 from tests.control.fake import GROUP, ROOT, FakeDaemon, serving
 from tests.control.talk import MEMBER, STRANGER, exchange, request
 
@@ -94,3 +97,10 @@ def test_a_shared_tunnel_is_open_to_the_group(path: Path) -> None:
     other = PeerCredentials(1002, GROUP)
     (tunnel,) = exchange(path, request("tunnel.status"), daemon, other)["result"]["tunnels"]
     assert tunnel["identity"] == "gw"
+
+
+def test_a_verdict_names_no_network_of_a_tunnel_that_the_caller_may_not_see() -> None:
+    verdict = LeakVerdict("IPv4", "partly", "10.77.0.0/24 to roam0, the rest leaves outside")
+    report = StatusReport(1.0, tunnels=(TunnelStatus("office", "up", owner=1000),), leaks=(verdict,))
+    assert view_of_report(report, Caller(1000, Access.CONTROL)).leaks == (verdict,)
+    assert view_of_report(report, Caller(1001, Access.CONTROL)).leaks == (verdict.replace(why=""),)

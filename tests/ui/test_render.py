@@ -8,6 +8,7 @@ from client.control.messages import (
     ControlError,
     Fault,
     Handover,
+    LeakVerdict,
     OuterPath,
     StatusReport,
     Traffic,
@@ -231,3 +232,12 @@ def test_spans_show_at_most_two_units(seconds: float, words: str) -> None:
 )
 def test_amounts_are_decimal(count: int, words: str) -> None:
     assert render.octets(count) == words
+
+
+def test_where_traffic_goes_is_one_line_of_a_status() -> None:
+    leaks = tuple(LeakVerdict(what, "tunnelled", "why") for what in ("IPv4", "IPv6", "DNS"))
+    report = StatusReport(1.0, tunnels=(TunnelStatus("office", "up"),), leaks=leaks)
+    assert render.status(report).splitlines()[-1] == (
+        "where it goes: IPv4 tunnelled, IPv6 tunnelled, DNS tunnelled"
+    )
+    assert "where it goes" not in render.status(report.replace(tunnels=()))
