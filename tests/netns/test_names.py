@@ -21,28 +21,10 @@ from client.lab.namespaces import Account, Surroundings
 from client.lab.plan import GatewayPlan
 from client.lab.snapshot import difference
 from client.lab.topology import SERVER, topology
+from tests.netns.office import PROFILE
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
 
-PROFILE = """
-schema = 1
-id = "office"
-[gateway]
-addresses = ["192.0.2.1"]
-[identity]
-remote = "vpn.example.com"
-[[auth.local]]
-method = "eap"
-identity = "alice"
-secret = "file:password"
-[trust]
-ca = ["file:ca.pem"]
-[routing]
-mode = "split"
-include = ["10.77.0.0/24"]
-[dns]
-search = ["corp.example.com"]
-"""
 SERVERS = f"nameserver {SERVER}"
 
 
