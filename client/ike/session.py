@@ -2,9 +2,9 @@
 
 Theory of operation.  Datagrams, commands and the time go in; ordered outputs and one next deadline come out.  Each
 IKE SA has a queue of exchanges and a window of one: `transmission` builds the next request of every SA whose
-window is free, `reception` hands the answer to the exchange that asked and lets `exchanges` answer the peer,
-`watch` knows when to ask whether the peer is there.  What cannot be authenticated is dropped before any of this,
-and changes nothing but a counter.
+window is free, `retransmission` repeats what goes unanswered, `reception` hands the answer to the exchange that
+asked and lets `exchanges` answer the peer, `watch` knows when to ask whether the peer is there.  What cannot be
+authenticated is dropped before any of this, and changes nothing but a counter.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from .exchanges.delete import forget_replaced, say_farewell
 from .exchanges.mobike import UpdateAddresses
 from .exchanges.rekey_child import RekeyChild
 from .exchanges.rekey_ike import RekeyIke
-from .exchanges.size_probe import TRIES, SizeProbe
+from .exchanges.size_probe import SizeProbe
 from .keys import Secret
 from .message import Rejected, decode
 from .natd import NatVerdict
 from .observation import version_of
-from .opening import OPENING, TRIES_EACH, Opening
+from .opening import Opening
 from .options import SessionConfig
 from .reception import Outcome, Reception
 from .registry import ExchangeType
+from .retransmission import retransmit_due
 from .sa import Child, ChildState, IkeSa, IkeSaState
 from .states import SessionState
 from .timers import Timer
 from .trace import Sink, ignore
-from .transmission import Arrival, hurry, is_whole, make_smaller, start_exchanges, transmit
+from .transmission import Arrival, hurry, make_smaller, start_exchanges, transmit
 from .watch import Watch
-from .window import Request
 
 OUR_VERSION = 2  # an answer of an earlier one comes from a gateway that knows no better
 EXCHANGE_OCTET = slice(18, 19)  # of the header (RFC 7296 section 3.1)
@@ -353,7 +353,7 @@ class Session:
         core = self._core
         match timer:
             case Timer.RETRANSMIT:
-                self._retransmit(of, now)
+                retransmit_due(core, self._watch, of, now)
             case Timer.REKEY_CHILD if isinstance(of, int):
                 self._begin_child_rekey(of)
             case Timer.REKEY_IKE:
@@ -377,50 +377,6 @@ class Session:
             case _:
                 return
 
-    def _retransmit(self, of: Hashable, now: float) -> None:
-        core = self._core
-        if of == OPENING and core.opening is not None:
-            core.opening.retransmit(core, now)
-        sa = core.sas.get(of) if isinstance(of, bytes) else None
-        if sa is None or sa.window.outstanding is None:
-            return
-        request, _ = sa.window.outstanding
-        if core.state is SessionState.ESTABLISHED:
-            request.extend(core.inbound_at)  # while ESP comes in the gateway is there, only its answer is not
-        if self._is_over(request, now):
-            self._give_up(request, now)
-        elif now < request.retransmit_at:
-            core.timers.set(Timer.RETRANSMIT, request.deadline, sa.local_spi)
-        elif not self._is_turn_of_another(request, now):
-            request.advance(now)
-            if request.attempts > TRIES or not is_whole(sa):
-                make_smaller(core, sa, request)
-            transmit(core, sa, request, now)
-            if not is_whole(sa):
-                self._watch.note_silence(core, now)
-
-    def _is_over(self, request: Request, now: float) -> bool:
-        opening = self._core.opening
-        return now >= request.give_up_at or (opening is not None and opening.is_over(self._core, now))
-
-    def _is_turn_of_another(self, request: Request, now: float) -> bool:
-        opening = self._core.opening
-        if opening is None or request.attempts % TRIES_EACH:
-            return False
-        return opening.next_candidate(self._core, now)
-
-    def _give_up(self, request: Request, now: float) -> None:
-        core = self._core
-        if core.state is SessionState.CONNECTING:
-            earlier = core.opening.failure if core.opening is not None else None
-            if core.verdict is not None:
-                earlier = core.verdict.failure
-            silence = _unanswered_auth(request, core.required_path)
-            core.close(earlier or Failure(Kind.NET_NO_RESPONSE, silence))
-        else:
-            silence = f"no answer from the gateway for {now - core.inbound_at:.0f} s"
-            core.close(core.farewell or Failure(Kind.NET_NO_RESPONSE, silence))
-
     def _begin_child_rekey(self, spi_in: int) -> None:
         core = self._core
         child = core.children.get(spi_in)
@@ -432,10 +388,3 @@ class Session:
         current = core.current
         if current is not None and current.state is IkeSaState.LIVE and not core.is_queued(RekeyIke):
             core.begin(RekeyIke(core, current.suite.kex.id))
-
-
-def _unanswered_auth(request: Request, path: Path) -> str:
-    return (
-        f"IKE_SA_INIT was answered, IKE_AUTH was not ({request.attempts} tries to {path.remote_natt}): "
-        "UDP port 4500 may be blocked, or large packets may be dropped"
-    )
