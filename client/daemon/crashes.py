@@ -6,9 +6,14 @@ next attempt would fail as the others did, and whoever is to mend it needs one r
 
 from __future__ import annotations
 
+import logging
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ..ike.events import Failure, Kind
+
+log = logging.getLogger("roam.tunnel")
 
 MOST = 5
 WITHIN = 600.0
@@ -28,3 +33,12 @@ class Crashes:
         again = f"for the {MOST}th time in a short while, " if is_pattern else ""
         evidence = f"{again}a fault in Roam itself ({what}); the log has it as fault {incident}"
         return Failure(Kind.LOCAL_FAULT, evidence, final=is_pattern)
+
+
+@contextmanager
+def logged(what: str) -> Iterator[None]:
+    """One fault must not keep the rest from being given up."""
+    try:
+        yield
+    except Exception:
+        log.exception("%s", what)

@@ -10,7 +10,8 @@ from ..control.messages import TunnelStatus
 from ..ike.events import ChildSa, Selector
 from ..ike.observation import certificate
 from .leg import Leg
-from .status import Passage, handover
+from .passages import Passage
+from .status import handover
 
 _PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}
 _ANY_PORT, _OPAQUE = (0, 65535), (65535, 0)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..control.details import TunnelDetails
-from ..control.messages import ControlError, OuterPath, TunnelStatus
+from ..control.messages import ControlError, TunnelStatus
 from ..ike.events import Failure
 from ..ike.options import SessionConfig
 from ..system.choice import Choice
@@ -57,7 +57,7 @@ from .leg import Leg
 from .notes import Notes
 from .ports import AskerPort, World
 from .records import local_record
-from .status import NO_CHOICE, Facts, Seen, Wished, describe
+from .status import NO_CHOICE, Facts, Wished, describe
 
 log = logging.getLogger("roam.tunnel")
 
@@ -130,16 +130,17 @@ class Driver:
     @property
     def status(self) -> TunnelStatus:
         """Everything that its owner may know."""
+        leg = self._leg()
         return describe(
             Facts(
                 self._tunnel,
                 self.wished,
                 self._effects.link,
-                self._seen(),
+                None if leg is None else leg.seen,
                 self._applier.config,
                 self._applier.naming(self._effects.name),
                 self._effects.carrier.totals,
-                self._effects.passage,
+                self._effects.passages.last,
                 self._since,
                 self._world.epoch(),
                 self._effects.data_path,
@@ -152,7 +153,7 @@ class Driver:
     @property
     def details(self) -> TunnelDetails:
         """What a status has no room for."""
-        return details(self.status, self._leg(), self._effects.passages, self._world.epoch())
+        return details(self.status, self._leg(), self._effects.passages.all, self._world.epoch())
 
     # What the user wants
 
@@ -317,8 +318,7 @@ class Driver:
                     self.notes.note_activity(bound.id, inbound_at, outbound_at)
                 await self._count(now)
             case PathCarries():
-                if effects.passage is not None:
-                    effects.passage.carried(event)
+                effects.passages.carried(event)
             case FirstInbound(spi_in):
                 for leg in effects.legs.values():
                     leg.session.note_first_inbound(spi_in, now)
@@ -375,10 +375,6 @@ class Driver:
     def _is_over(self) -> bool:
         return isinstance(self._tunnel.state, Off) or self._tunnel.wanted
 
-    def _seen(self) -> Seen | None:
-        leg = self._leg()
-        return None if leg is None else _seen(leg)
-
     def _leg(self) -> Leg | None:
         """The leg to tell of: the one that carries the traffic, else the latest."""
         legs = [
@@ -386,28 +382,3 @@ class Driver:
         ]
         bound = self._effects.carrier.bound
         return bound if bound in legs else max(legs, key=lambda leg: leg.id, default=None)
-
-
-def _seen(leg: Leg) -> Seen:
-    path, session, established = leg.sockets.path, leg.session, leg.established
-    return Seen(
-        OuterPath(
-            path.interface,
-            str(path.local_natt),
-            str(path.remote_natt),
-            nat_local=leg.nat_local,
-            nat_remote=established is not None and established.nat_remote,
-            encapsulated=session.encapsulate,
-        ),
-        identity="" if established is None else established.peer_identity,
-        ike_suite=leg.ike_suite,
-        esp_suite=session.child_suite or "",
-        ike_rekey_at=session.ike_rekey_at,
-        child_rekey_at=session.child_rekey_at,
-        is_answered=leg.is_answered,
-        is_doubted=leg.is_doubted,
-        round_trip=session.round_trip,
-        is_asking=leg.is_asking,
-        session=leg.id,
-        remarks=tuple(leg.remarks),
-    )

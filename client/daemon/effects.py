@@ -8,11 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable
 from dataclasses import replace
 from functools import partial
-from ipaddress import ip_address
 
 from ..ike.events import (
     AnswerNeeded,
@@ -45,7 +43,6 @@ from ..system.choice import DataPathKind
 from ..tunnel.events import (
     Answered,
     Apply,
-    ApplyFailed,
     AskSecret,
     CloseSession,
     Command,
@@ -60,8 +57,6 @@ from ..tunnel.events import (
     Probe,
     Release,
     Resolve,
-    Resolved,
-    ResolveFailed,
     SessionClosed,
     SessionUp,
     StartSession,
@@ -69,21 +64,19 @@ from ..tunnel.events import (
 from ..tunnel.model import NetworkState, TunnelConfig, TunnelUp, Underlay
 from .applier import Applier, Share
 from .carrier import Carrier
-from .inbox import AnswerGiven, Counted, Datagram, Inbox, RevocationFound, SystemAnswer
+from .crashes import logged
+from .holding import Holding
+from .inbox import AnswerGiven, Counted, Datagram, Inbox, SystemAnswer
 from .leg import Leg
+from .lookups import Lookups
 from .notes import Notes
+from .passages import Passages
 from .ports import AskerPort, CarrierPort, World
 from .records import report_record
 from .sizing import Sizing
-from .status import NO_CHOICE, Passage
+from .status import NO_CHOICE
 
 log = logging.getLogger("roam.tunnel")
-
-MOST_PASSAGES = 50
-"""Moves that are remembered."""
-
-CHECK_EVERY = 120.0
-"""Seconds between two looks at a silent gateway's ports."""
 
 LINK_MTU = 1400
 """Of the link until the first `Apply` sets what the path allows."""
@@ -107,7 +100,7 @@ class Effects:
         self.link = link
         self.legs: dict[int, Leg] = {}
         self.events: deque[Event] = deque()
-        self.passages: deque[Passage] = deque(maxlen=MOST_PASSAGES)
+        self.passages = Passages()
         self.session_config: SessionConfig | None = None
         self.after_refusal: SessionConfig | None = None
         """What to log in with once the gateway has refused the first configuration."""
@@ -116,21 +109,13 @@ class Effects:
         self.sizing = Sizing(world.count_stalls)
         self._carried_by: DataPathKind | None = None
         self._world = world
-        self._applier = applier
         self._inbox = inbox
         self._asker = asker
-        self._lookup: asyncio.Task[None] | None = None
-        self._check: asyncio.Task[None] | None = None
-        self._checked_at: float | None = None
-        self._port: int | None = None
-        self._share: Share | None = None
-        self._generation = 0
+        self._lookups = Lookups(world, inbox, notes)
+        self._holding = Holding(name, applier, inbox)
+        self._port = 0
+        """The gateway's port for IKE, once a session has been started."""
         self._memory = Memory()
-
-    @property
-    def passage(self) -> Passage | None:
-        """The last move."""
-        return self.passages[-1] if self.passages else None
 
     # Commands of the controller
 
@@ -138,7 +123,8 @@ class Effects:
         """Do what the controller decided."""
         match command:
             case Resolve(names):
-                self._resolve(names)
+                if (resolved := self._lookups.resolve(names)) is not None:
+                    self.events.append(resolved)
             case StartSession():
                 await self._start(command, config.port)
             case MoveSession():
@@ -150,38 +136,14 @@ class Effects:
             case Probe(leg) if leg in self.legs:
                 self.legs[leg].session.probe(self._world.clock())
             case Apply(up):
-                self._apply(Share(config, up, self._underlays(), self.link, self.sizing.mtu))
+                self._holding.take(Share(config, up, self._underlays(), self.link, self.sizing.mtu))
             case Release():
-                self._release()
+                self._lookups.stop_resolving()
+                self._holding.release()
             case AskSecret(failure):
                 self._asker.ask_about(failure)
             case CloseSession() | DropSession() | Probe():
                 pass  # it has closed itself meanwhile
-
-    def _resolve(self, names: tuple[str, ...]) -> None:
-        """Addresses need nobody to be asked: the session starts in this very turn."""
-        self._stop_lookup()
-        with suppress(ValueError):
-            addresses = tuple(dict.fromkeys(map(ip_address, names)))
-            self.notes.note_lookup(names, addresses)
-            self.events.append(Resolved(addresses))
-            return
-        self._lookup = asyncio.create_task(self._look_up(names))
-
-    async def _look_up(self, names: tuple[str, ...]) -> None:
-        try:
-            addresses = await self._world.resolve(names)
-        except OSError as error:
-            self.notes.note_lookup(names, (), str(error))
-            self._inbox.put(ResolveFailed(str(error)))
-        else:
-            self.notes.note_lookup(names, addresses)
-            self._inbox.put(Resolved(addresses))
-
-    def _stop_lookup(self) -> None:
-        if self._lookup is not None:
-            self._lookup.cancel()
-            self._lookup = None
 
     @property
     def _wanted_session(self) -> SessionConfig:
@@ -214,7 +176,7 @@ class Effects:
         self.legs[number] = Leg(number, session, sockets, underlay, command.trigger)
         session.initiate(sockets.path, now, self._world.wall())
         await self._prepare_carrier()
-        self._update_underlays()
+        self._holding.use(self._underlays())
 
     async def _prepare_carrier(self) -> None:
         """What was wanted before may have been carried by the other data path, which would read our new sockets."""
@@ -245,15 +207,11 @@ class Effects:
             return
         leg.move(sockets, command.underlay)
         leg.session.move(sockets.path, self._world.clock())
-        self._update_underlays()
+        self._holding.use(self._underlays())
         if self.carrier.bound is leg:
-            self._note_passage(command.trigger, old, command.underlay)
+            self.passages.note(command.trigger, old, command.underlay, self._world.clock())
             # The data path is told first; while it answers, the gateway is told too.
             await asyncio.gather(self._try(self.carrier.bind(leg)), self.drain(leg))
-
-    def _note_passage(self, trigger: str, old: Underlay, new: Underlay) -> None:
-        log.info("moves from %s %s to %s %s: %s", old.interface, old.local, new.interface, new.local, trigger)
-        self.passages.append(Passage(trigger, old, new, self._world.clock()))
 
     async def _drop(self, leg: Leg) -> None:
         """Forget a leg; what it still has to send goes out, what it would have answered does not matter."""
@@ -261,7 +219,7 @@ class Effects:
         if not leg.is_answered and not leg.stands:
             silence = Failure(Kind.NET_NO_RESPONSE, f"no answer from {leg.underlay.remote} in time")
             self.notes.note(leg.id, Closed(silence), self._world.clock())
-            self._look_after(leg)
+            self._lookups.check_ports(leg, self._port)
         for child in leg.session.children:
             await self._try(self.carrier.remove(child.spi_in))
         self._forget(leg)
@@ -272,7 +230,7 @@ class Effects:
         self._asker.withdraw(leg.id)
         self.carrier.forget(leg)
         leg.close()
-        self._update_underlays()
+        self._holding.use(self._underlays())
 
     def answer(self, given: AnswerGiven) -> None:
         """What the user says to a login that asked."""
@@ -290,48 +248,17 @@ class Effects:
     def _underlays(self) -> frozenset[Underlay]:
         return frozenset(leg.underlay for leg in self.legs.values())
 
-    def _update_underlays(self) -> None:
-        """Answers to our datagrams must come in on every path in use."""
-        share = self._share
-        if share is not None and share.underlays != self._underlays():
-            self._share = replace(share, underlays=self._underlays())
-            self._applier.share(self.name, self._share, partial(self._answer_failure, self._generation))
-
     def size(self, config: TunnelConfig, network: NetworkState) -> None:
         """See that the link is as large as what the path carries; the user's own word stands."""
         self.sizing.look(self.carrier.bound if config.mtu is None else None, network, self._world.clock())
-        share = self._share
-        if share is not None and share.up is not None and share.mtu != self.sizing.mtu:
-            self._share = replace(share, mtu=self.sizing.mtu)
-            self._applier.share(self.name, self._share)
-
-    def _apply(self, share: Share) -> None:
-        self._share = share
-        self._generation += 1
-        self._applier.share(self.name, share, partial(self._answer, self._generation))
-
-    def _release(self) -> None:
-        self._stop_lookup()
-        self._share = None
-        self._generation += 1
-        self._applier.withdraw(self.name, partial(self._answer, self._generation))
-
-    def _answer_failure(self, generation: int, event: Event) -> None:
-        """Paths that the machine was not made to let through are of no use; success says nothing new."""
-        if isinstance(event, ApplyFailed):
-            self._answer(generation, event)
-
-    def _answer(self, generation: int, event: Event) -> None:
-        self._inbox.put(SystemAnswer(generation, event))
+        self._holding.resize(self.sizing.mtu)
 
     async def hear_system(self, answer: SystemAnswer) -> None:
-        """What became of the last change; of earlier ones nothing is of interest any more."""
-        if answer.generation != self._generation:
+        """What became of the last change of the machine."""
+        if not self._holding.hears(answer):
             return
-        if self._share is None:
+        if self._holding.share is None:
             await self.carrier.close()
-        elif isinstance(answer.event, ApplyFailed):
-            self._share = replace(self._share, up=None)
         self.events.append(answer.event)
 
     # Outputs of a session
@@ -363,7 +290,7 @@ class Effects:
             case SecretReplaced(was, now):
                 self._replace_secret(was, now)
             case RevocationNeeded():
-                leg.inquiry = asyncio.create_task(self._inquire(leg, output))
+                self._lookups.inquire(leg, output)
             case Remark(text):
                 leg.remarks.append(text)
                 log.warning("%s: %s", self.name, text)
@@ -377,8 +304,7 @@ class Effects:
                 leg.ike_suite = suite
             case PathMoved(nat_local=nat_local):
                 leg.nat_local = nat_local
-                if self.passage is not None and self.passage.new == leg.underlay:
-                    self.passage.confirm(self._world.clock())
+                self.passages.confirm(leg.underlay, self._world.clock())
                 await self._try(self.carrier.adapt(leg))
                 self.events.append(Moved(leg.id))
             case MoveRefused():
@@ -394,27 +320,9 @@ class Effects:
                 if failure.kind is Kind.AUTH_REJECTED and self.after_refusal is not None:
                     self.session_config = self.after_refusal
                 if failure.kind is Kind.NET_NO_RESPONSE:
-                    self._look_after(leg)
+                    self._lookups.check_ports(leg, self._port)
                 self._forget(leg)
                 self.events.append(SessionClosed(leg.id, failure))
-
-    async def _inquire(self, leg: Leg, needed: RevocationNeeded) -> None:
-        """Fetch all at once; the login goes on with what has come in time."""
-        fetches = [self._world.fetch(wanted, leg.underlay, needed.seconds) for wanted in needed.inquiries]
-        self._inbox.put(RevocationFound(leg.id, tuple(await asyncio.gather(*fetches))))
-
-    def _look_after(self, leg: Leg) -> None:
-        """A session was not answered: see which of the gateway's ports are, but not all the time."""
-        now = self._world.clock()
-        is_soon = self._checked_at is not None and now - self._checked_at < CHECK_EVERY
-        if is_soon or self._port is None or (self._check is not None and not self._check.done()):
-            return
-        self._checked_at = now
-        self._check = asyncio.create_task(self._look_at_ports(leg.id, leg.underlay, self._port))
-
-    async def _look_at_ports(self, leg: int, underlay: Underlay, port: int) -> None:
-        self.notes.note_portal(await self._world.portal())
-        self.notes.note_checks(leg, await self._world.check_ports(underlay, port))
 
     def _replace_secret(self, was: Secret, now: Secret) -> None:
         """No later login tries the password that was refused."""
@@ -427,7 +335,7 @@ class Effects:
     async def _child_up(self, leg: Leg, output: ChildUp) -> None:
         before = self.carrier.bound
         if before is not None and before is not leg and before.underlay != leg.underlay:
-            self._note_passage(leg.trigger, before.underlay, leg.underlay)
+            self.passages.note(leg.trigger, before.underlay, leg.underlay, self._world.clock())
         await self._try(self.carrier.install(leg, output))
         leg.remote_selectors = output.child.remote_selectors
         if leg.established is not None and not leg.stands:
@@ -466,35 +374,24 @@ class Effects:
 
     async def reset(self) -> None:
         """After a fault of ours nothing of the sessions and the data path is to be trusted; the guard stays."""
-        self._stop_lookup()
+        self._lookups.stop_resolving()
         self.events.clear()
         for leg in list(self.legs.values()):
-            with _logged("a session was not closed"):
+            with logged("a session was not closed"):
                 leg.session.close(self._world.clock())
                 leg.send_rest()
-            with _logged("a session was not forgotten"):
+            with logged("a session was not forgotten"):
                 self._forget(leg)
         self.legs.clear()
-        with _logged("the data path was not closed"):
+        with logged("the data path was not closed"):
             await self.carrier.close()
 
     async def abandon(self) -> None:
         """The daemon ends: say goodbye to the gateway, and give everything back but the guard."""
-        self._stop_lookup()
-        if self._check is not None:
-            self._check.cancel()
+        self._lookups.close()
         for leg in list(self.legs.values()):
             leg.session.close(self._world.clock())
             leg.send_rest()
             leg.close()
         self.legs.clear()
         await self.carrier.close()
-
-
-@contextmanager
-def _logged(what: str) -> Iterator[None]:
-    """One fault must not keep the rest from being given up."""
-    try:
-        yield
-    except Exception:
-        log.exception("%s", what)

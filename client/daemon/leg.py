@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+from ..control.messages import OuterPath
 from ..ike.events import Endpoint, Established, Selector, Transmit
 from ..tunnel.model import Underlay
 from .ports import SessionPort, SocketsPort
+from .status import Seen
 
 
 class Leg:
@@ -68,3 +70,29 @@ class Leg:
         if self.inquiry is not None:
             self.inquiry.cancel()
         self.sockets.close()
+
+    @property
+    def seen(self) -> Seen:
+        """What a status tells of it."""
+        path, session, established = self.sockets.path, self.session, self.established
+        return Seen(
+            OuterPath(
+                path.interface,
+                str(path.local_natt),
+                str(path.remote_natt),
+                nat_local=self.nat_local,
+                nat_remote=established is not None and established.nat_remote,
+                encapsulated=session.encapsulate,
+            ),
+            identity="" if established is None else established.peer_identity,
+            ike_suite=self.ike_suite,
+            esp_suite=session.child_suite or "",
+            ike_rekey_at=session.ike_rekey_at,
+            child_rekey_at=session.child_rekey_at,
+            is_answered=self.is_answered,
+            is_doubted=self.is_doubted,
+            round_trip=session.round_trip,
+            is_asking=self.is_asking,
+            session=self.id,
+            remarks=tuple(self.remarks),
+        )

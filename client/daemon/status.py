@@ -11,7 +11,7 @@ from ..control.messages import Fault, Handover, OuterPath, Traffic, TunnelStatus
 from ..ike.events import Failure, Kind
 from ..ike.transforms import weak_words
 from ..system.choice import Choice, DataPathKind
-from ..system.datapath import Counters, PathCarries
+from ..system.datapath import Counters
 from ..tunnel.model import SystemConfig, TunnelUp, Underlay
 from ..tunnel.selection import claims
 from ..tunnel.states import (
@@ -28,6 +28,7 @@ from ..tunnel.states import (
     Waiting,
 )
 from .names import Naming
+from .passages import Passage
 
 NO_CHOICE = Choice(DataPathKind.USERSPACE, "")
 """Where nobody has looked what else there is."""
@@ -59,31 +60,6 @@ class Seen:
     is_asking: bool = False
     session: int = 0
     remarks: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class Passage:
-    """A move to another path, until traffic has shown how long it took; times in boottime."""
-
-    trigger: str
-    old: Underlay
-    new: Underlay
-    at: float
-    gap: float | None = None
-    confirmed: float | None = None
-
-    def confirm(self, now: float) -> None:
-        """The gateway has confirmed the new path."""
-        if self.confirmed is None:
-            self.confirmed = now
-
-    def carried(self, event: PathCarries) -> None:
-        """Traffic has come in over the new path.
-
-        Where nothing was sent since the last packet over the old one, nobody has missed anything: no gap.
-        """
-        if self.gap is None and event.before > 0.0 and event.outbound >= event.before:
-            self.gap = max(event.first - event.before, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
