@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from ipaddress import ip_address
 from typing import ClassVar, Self
 
 from ..ike.buffer import Reader, Writer
 from ..ike.errors import InvalidSyntax
-from ..ike.events import Address, ChildKeys, ChildSa, Endpoint, EspAlgorithms, Selector
-from ..ike.keys import Secret
+from ..ike.events import ChildSa, Endpoint
+from .ipc_fields import pull_child, pull_endpoint, pull_text, push_child, push_endpoint
 
 LARGEST_MESSAGE = 1 << 17  # an IKE message of the largest UDP size, or some hundred selectors
 
@@ -63,12 +62,12 @@ class Bind:
 
     @classmethod
     def pull(cls, reader: Reader) -> Self:
-        return cls(reader.uint(4), _pull_endpoint(reader), _pull_endpoint(reader))
+        return cls(reader.uint(4), pull_endpoint(reader), pull_endpoint(reader))
 
     def push(self, writer: Writer) -> None:
         writer.uint(self.serial, 4)
-        _push_endpoint(writer, self.local)
-        _push_endpoint(writer, self.remote)
+        push_endpoint(writer, self.local)
+        push_endpoint(writer, self.remote)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +81,11 @@ class Install:
 
     @classmethod
     def pull(cls, reader: Reader) -> Self:
-        return cls(reader.uint(4), _pull_child(reader), bool(reader.uint(1)))
+        return cls(reader.uint(4), pull_child(reader), bool(reader.uint(1)))
 
     def push(self, writer: Writer) -> None:
         writer.uint(self.serial, 4)
-        _push_child(writer, self.child)
+        push_child(writer, self.child)
         writer.uint(self.outbound, 1)
 
 
@@ -147,7 +146,7 @@ class Done:
 
     @classmethod
     def pull(cls, reader: Reader) -> Self:
-        return cls(reader.uint(4), _pull_text(reader))
+        return cls(reader.uint(4), pull_text(reader))
 
     def push(self, writer: Writer) -> None:
         writer.uint(self.serial, 4).write(self.error.encode())
@@ -178,7 +177,7 @@ class Counted:
     def pull(cls, reader: Reader) -> Self:
         serial, count = reader.uint(4), reader.uint(2)
         tallies = tuple(Tally(reader.uint(4), *(reader.uint(8) for _ in range(5))) for _ in range(count))
-        return cls(serial, tallies, _pull_text(reader))
+        return cls(serial, tallies, pull_text(reader))
 
     def push(self, writer: Writer) -> None:
         writer.uint(self.serial, 4).uint(len(self.tallies), 2)
@@ -200,12 +199,12 @@ class IkeReceived:
 
     @classmethod
     def pull(cls, reader: Reader) -> Self:
-        remote, local = _pull_endpoint(reader), _pull_endpoint(reader)
+        remote, local = pull_endpoint(reader), pull_endpoint(reader)
         return cls(reader.rest(), remote, local)
 
     def push(self, writer: Writer) -> None:
-        _push_endpoint(writer, self.remote)
-        _push_endpoint(writer, self.local)
+        push_endpoint(writer, self.remote)
+        push_endpoint(writer, self.local)
         writer.write(self.data)
 
 
@@ -245,10 +244,10 @@ class PeerSeen:
 
     @classmethod
     def pull(cls, reader: Reader) -> Self:
-        return cls(_pull_endpoint(reader))
+        return cls(pull_endpoint(reader))
 
     def push(self, writer: Writer) -> None:
-        _push_endpoint(writer, self.remote)
+        push_endpoint(writer, self.remote)
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +292,7 @@ class Broken:
 
     @classmethod
     def pull(cls, reader: Reader) -> Self:
-        return cls(_pull_text(reader))
+        return cls(pull_text(reader))
 
     def push(self, writer: Writer) -> None:
         writer.write(self.reason.encode())
@@ -338,70 +337,3 @@ def decode_report(data: bytes) -> Report:
     report = kind.pull(reader)
     reader.finish()
     return report
-
-
-def _push_sized(writer: Writer, octets: bytes) -> None:
-    writer.uint(len(octets), 2).write(octets)
-
-
-def _pull_sized(reader: Reader) -> bytes:
-    return reader.take(reader.uint(2))
-
-
-def _pull_text(reader: Reader) -> str:
-    return reader.rest().decode(errors="replace")
-
-
-def _pull_address(reader: Reader) -> Address:
-    octets = _pull_sized(reader)
-    if len(octets) not in (4, 16):
-        raise InvalidSyntax(f"an address of {len(octets)} octets")
-    return ip_address(octets)
-
-
-def _push_endpoint(writer: Writer, endpoint: Endpoint) -> None:
-    _push_sized(writer, endpoint.address.packed)
-    writer.uint(endpoint.port, 2)
-
-
-def _pull_endpoint(reader: Reader) -> Endpoint:
-    return Endpoint(_pull_address(reader), reader.uint(2))
-
-
-def _push_selectors(writer: Writer, selectors: tuple[Selector, ...]) -> None:
-    writer.uint(len(selectors), 2)
-    for selector in selectors:
-        _push_sized(writer, selector.first.packed)
-        _push_sized(writer, selector.last.packed)
-        writer.uint(selector.protocol, 1).uint(selector.first_port, 2).uint(selector.last_port, 2)
-
-
-def _pull_selectors(reader: Reader) -> tuple[Selector, ...]:
-    return tuple(
-        Selector(_pull_address(reader), _pull_address(reader), reader.uint(1), reader.uint(2), reader.uint(2))
-        for _ in range(reader.uint(2))
-    )
-
-
-def _push_child(writer: Writer, child: ChildSa) -> None:
-    algorithms, keys = child.algorithms, child.keys
-    writer.uint(child.spi_in, 4).uint(child.spi_out, 4)
-    writer.uint(algorithms.encr, 2).uint(algorithms.encr_key_bits, 2).uint(algorithms.integ, 2)
-    writer.uint(algorithms.esn, 1)
-    for key in (keys.encr_out, keys.integ_out, keys.encr_in, keys.integ_in):
-        _push_sized(writer, key.reveal())
-    _push_selectors(writer, child.local_selectors)
-    _push_selectors(writer, child.remote_selectors)
-    writer.uint(child.encapsulate, 1)
-
-
-def _pull_child(reader: Reader) -> ChildSa:
-    return ChildSa(
-        spi_in=reader.uint(4),
-        spi_out=reader.uint(4),
-        algorithms=EspAlgorithms(reader.uint(2), reader.uint(2), reader.uint(2), bool(reader.uint(1))),
-        keys=ChildKeys(*(Secret(_pull_sized(reader)) for _ in range(4))),
-        local_selectors=_pull_selectors(reader),
-        remote_selectors=_pull_selectors(reader),
-        encapsulate=bool(reader.uint(1)),
-    )
