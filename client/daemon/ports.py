@@ -145,9 +145,6 @@ async def fetch_nothing(inquiry: Inquiry, _underlay: Underlay, _seconds: float) 
 class World:
     """Everything outside of a driver."""
 
-    def secret_replaced(self, was: Secret, now: Secret) -> None:
-        """The owner has given another password in the course of a login."""
-
     clock: Clock
     wall: Callable[[], datetime]
     epoch: Callable[[], float]
