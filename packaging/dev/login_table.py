@@ -1,10 +1,11 @@
-"""Write the table of docs/authentication.md from what a run of the tests has shown, or compare the two.
+"""Write the table of docs/authentication.md from what a run of the tests has shown.
 
     pytest tests/netns --record-logins FILE
-    python packaging/dev/login_table.py [--check] FILE
+    python packaging/dev/login_table.py FILE
 
 A row stands there because a test has passed against that peer: wrong credentials were refused and not tried again,
-the right ones let traffic through.  Ways to log in that no test has shown against a peer say so, and why.
+the right ones let traffic through.  Ways to log in that no test has shown against a peer say so, and why.  Every
+run of the tests compares what it has shown with the page (`tests/evidence.py`).
 """
 
 from __future__ import annotations
@@ -56,23 +57,9 @@ def written() -> list[Row]:
     return [(method, peer, result, test) for method, peer, result, test in cells[2:]]
 
 
-def differences(results: list[dict[str, str]]) -> list[str]:
-    """What this run has shown and the page does not say."""
-    known = set(written())
-    return [
-        f"{method}, {peer}"
-        for method, peer, result, test in rows_of(results)
-        if result == RESULT and ((method, peer, result, test) not in known)
-    ]
-
-
 def main(arguments: list[str]) -> int:
-    """Write, or compare with `--check`."""
-    results = json.loads(Path(arguments[-1]).read_text())
-    if arguments[0] == "--check":
-        for line in differences(results):
-            print(f"docs/authentication.md does not say that this was shown: {line}", file=sys.stderr)
-        return 1 if differences(results) else 0
+    """Write."""
+    results = json.loads(Path(arguments[0]).read_text())
     before, _, rest = PAGE.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
     PAGE.write_text(f"{before}{BEGIN}\n\n{table(rows_of(results))}\n\n{END}{after}")
