@@ -17,7 +17,8 @@ from typing import Self
 
 from ..ike.events import Address
 from .nft import Conversation
-from .nft_codec import HEADER, NETLINK_NETFILTER, attributes_of, witness
+from .nft_codec import witness
+from .nft_wire import HEADER, NETLINK_NETFILTER, attributes_of
 
 GROUP = 29440
 """Of the packet log, 16 bits; others that log use small numbers."""

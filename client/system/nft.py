@@ -21,7 +21,7 @@ from typing import Protocol
 
 from ..tunnel.ruleset import RuleSet
 from . import nft_codec as codec
-from .nft_codec import HEADER, attributes_of
+from .nft_wire import HEADER, NETLINK_NETFILTER, attributes_of
 
 _log = logging.getLogger(__name__)
 
@@ -209,7 +209,7 @@ class Conversation:
     """`Tables` of the kernel.  Requests are carried out while they are sent, so answers are there at once."""
 
     def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, codec.NETLINK_NETFILTER)
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
         self._serial = 0
         try:
             self._socket.settimeout(_PATIENCE)

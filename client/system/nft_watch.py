@@ -6,7 +6,8 @@ import asyncio
 import socket
 from collections.abc import Callable, Collection
 
-from .nft_codec import HEADER, NETLINK_NETFILTER, SUBSYSTEM, TABLE, Kind, attributes_of
+from .nft_codec import TABLE, Kind
+from .nft_wire import HEADER, NETLINK_NETFILTER, SUBSYSTEM, attributes_of
 
 CALM = 60.0
 """Seconds without a word after which the next one is heeded at once again."""

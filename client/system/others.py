@@ -20,6 +20,7 @@ from ..rtnetlink import Rtnetlink, message
 from ..tunnel.model import MARK, OWN_LINKS, RULE_PRIORITY, TABLE
 from . import nft_codec as codec
 from .nft import Conversation
+from .nft_wire import attributes_of
 from .xfrm import Xfrm
 from .xfrm_tunnel import IF_IDS
 
@@ -176,7 +177,7 @@ def _dropping(family: int, attributes: dict[int, bytes]) -> tuple[int, str, str]
     policy = attributes.get(_CHAIN_POLICY)
     if policy is None or int.from_bytes(policy) != _DROP:
         return None
-    number = int.from_bytes(codec.attributes_of(attributes.get(_CHAIN_HOOK, b"")).get(_HOOK_NUMBER, b""))
+    number = int.from_bytes(attributes_of(attributes.get(_CHAIN_HOOK, b"")).get(_HOOK_NUMBER, b""))
     return family, _name(attributes.get(_CHAIN_TABLE, b"")), _HOOKS.get(number, str(number))
 
 

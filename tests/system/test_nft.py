@@ -21,6 +21,7 @@ from client.lab.namespaces import Account, Namespace, Surroundings, in_own_threa
 from client.lab.snapshot import difference, snapshot
 from client.lab.syscalls import set_capabilities
 from client.system import nft_codec as codec
+from client.system import nft_wire as wire
 from client.system.nft import UNKNOWN, Nftables, Table
 from client.system.nft_watch import FilterWatch
 from client.system.reconcile import System
@@ -118,7 +119,7 @@ def test_removal_is_one_transaction_for_both_tables() -> None:
 
 @pytest.mark.parametrize("octets", [b"", b"\x01", b"\x03\x00\x01\x00", b"\x00" * 8, b"\xff" * 9])
 def test_attributes_that_are_cut_short_end_the_list(octets: bytes) -> None:
-    assert set(codec.attributes_of(codec.attribute(7, b"seven") + octets)) <= {7, 0x3FFF}
+    assert set(wire.attributes_of(wire.attribute(7, b"seven") + octets)) <= {7, 0x3FFF}
 
 
 # --- a kernel that refuses
@@ -364,33 +365,33 @@ def test_an_ordinary_user_needs_cap_net_admin_and_no_more() -> None:
 def tampering(*messages: bytes) -> None:
     """A transaction of somebody else."""
     begin, *_, end = codec.replacement(None)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, codec.NETLINK_NETFILTER) as other:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, wire.NETLINK_NETFILTER) as other:
         other.sendto(b"".join((begin, *messages, end)), (0, 0))
 
 
 def message(kind: int, flags: int, body: bytes) -> bytes:
     size = 20 + len(body)
     return (
-        struct.pack("=IHHII", size, codec.SUBSYSTEM << 8 | kind, 1 | flags, 1, 0)
+        struct.pack("=IHHII", size, wire.SUBSYSTEM << 8 | kind, 1 | flags, 1, 0)
         + struct.pack("!BBH", 1, 0, 0)
         + body
     )
 
 
-OURS = codec.attribute(1, b"roam\0")
+OURS = wire.attribute(1, b"roam\0")
 
 
 def delete_a_rule() -> None:
     """All of one chain: without a handle, nobody is spared."""
-    tampering(message(8, 0, OURS + codec.attribute(2, b"postrouting\0")))
+    tampering(message(8, 0, OURS + wire.attribute(2, b"postrouting\0")))
 
 
 def make_dormant() -> None:
-    tampering(message(codec.Kind.NEWTABLE, 0, OURS + codec.attribute(2, (1).to_bytes(4))))
+    tampering(message(codec.Kind.NEWTABLE, 0, OURS + wire.attribute(2, (1).to_bytes(4))))
 
 
 def add_a_foreign_table() -> None:
-    tampering(message(codec.Kind.NEWTABLE, 0x400, codec.attribute(1, b"theirs\0")))
+    tampering(message(codec.Kind.NEWTABLE, 0x400, wire.attribute(1, b"theirs\0")))
 
 
 @pytest.mark.netns
