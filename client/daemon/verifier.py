@@ -15,7 +15,7 @@ from ..control.handlers import Action, Caller
 from ..control.messages import ControlError, TunnelStatus
 from ..control.verification import Deviation, Proof, Verified, Verify
 from ..ike.events import Address
-from ..net.inside import DNS_PORT, Host, Reply
+from ..net.inside import DNS_PORT, Host, Reply, first_router
 from ..system import drift
 from .applier import Applier
 from .inbox import CountAsked, Counted, ProbeAsked
@@ -92,7 +92,10 @@ def verdict(proof: Proof, deviations: Sequence[Deviation]) -> str:
 
 
 def hosts_of(status: TunnelStatus, target: str) -> Iterator[Host]:
-    """Whom to ask: the host that the user names, else name servers inside, else the first host of each network."""
+    """Whom to ask: the host that the user names; else name servers inside and the first host of each network.
+
+    For a tunnel that everything goes through that is whoever forwards it.
+    """
     if target:
         yield Host(_target(target, status))
         return
@@ -101,7 +104,9 @@ def hosts_of(status: TunnelStatus, target: str) -> Iterator[Host]:
     yield from (Host(server, DNS_PORT) for server in servers)
     for network in map(ip_network, status.routes):
         first = network.network_address + (network.num_addresses > 1)
-        if network.prefixlen and first not in own and first not in servers:
+        if not network.prefixlen:
+            yield first_router(network.version)
+        elif first not in own and first not in servers:
             yield Host(first)
 
 
@@ -136,7 +141,7 @@ def _proof(first: Counted, now: Counted, hosts: Sequence[Host], reply: Reply | N
         sent=max(now.counters.packets_out - first.counters.packets_out, 0),
         received=max(now.counters.packets_in - first.counters.packets_in, 0),
         ike=now.answered > first.answered,
-        asked=tuple(str(host.address) for host in hosts),
+        asked=tuple(map(str, hosts)),
         answered="" if reply is None else str(reply.address),
         how="" if reply is None else reply.how,
     )

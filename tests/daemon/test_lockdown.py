@@ -230,3 +230,14 @@ def test_the_portal_lets_the_askers_browser_out_alone(scene: Scene) -> None:
         scene.lab.laptop.run(lambda: send_all(browser, OURS, uid=0))
         settle()
     assert not leaks(capture)
+
+
+def test_traffic_of_a_tunnel_for_everything_is_proven_though_nobody_inside_is_known(scene: Scene) -> None:
+    scene.laptop.start()
+    with gateway(scene):
+        scene.laptop.roam("up", "office")
+        assert scene.laptop.status("office")["dns"] == []
+        assert "up as" in scene.laptop.roam("wait", "--for", "traffic", "--timeout", "20")
+        said = scene.laptop.roam("verify")
+        assert "packets pass both ways" in said
+        assert f"{GATEWAY} is the first router there, and says so" in said, "its packets went no further"

@@ -12,7 +12,7 @@ import pytest
 from client.control.messages import ControlError, TunnelStatus
 from client.control.verification import Deviation, Proof, Verified, Verify
 from client.daemon.verifier import hosts_of, verdict
-from client.net.inside import Host, Reply
+from client.net.inside import Host, Reply, first_router
 from client.system.plan import PutRule
 from client.tunnel.model import RuleEntry
 from tests.daemon.test_handlers import ALICE, BOB, UP, Office, play
@@ -134,6 +134,16 @@ def test_name_servers_are_asked_first_and_then_the_first_host_of_each_network() 
         Host(SERVER, 53),
         Host(ip_address("10.77.0.1")),
         Host(ip_address("fd77::1")),
+        first_router(4),
+    ]
+
+
+def test_a_tunnel_for_everything_has_somebody_to_ask_though_nobody_inside_is_known() -> None:
+    alone = STATUS.replace(dns=(), routes=("0.0.0.0/0", "::/0"))
+    assert list(hosts_of(alone, "")) == [first_router(4), first_router(6)]
+    assert [str(host) for host in hosts_of(alone, "")] == [
+        "the first router (IPv4)",
+        "the first router (IPv6)",
     ]
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
+from functools import partial
 from ipaddress import ip_address
 
 import pytest
 
+from client.ike.events import Address
+from client.lab.topology import WIFI, topology
 from client.net import inside
 from client.net.dnswire import Query, RecordType, encode_query
-from client.net.inside import Host, Reply, ask
+from client.net.inside import Host, Reply, ask, first_router
 
 HERE = ip_address("127.0.0.1")
 
@@ -31,6 +34,10 @@ def answer(hosts: list[Host], listener: socket.socket | None = None, seconds: fl
         return await ask(hosts, [HERE], "lo", seconds)
 
     return asyncio.run(body())
+
+
+def asked_over(link: str, host: Host, sources: list[Address]) -> Reply | None:
+    return asyncio.run(ask([host], sources, link, 5.0))
 
 
 def echo(listener: socket.socket) -> None:
@@ -64,3 +71,12 @@ def test_the_question_is_one_that_a_name_server_understands() -> None:
     query = encode_query(Query(int.from_bytes(b"Rm"), "example.com", RecordType.A))
     assert inside.QUESTION[:12] == query[:12]
     assert inside.QUESTION[12:] == bytes.fromhex("00 0002 0001")
+
+
+@pytest.mark.netns
+def test_what_may_travel_one_hop_is_answered_by_the_first_router() -> None:
+    with topology() as lab:
+        sources = [interface.ip for interface in WIFI.laptop]
+        for host, router in zip(map(first_router, (4, 6)), WIFI.router, strict=True):
+            reply = lab.laptop.run(partial(asked_over, WIFI.link, host, sources))
+            assert reply == Reply(router.ip, "is the first router there, and says so")

@@ -66,6 +66,32 @@ def test_a_tunnel_that_nobody_uses_is_stirred(daemon: FakeDaemon, monkeypatch: p
         assert inside.recv(512)[:2] == b"RM"
 
 
+@pytest.mark.parametrize("dns", [(), ("10.77.0.53",)])
+def test_a_tunnel_for_everything_is_stirred_as_far_as_the_first_router(
+    monkeypatch: pytest.MonkeyPatch, dns: tuple[str, ...]
+) -> None:
+    asked: list[tuple[tuple[str, int], int]] = []
+
+    class Sender(socket.socket):
+        def sendto(self, _data: bytes, _flags: int, address: tuple[str, int]) -> int:  # type: ignore[override]
+            level, option = (
+                (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS)
+                if ":" in address[0]
+                else (socket.IPPROTO_IP, socket.IP_TTL)
+            )
+            asked.append((address, self.getsockopt(level, option)))
+            return 0
+
+    monkeypatch.setattr(socket, "socket", Sender)
+    ui.commands.waiting.stir(
+        UP.replace(routes=("0.0.0.0/0", "::/0", "10.8.0.0/24")[: 2 if dns else 3], dns=dns)
+    )
+    told = {address[0]: hops for address, hops in asked}
+    assert told.pop("203.0.113.1") == told.pop("2001:db8:ffff::1") == 1
+    assert list(told) == (list(dns) or ["10.8.0.1"])
+    assert min(told.values()) > 1, "others are asked as anybody is"
+
+
 def test_names_are_in_use_when_somebody_was_told_of_them(
     daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -73,7 +99,9 @@ def test_names_are_in_use_when_somebody_was_told_of_them(
     assert main(["wait", "--for", "dns"]) == 0
     daemon.tunnels["office"] = UP
     assert main(["wait", "--for", "dns"]) == 3
-    assert "the gateway gave no name servers" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "there are no name servers to be asked through it" in said
+    assert "[dns] servers" in said, "and not how to bring up what is up"
 
 
 def test_no_daemon_in_all_that_time_is_told(path: Path) -> None:

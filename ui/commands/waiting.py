@@ -6,7 +6,7 @@ It outlives a restart of the daemon, and may be started before anybody wants the
 from __future__ import annotations
 
 import argparse
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from time import monotonic, sleep
 
 from client.control.client import Client
@@ -22,6 +22,12 @@ _QUESTION = bytes.fromhex("524d01000001000000000000 00 0002 0001".replace(" ", "
 """DNS (RFC 1035): the name servers of the root, a question that every name server answers or refuses."""
 _UNUSED_PORT = 33434
 """Where nobody listens: whoever has the address says so, and that is traffic too."""
+_FIRST_ROUTER = {4: "203.0.113.1", 6: "2001:db8:ffff::1"}
+"""Nobody's addresses (RFC 5737, RFC 3849).
+
+A packet to them that may travel one hop comes as far as whoever forwards what a tunnel for everything carries,
+mostly the gateway itself: that throws it away, says so, and nobody else sees it.
+"""
 _RETRIED = frozenset({"daemon.absent", "daemon.lost"})
 
 
@@ -77,7 +83,7 @@ def _watch(client: Client, options: argparse.Namespace, patience: Patience) -> T
                 return chosen
             if options.wish == "traffic" and chosen.state == "up" and monotonic() >= stirred + STIR_EVERY:
                 stirred = monotonic()
-                _stir(chosen)
+                stir(chosen)
         event = client.next_event(min(patience.ends_at, monotonic() + STIR_EVERY))
         if event is None and patience.is_over:
             raise patience.failure(options.state if options.wish == "state" else options.wish)
@@ -102,12 +108,16 @@ def _fits(entry: TunnelStatus, options: argparse.Namespace) -> bool:
         return False
     if options.wish == "dns":
         if entry.state == "up" and not entry.dns:
-            raise ControlError("tunnel.not_connected", f"{entry.name}: the gateway gave no name servers")
+            raise ControlError(
+                "tunnel.not_connected",
+                f"{entry.name}: there are no name servers to be asked through it",
+                "Name them in [dns] servers; a split tunnel needs search or route_only there, too.",
+            )
         return bool(entry.resolver)
     return entry.traffic is not None and entry.traffic.packets_in > 0
 
 
-def _stir(entry: TunnelStatus) -> None:
+def stir(entry: TunnelStatus) -> None:
     """Send something that is answered: nothing comes in through a tunnel that nobody uses."""
     import socket
 
@@ -116,6 +126,8 @@ def _stir(entry: TunnelStatus) -> None:
         port = 53 if address in entry.dns else _UNUSED_PORT
         try:
             with socket.socket(family, socket.SOCK_DGRAM) as sender:
+                if address in _FIRST_ROUTER.values():
+                    sender.setsockopt(*_hop_limit(family), 1)
                 sender.sendto(_QUESTION, socket.MSG_DONTWAIT, (address, port))
         except OSError:
             continue  # not routed yet, or the guard is in between: the next time is soon
@@ -123,11 +135,22 @@ def _stir(entry: TunnelStatus) -> None:
 
 def _inside(entry: TunnelStatus) -> list[str]:
     """Addresses behind the gateway: its name servers, else the first one of what is routed there."""
-    if entry.dns:
-        return list(entry.dns)
     networks = [ip_network(route, strict=False) for route in entry.routes]
-    own = {ip_address(address.partition("/")[0]) for address in entry.addresses}
+    if entry.dns:  # they answer, or do not let us to them: a tunnel for everything need not hang on that
+        networks = [network for network in networks if not network.prefixlen]
+    own = {address.partition("/")[0] for address in entry.addresses}
     hosts = [
-        network.network_address + (network.num_addresses > 1) for network in networks if network.prefixlen
+        str(network.network_address + (network.num_addresses > 1))
+        if network.prefixlen
+        else _FIRST_ROUTER[network.version]
+        for network in networks
     ]
-    return [str(host) for host in hosts if host not in own]
+    return [*entry.dns, *(host for host in hosts if host not in own)]
+
+
+def _hop_limit(family: int) -> tuple[int, int]:
+    import socket
+
+    if family == socket.AF_INET6:
+        return socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS
+    return socket.IPPROTO_IP, socket.IP_TTL
