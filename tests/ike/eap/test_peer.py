@@ -28,48 +28,10 @@ from tests.ike.eap.dialogue import (
     request,
     success,
 )
+from tests.ike.eap.states import EAP_MD5, challenged, convinced, finished, fresh, naked, named
 
-EAP_MD5 = 4
 EAP_TLS = 13
 IDENTITY = request(EapType.IDENTITY)
-
-
-def fresh() -> EapPeer:
-    return peer()
-
-
-def named() -> EapPeer:
-    """Has told its identity."""
-    there = peer()
-    answered(there, IDENTITY)
-    return there
-
-
-def naked() -> EapPeer:
-    """Has refused a method."""
-    there = peer()
-    answered(there, request(EAP_MD5, bytes(17)))
-    return there
-
-
-def challenged() -> EapPeer:
-    """Has answered the challenge."""
-    there = named()
-    answered(there, challenge())
-    return there
-
-
-def convinced() -> EapPeer:
-    """Has accepted the server's proof."""
-    there = named()
-    answered(there, success(answered(there, challenge())))
-    return there
-
-
-def finished() -> EapPeer:
-    there = convinced()
-    assert there.handle(SUCCESS) is None
-    return there
 
 
 STATES: list[Callable[[], EapPeer]] = [fresh, named, naked, challenged, convinced, finished]

@@ -18,43 +18,8 @@ from client.ike.events import Kind
 from client.ike.keys import Secret
 from client.ike.options import EapLogin
 from client.ike.registry import EapCode, EapType
-from tests.ike.eap.dialogue import SUCCESS, answered, challenge, failure, peer, request, seeded, success
-
-REFUSED = 4  # the type that `naked` has declined
-
-
-def fresh() -> EapPeer:
-    return peer()
-
-
-def named() -> EapPeer:
-    there = peer()
-    answered(there, request(EapType.IDENTITY))
-    return there
-
-
-def naked() -> EapPeer:
-    there = peer()
-    answered(there, request(REFUSED, bytes(17)))
-    return there
-
-
-def challenged() -> EapPeer:
-    there = named()
-    answered(there, challenge())
-    return there
-
-
-def convinced() -> EapPeer:
-    there = named()
-    answered(there, success(answered(there, challenge())))
-    return there
-
-
-def finished() -> EapPeer:
-    there = convinced()
-    assert there.handle(SUCCESS) is None
-    return there
+from tests.ike.eap.dialogue import failure, request, seeded
+from tests.ike.eap.states import EAP_MD5, challenged, convinced, finished, fresh, naked, named
 
 
 def refused() -> EapPeer:
@@ -114,7 +79,7 @@ def expected(state: State, code: int, kind: int) -> object:
         return EapType.IDENTITY
     if kind == EapType.MSCHAPV2:
         return ProtocolError  # ten zero octets are no challenge
-    if state is naked and kind == REFUSED:
+    if state is naked and kind == EAP_MD5:
         return Kind.AUTH_METHOD
     return EapType.EXPANDED if kind == EapType.EXPANDED else EapType.NAK
 
