@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,6 @@ from time import monotonic
 
 import pytest
 
-from client.lab import pki
 from client.lab.capture import Capture
 from client.lab.echo import EchoServer, ping
 from client.lab.laptop import Laptop, daemon_account, program_environment, wait_for
@@ -26,6 +24,7 @@ from client.system.plan import plan_sweep
 from client.system.routes import Kernel
 from client.tunnel.model import TABLE
 from tests.daemon.test_roamd import PASSWORD, PROFILE
+from tests.lab_gateway import enrol, start_gateway
 from tests.system.ledger import leaks, probes, seen, send_all, settle
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
@@ -94,24 +93,8 @@ def scene() -> Iterator[Scene]:
 @contextmanager
 def gateway(scene: Scene) -> Iterator[None]:
     """Serves the profile `office`, which wants everything through the tunnel."""
-    directory = scene.laptop.directory
-    authority = pki.make_authority("Office CA")
-    issued = authority.issue("CN=vpn.example.com", dns=["vpn.example.com"], server=True)
-    GatewayPlan(
-        selectors=EVERYTHING,
-        users={"alice": PASSWORD},
-        certificates=(pki.pem(issued.certificate),),
-        key=pki.pem(issued.key),
-    ).write(directory / "gateway.json")
-    files = {"ca.pem": pki.pem(authority.certificate), "password": PASSWORD}
-    scene.laptop.write_profile("office", FULL, files)
-    log = directory / "gateway.log"
-    with log.open("wb") as output:
-        process = scene.lab.gateway.start(
-            [sys.executable, "-m", "client.lab.gateway", str(directory / "gateway.json")],
-            Surroundings(environment=program_environment(), output=output),
-        )
-    wait_for(lambda: b"ready" in log.read_bytes(), "no gateway", log)
+    plan = enrol(scene.laptop, FULL, PASSWORD, GatewayPlan(selectors=EVERYTHING))
+    process = start_gateway(scene.lab, plan)
     try:
         yield
     finally:

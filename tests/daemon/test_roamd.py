@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,13 +19,11 @@ import pytest
 
 from client.control.client import Client
 from client.control.messages import Up
-from client.lab import pki
 from client.lab.echo import EchoServer, Train, ping
-from client.lab.laptop import Laptop, daemon_account, program_environment, wait_for
-from client.lab.namespaces import Surroundings
-from client.lab.plan import GatewayPlan
+from client.lab.laptop import Laptop, daemon_account, wait_for
 from client.lab.snapshot import difference
 from client.lab.topology import SERVER, Topology, topology
+from tests.lab_gateway import enrol, start_gateway
 from tests.secrecy.scanner import kept_secret
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
@@ -61,13 +58,7 @@ class Scene:
     gateway: subprocess.Popen[bytes] | None = None
 
     def start_gateway(self) -> None:
-        log = self.laptop.directory / "gateway.log"
-        with log.open("wb") as output:
-            self.gateway = self.lab.gateway.start(
-                [sys.executable, "-m", "client.lab.gateway", str(self.plan)],
-                Surroundings(environment=program_environment(), output=output),
-            )
-        wait_for(lambda: b"ready" in log.read_bytes(), "no gateway", log)
+        self.gateway = start_gateway(self.lab, self.plan)
 
     def stop_gateway(self) -> None:
         if self.gateway is not None:
@@ -115,19 +106,8 @@ class Scene:
 @pytest.fixture
 def scene() -> Iterator[Scene]:
     with tempfile.TemporaryDirectory(prefix="roam-") as name, topology() as lab:
-        directory = Path(name)
-        laptop = Laptop(lab.laptop, directory, daemon_account())
-        authority = pki.make_authority("Office CA")
-        issued = authority.issue("CN=vpn.example.com", dns=["vpn.example.com"], server=True)
-        plan = directory / "gateway.json"
-        GatewayPlan(
-            users={"alice": PASSWORD},
-            certificates=(pki.pem(issued.certificate),),
-            key=pki.pem(issued.key),
-        ).write(plan)
-        laptop.write_profile(
-            "office", PROFILE, {"ca.pem": pki.pem(authority.certificate), "password": PASSWORD}
-        )
+        laptop = Laptop(lab.laptop, Path(name), daemon_account())
+        plan = enrol(laptop, PROFILE, PASSWORD)
         played = Scene(lab, laptop, plan)
         played.install_profile()
         played.start_gateway()

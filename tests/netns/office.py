@@ -21,13 +21,13 @@ from itertools import count
 from pathlib import Path
 
 from client.ike.events import Address
-from client.lab import pki
 from client.lab.etc import Etc
-from client.lab.laptop import Laptop, program_environment, wait_for
+from client.lab.laptop import Laptop, program_environment
 from client.lab.namespaces import Account, Namespace, Surroundings
 from client.lab.plan import GatewayPlan
 from client.lab.syscalls import mount
 from client.lab.topology import SERVER, Topology
+from tests.lab_gateway import enrol, start_gateway
 from tests.net.dnsserver import NameServer
 
 PROFILE = """
@@ -150,27 +150,9 @@ def office(lab: Topology, etc: Etc, account: Account | None) -> Iterator[Office]
             ("inside", lab.server, SERVER),
         )
         stack.enter_context(_answering(made, servers))
-        _start_gateway(lab, laptop, directory)
+        plan = GatewayPlan(dns=(str(SERVER),), domains=(OFFERED,))
+        start_gateway(lab, enrol(laptop, PROFILE, "an invented password", plan))
         yield made
-
-
-def _start_gateway(lab: Topology, laptop: Laptop, directory: Path) -> None:
-    authority = pki.make_authority("Office CA")
-    issued = authority.issue("CN=vpn.example.com", dns=["vpn.example.com"], server=True)
-    plan, log = directory / "gateway.json", directory / "gateway.log"
-    GatewayPlan(
-        users={"alice": "an invented password"},
-        certificates=(pki.pem(issued.certificate),),
-        key=pki.pem(issued.key),
-        dns=(str(SERVER),),
-        domains=(OFFERED,),
-    ).write(plan)
-    files = {"ca.pem": pki.pem(authority.certificate), "password": "an invented password"}
-    laptop.write_profile("office", PROFILE, files)
-    with log.open("wb") as output:
-        around = Surroundings(environment=program_environment(), output=output)
-        lab.gateway.start([sys.executable, "-m", "client.lab.gateway", str(plan)], around)
-    wait_for(lambda: b"ready" in log.read_bytes(), "no gateway", log)
 
 
 @contextmanager

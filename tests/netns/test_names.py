@@ -6,7 +6,6 @@ The gateway is the lab's own, which assigns a name server; the laptop's /etc is 
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from client.lab import pki
 from client.lab.etc import RESOLV_CONF
-from client.lab.laptop import Laptop, daemon_account, program_environment, wait_for
-from client.lab.namespaces import Account, Surroundings
+from client.lab.laptop import Laptop, daemon_account, wait_for
+from client.lab.namespaces import Account
 from client.lab.plan import GatewayPlan
 from client.lab.snapshot import difference
 from client.lab.topology import SERVER, topology
+from tests.lab_gateway import enrol, start_gateway
 from tests.netns.office import PROFILE
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
@@ -32,23 +31,8 @@ SERVERS = f"nameserver {SERVER}"
 def office(account: Account | None) -> Iterator[Laptop]:
     """A laptop with a running daemon, and a gateway that it may call."""
     with tempfile.TemporaryDirectory(prefix="roam-") as name, topology() as lab:
-        directory = Path(name)
-        laptop = Laptop(lab.laptop, directory, account)
-        authority = pki.make_authority("Office CA")
-        issued = authority.issue("CN=vpn.example.com", dns=["vpn.example.com"], server=True)
-        plan, log = directory / "gateway.json", directory / "gateway.log"
-        GatewayPlan(
-            users={"alice": "an invented password"},
-            certificates=(pki.pem(issued.certificate),),
-            key=pki.pem(issued.key),
-            dns=(str(SERVER),),
-        ).write(plan)
-        files = {"ca.pem": pki.pem(authority.certificate), "password": "an invented password"}
-        laptop.write_profile("office", PROFILE, files)
-        with log.open("wb") as output:
-            around = Surroundings(environment=program_environment(), output=output)
-            lab.gateway.start([sys.executable, "-m", "client.lab.gateway", str(plan)], around)
-        wait_for(lambda: b"ready" in log.read_bytes(), "no gateway", log)
+        laptop = Laptop(lab.laptop, Path(name), account)
+        start_gateway(lab, enrol(laptop, PROFILE, "an invented password", GatewayPlan(dns=(str(SERVER),))))
         laptop.start()
         try:
             yield laptop
