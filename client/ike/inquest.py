@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from .events import Inquiry, Kind, Reply
 from .refusal import Refusal, printable
 from .revocation import (
+    Elsewhere,
     Finding,
     Good,
     Link,
@@ -103,12 +104,12 @@ class Inquest:
     def consult(self, lists: Iterable[x509.CertificateRevocationList]) -> None:
         """Look into lists that the profile has."""
         for found in lists:
-            self._settle(partial(self._tried, partial(read_list, found, wall=self._wall)))
+            self._try("in the profile", partial(read_list, found, wall=self._wall))
 
-    def offer(self, responses: Iterable[bytes]) -> None:
-        """Look into OCSP responses that came without being fetched (RFC 4806, RFC 6066 section 8)."""
+    def offer(self, responses: Iterable[bytes], whose: str) -> None:
+        """Look into OCSP responses that came without being fetched (RFC 4806, RFC 6066 section 8), from `whose`."""
         for data in responses:
-            self._settle(partial(self._tried, partial(read_ocsp, data, wall=self._wall)))
+            self._try(f"from {whose} itself", partial(read_ocsp, data, wall=self._wall))
 
     def inquiries(self, rng: Callable[[int], bytes], now: float) -> tuple[Inquiry, ...]:
         """What to fetch next; nothing where all is known, or nobody is left to ask, or the time is over."""
@@ -140,12 +141,13 @@ class Inquest:
 
     def conclude(self) -> str:
         """What the user should know although the login may go on; `Refusal` where it may not."""
-        if not self._open:
+        if self.is_settled:
             return ""
-        told = [entry for entry in self._open if entry.troubles or self._policy is Policy.STRICT]
+        strict = self._policy is Policy.STRICT
+        told = [entry for entry in self._open if entry.troubles or entry.sources or strict]
         sentences = "; ".join(f"{entry.link.called}: {_reasons(entry)}" for entry in told)
         evidence = printable(f"it is not known whether a certificate was revoked: {sentences}", 600)
-        if self._policy is Policy.STRICT:
+        if strict:
             raise Refusal(Kind.TRUST_REVOCATION_UNKNOWN, evidence)
         return evidence if told else ""
 
@@ -164,11 +166,19 @@ class Inquest:
             self._memory.keep(entry.link, found)
             self._settle(lambda link: found if link is entry.link else None)
 
-    def _tried(self, read: Callable[..., Finding], link: Link) -> Finding | None:
-        """What is at hand need not be about every certificate of the path."""
+    def _try(self, where: str, read: Callable[..., Finding]) -> None:
+        """What is at hand need not be about every certificate of the path; what is of no use is told in the end."""
+        self._settle(lambda link: self._tried(where, read, link))
+
+    def _tried(self, where: str, read: Callable[..., Finding], link: Link) -> Finding | None:
         try:
             found = read(link=link)
-        except Unusable:
+        except Elsewhere:
+            return None
+        except Unusable as error:
+            for entry in self._open:
+                if entry.link is link:
+                    entry.troubles.append(f"{where}: {error}")
             return None
         self._memory.keep(link, found)
         return found
@@ -187,4 +197,8 @@ class Inquest:
 
 
 def _reasons(entry: _Open) -> str:
-    return ", ".join(entry.troubles) or "it does not say where to ask"
+    if entry.troubles:
+        return ", ".join(entry.troubles)
+    if entry.sources:
+        return f"{entry.sources[0][0]} was not asked"  # TLS does not wait
+    return "it does not say where to ask"

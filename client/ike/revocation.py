@@ -11,6 +11,7 @@ prove nothing here.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, SignatureAlgorithmOID
 
 from . import chains
 from .distinguished import quoted
@@ -95,6 +96,10 @@ class Unusable(Exception):
     """Evidence that proves nothing, and why."""
 
 
+class Elsewhere(Unusable):
+    """Evidence about other certificates: nothing is wrong with it."""
+
+
 # OCSP
 
 
@@ -122,11 +127,11 @@ def _read_ocsp(response: ocsp.OCSPResponse, link: Link, wall: datetime, nonce: b
     if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
         words = response.response_status.name.lower().replace("_", " ")
         raise Unusable(f"the OCSP responder answers: {words}")
-    responder = _responder(response, link.issuer, wall)
-    _check_nonce(response, nonce)
     single = next((entry for entry in response.responses if _is_about(entry, link)), None)
     if single is None:
-        raise Unusable("the OCSP response is about another certificate")
+        raise Elsewhere("the OCSP response is about another certificate")
+    responder = _responder(response, link.issuer, wall)
+    _check_nonce(response, nonce)
     until = _fresh("OCSP response", single.this_update_utc, single.next_update_utc, wall)
     by = f"the OCSP responder {quoted(responder.subject)}"
     match single.certificate_status:
@@ -182,20 +187,38 @@ def _check_appointed(responder: x509.Certificate, issuer: x509.Certificate, wall
 
 
 def _check_signature(response: ocsp.OCSPResponse, responder: x509.Certificate) -> None:
-    used = response.signature_hash_algorithm
-    signature, octets = response.signature, response.tbs_response_bytes
     try:
-        match responder.public_key():
-            case key if isinstance(key, WholePublicKey):
-                key.verify(signature, octets)
-            case rsa.RSAPublicKey() as key if isinstance(used, _STRONG_HASHES):
-                key.verify(signature, octets, padding.PKCS1v15(), used)
-            case ec.EllipticCurvePublicKey() as key if isinstance(used, _STRONG_HASHES):
-                key.verify(signature, octets, ec.ECDSA(used))
-            case _:
-                raise Unusable("the OCSP response is signed by an algorithm that is not accepted")
+        _verify(response, responder.public_key())
     except InvalidSignature:
         raise Unusable("the signature of the OCSP response is wrong") from None
+
+
+def _verify(response: ocsp.OCSPResponse, key: object) -> None:
+    """`InvalidSignature`, or `Unusable` where it is of a kind that proves too little."""
+    signature, octets = response.signature, response.tbs_response_bytes
+    is_pss = response.signature_algorithm_oid == SignatureAlgorithmOID.RSASSA_PSS
+    used = None if is_pss else response.signature_hash_algorithm  # of PSS the library does not say it
+    match key:
+        case key if isinstance(key, WholePublicKey):
+            key.verify(signature, octets)
+        case rsa.RSAPublicKey() if is_pss:
+            _verify_pss(key, signature, octets)
+        case rsa.RSAPublicKey() if isinstance(used, _STRONG_HASHES):
+            key.verify(signature, octets, padding.PKCS1v15(), used)
+        case ec.EllipticCurvePublicKey() if isinstance(used, _STRONG_HASHES):
+            key.verify(signature, octets, ec.ECDSA(used))
+        case _:
+            raise Unusable("the OCSP response is signed by an algorithm that is not accepted")
+
+
+def _verify_pss(key: rsa.RSAPublicKey, signature: bytes, octets: bytes) -> None:
+    """With any hash that is strong, and any salt: a signature that fits one of them was made by the key's owner."""
+    for strong in _STRONG_HASHES:
+        mask = padding.PSS(padding.MGF1(strong()), padding.PSS.AUTO)
+        with suppress(InvalidSignature):
+            key.verify(signature, octets, mask, strong())
+            return
+    raise InvalidSignature
 
 
 def _check_nonce(response: ocsp.OCSPResponse, nonce: bytes) -> None:
@@ -242,7 +265,7 @@ def read_list(found: x509.CertificateRevocationList, link: Link, wall: datetime)
 def _read_list(found: x509.CertificateRevocationList, link: Link, wall: datetime) -> Finding:
     issuer = link.issuer
     if found.issuer != issuer.subject or link.certificate.issuer != issuer.subject:
-        raise Unusable(f"the revocation list is one of {quoted(found.issuer)}")
+        raise Elsewhere(f"the revocation list is one of {quoted(found.issuer)}")
     _check_scope(found, link)
     _check_list_signature(found, issuer)
     until = _fresh("revocation list", found.last_update_utc, found.next_update_utc, wall)
@@ -284,11 +307,11 @@ def _check_part(part: x509.IssuingDistributionPoint, link: Link) -> None:
     if part.only_some_reasons or part.only_contains_attribute_certs:
         raise Unusable("the revocation list is a partial one")
     if _is_authority(link.certificate) and part.only_contains_user_certs:
-        raise Unusable("the revocation list is not about authorities")
+        raise Elsewhere("the revocation list is not about authorities")
     if not _is_authority(link.certificate) and part.only_contains_ca_certs:
-        raise Unusable("the revocation list is about authorities alone")
+        raise Elsewhere("the revocation list is about authorities alone")
     if part.relative_name or (part.full_name and not {*part.full_name} & {*_points(link.certificate)}):
-        raise Unusable("the revocation list is not the one that the certificate names")
+        raise Elsewhere("the revocation list is not the one that the certificate names")
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:

@@ -27,7 +27,7 @@ from client.ike.revocation import (
     read_list,
     read_ocsp,
 )
-from client.lab.pki import make_authority
+from client.lab.pki import KeyKind, make_authority
 from tests.ike.statements import (
     COMPROMISED,
     GATEWAY,
@@ -123,6 +123,50 @@ def test_a_useless_response_proves_nothing(name: str) -> None:
 )
 def test_a_response_of_today_by_the_issuer_or_its_delegate_counts(data: bytes) -> None:
     assert isinstance(read_ocsp(data, LINK, WALL, NONCE), Good)
+
+
+KINDS: tuple[KeyKind, ...] = ("rsa", "ecdsa", "ecdsa384", "ecdsa521", "ed25519", "ed448")
+SIGNERS = {kind: appointed(key=kind) for kind in KINDS}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_delegate_may_have_any_key_that_signs(kind: KeyKind) -> None:
+    by = SIGNERS[kind]
+    data = response(by=by, shows=[by.certificate], nonce=NONCE)
+    assert isinstance(read_ocsp(data, LINK, WALL, NONCE), Good)
+    other = SIGNERS["ed448" if kind == "ed25519" else "ed25519"]
+    with pytest.raises(Unusable, match=r"is wrong|not accepted"):
+        read_ocsp(response(by=by, shows=[other.certificate]), LINK, WALL)
+    with pytest.raises(Unusable):
+        read_ocsp(data.replace(b"OCSP of the root", b"OCSP of the r00t"), LINK, WALL)
+
+
+@pytest.mark.parametrize("salt", [0, 20, 32, 222])
+@pytest.mark.parametrize("status", [GOOD, REVOKED])
+def test_an_rsa_delegate_may_sign_by_pss_with_any_salt(status: ocsp.OCSPCertStatus, salt: int) -> None:
+    by = SIGNERS["rsa"]
+    data = response(status, by=by, shows=[by.certificate], nonce=NONCE, pss_salt=salt)
+    assert isinstance(read_ocsp(data, LINK, WALL, NONCE), Good if status is GOOD else Revoked)
+    with pytest.raises(Unusable, match="is wrong"):
+        read_ocsp(data.replace(NONCE, bytes(16)), LINK, WALL)
+
+
+def test_an_issuer_itself_may_sign_by_pss() -> None:
+    issuer = make_authority("CN=Root of RSA", key="rsa", **VALID)
+    leaf = issuer.issue("CN=vpn.example.com", **VALID)
+    link = Link(leaf.certificate, issuer.certificate)
+    by_sha512 = response(about=link, by=issuer, pss_salt=64, signed_with=hashes.SHA512())
+    assert isinstance(read_ocsp(by_sha512, link, WALL), Good)
+    listed = revocation_list([leaf.certificate], by=issuer, by_pss=True)
+    assert isinstance(read_list(listed, link, WALL), Revoked)
+
+
+@pytest.mark.parametrize("salt", [None, 20])
+def test_a_response_signed_with_sha_1_proves_nothing(salt: int | None) -> None:
+    by = SIGNERS["rsa"]
+    data = response(by=by, shows=[by.certificate], signed_with=hashes.SHA1(), pss_salt=salt)
+    with pytest.raises(Unusable, match=r"not accepted|is wrong"):
+        read_ocsp(data, LINK, WALL)
 
 
 def test_a_response_says_who_revoked_what_when_and_why() -> None:
@@ -385,8 +429,27 @@ def test_what_was_found_is_remembered_until_it_is_stale() -> None:
 def test_what_is_at_hand_needs_no_fetch() -> None:
     by_list, by_gateway = inquest(), inquest()
     by_list.consult([revocation_list(since=WALL - 3 * HOUR, until=WALL - HOUR), revocation_list()])
-    by_gateway.offer([b"noise", response()])
+    by_gateway.offer([b"noise", response()], "the gateway")
     assert by_list.is_settled
     assert by_gateway.is_settled
     with pytest.raises(Refusal):
-        inquest(Policy.RELAXED).offer([response(REVOKED)])
+        inquest(Policy.RELAXED).offer([response(REVOKED)], "the gateway")
+
+
+@pytest.mark.parametrize("policy", [Policy.RELAXED, Policy.STRICT])
+def test_what_was_at_hand_and_of_no_use_is_told(policy: Policy) -> None:
+    question = Inquest((OTHER.certificate, AUTHORITY.certificate), policy, Memory(), WALL)
+    question.consult([revocation_list(since=WALL - 3 * HOUR, until=WALL - HOUR)])
+    question.consult([revocation_list(by=NAMESAKE, name=x509.Name.from_rfc4514_string("CN=Somebody"))])
+    stale = response(about=Link(OTHER.certificate, LINK.issuer), since=WALL - 3 * HOUR, until=WALL - HOUR)
+    question.offer([b"noise", response(), stale], "the gateway")
+    try:
+        told = question.conclude()
+    except Refusal as refusal:
+        assert policy is Policy.STRICT
+        told = str(refusal)
+    assert "in the profile: the revocation list is stale" in told
+    assert "from the gateway itself: the OCSP response does not read" in told
+    assert "from the gateway itself: the OCSP response is stale" in told
+    assert "another certificate" not in told, "it is about somebody else, and nothing is wrong with it"
+    assert "Somebody" not in told

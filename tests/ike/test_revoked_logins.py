@@ -10,16 +10,17 @@ from cryptography.x509 import ocsp
 from client.ike.authentication import KeySigner
 from client.ike.eap.methods import warm
 from client.ike.events import Established, Inquiry, Kind, Remark, Reply, RevocationNeeded
+from client.ike.identity import Identity
 from client.ike.inquest import WITHIN, Memory
 from client.ike.keys import Secret
 from client.ike.options import CertLogin, CertProof, EapLogin, Login, SessionConfig
 from client.ike.registry import EapType
-from client.ike.revocation import Policy
+from client.ike.revocation import Link, Policy
 from client.ike.states import SessionState
 from client.ike.trust import Trust
 from client.lab.responder import GatewayConfig
 from tests.ike.failing_logins import BY_CERT, with_certificate
-from tests.ike.statements import GATEWAY, HOUR, LIST_URL, OCSP_URL, octets, response, revocation_list
+from tests.ike.statements import GATEWAY, HOUR, LIST_URL, OCSP_URL, OTHER, octets, response, revocation_list
 from tests.pair import (
     AUTHORITY,
     CLIENT_CERT,
@@ -174,3 +175,26 @@ def test_a_gateway_that_hands_over_nonsense_is_asked_about() -> None:
     pair.client.initiate(path_from("192.168.1.10"), pair.now, WALL)
     assert pair.run(3.0, lambda: bool(questions(pair)))
     assert questions(pair)[0].inquiries[0].url == OCSP_URL
+
+
+def test_what_the_gateway_hands_over_and_is_of_no_use_is_told() -> None:
+    """Nobody else is named who could be asked."""
+    mute = with_certificate(OTHER)
+    trust = Trust((AUTHORITY.certificate,), Identity.parse("other.example.com"), revocation=Policy.RELAXED)
+    stale = response(
+        about=Link(OTHER.certificate, AUTHORITY.certificate), since=WALL - 2 * HOUR, until=WALL - HOUR
+    )
+    for handed, words in ((stale, "the OCSP response is stale"), (b"noise", "does not read")):
+        there = replace(mute, ocsp=(handed,), identity=Identity.parse("other.example.com"))
+        pair = Pair(client_config(LOGINS["password"], CertProof(trust)), there)
+        assert pair.connect()
+        (remark,) = remarks(pair)
+        assert "from the gateway itself: " in remark
+        assert words in remark
+        assert remark.startswith("it is not known whether a certificate was revoked")
+        strict = replace(trust, revocation=Policy.STRICT)
+        refused = Pair(client_config(LOGINS["password"], CertProof(strict)), there)
+        assert not refused.connect()
+        assert refused.closed is not None
+        assert refused.closed.failure.kind is Kind.TRUST_REVOCATION_UNKNOWN
+        assert words in refused.closed.failure.evidence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from ..events import AnswerKind, Kind
 from ..keys import Secret
@@ -69,4 +69,14 @@ class Method(Protocol):
 
     def answer(self, request: EapPacket) -> bytes | Ask:
         """Type data of the response to a request; `EapFailed` or `ProtocolError` otherwise."""
+        ...
+
+
+@runtime_checkable
+class Remarking(Protocol):
+    """A method that may have something to say to the user about a login that goes on."""
+
+    @property
+    def remark(self) -> str:
+        """It, or nothing."""
         ...

@@ -16,7 +16,7 @@ from ..keys import Secret
 from ..options import EapLogin
 from ..registry import EapCode, EapType
 from .identity import identity_response, notification_text
-from .method import Ask, EapFailed, Method
+from .method import Ask, EapFailed, Method, Remarking
 from .methods import METHODS
 from .packet import EapPacket, name_of
 
@@ -65,6 +65,13 @@ class EapPeer:
     def notices(self) -> tuple[str, ...]:
         """What the server wants the user to read (RFC 3748 section 5.2), without control characters."""
         return tuple(self._notices)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the user should know of a login that has gone well."""
+        said = tuple(f"the login server says: {text}" for text in self._notices)
+        own = self._method.remark if isinstance(self._method, Remarking) else ""
+        return (*said, own) if own else said
 
     def handle(self, packet: bytes) -> bytes | Ask | None:
         """The response to a request, a question to the user, or None after Success.
@@ -178,9 +185,10 @@ class EapPeer:
         if self._method is None and self._refused:
             wanted = ", ".join(name_of(method) for method in self._login.methods)
             return EapFailed(Kind.AUTH_METHOD, f"the gateway offers none of the EAP methods {wanted}")
+        said = f"; the server says: {self._notices[-1]}" if self._notices else ""
         if self._method is None:
-            return EapFailed(Kind.AUTH_REJECTED, "the gateway refuses the identity (EAP-Failure)")
-        return EapFailed(Kind.AUTH_REJECTED, f"EAP-Failure during {name_of(self._method.TYPE)}")
+            return EapFailed(Kind.AUTH_REJECTED, f"the gateway refuses the identity (EAP-Failure){said}")
+        return EapFailed(Kind.AUTH_REJECTED, f"EAP-Failure during {name_of(self._method.TYPE)}{said}")
 
 
 def _attempt(request: EapPacket, step: Callable[[], T]) -> T:

@@ -132,6 +132,11 @@ class TlsClient(TlsEnd):
         return self._judge.refusal
 
     @property
+    def remark(self) -> str:
+        """What the user should know of a server that is trusted all the same; empty for nothing."""
+        return self._judge.remark
+
+    @property
     def proven(self) -> bool:
         """Whether the server has shown a certificate that is trusted and was not revoked, and holds its key."""
         return self.established and self._judge.content and self._judge.holds
@@ -148,6 +153,7 @@ class _Judge:
         self.content = False
         self.holds = False  # the certificate was not revoked, as far as the profile wants to know
         self.refusal: Refusal | None = None
+        self.remark = ""  # what is not known of a certificate that is accepted
 
     def __call__(
         self, connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, accepted: int
@@ -182,8 +188,8 @@ class _Judge:
         if self._inquest is None:
             return False
         try:
-            self._inquest.offer([staple] if staple else ())
-            self._inquest.conclude()
+            self._inquest.offer([staple] if staple else (), "the login server")
+            self.remark = self._inquest.conclude()
         except Refusal as refusal:
             self.refusal = refusal
             return False

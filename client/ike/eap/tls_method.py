@@ -85,6 +85,11 @@ class TlsMethod:
         """64 octets, once done."""
         return Secret(self._material().reveal()[:MSK_SIZE]) if self.is_done else None
 
+    @property
+    def remark(self) -> str:
+        """What is not known of the login server, which is trusted all the same."""
+        return self._tls.remark
+
     def answer(self, request: EapPacket) -> bytes | Ask:
         """The next part of the dialogue."""
         packet = TlsPacket.pull(request.data)

@@ -15,7 +15,7 @@ from ..eap.method import Ask, EapFailed
 from ..eap.methods import METHODS
 from ..eap.peer import EapPeer
 from ..errors import AuthenticationFailed
-from ..events import AnswerKind, AnswerNeeded, Kind, SecretReplaced
+from ..events import AnswerKind, AnswerNeeded, Kind, Remark, SecretReplaced
 from ..keys import Secret
 from ..message import Message
 from ..options import CertProof, EapLogin, EapProof, Proof, PskProof
@@ -96,6 +96,8 @@ class EapRound:
             case None:
                 if self.new_password is not None:  # the server has it now
                     self._replace_password(core, self.new_password)
+                for text in self.peer.remarks:
+                    core.emit(Remark(text))
                 core.begin(FinalAuth(self.login, self.peer.msk), sa, first=True)
 
     def _ask(self, core: Core, sa: IkeSa, ask: Ask, now: float) -> None:

@@ -189,7 +189,7 @@ def verify_proof(core: Core, sa: IkeSa, login: Login, response: Message) -> None
             key = _signer_of(auth, found.keys, login.responder_octets(sa), allow_sha1=trust.allow_sha1)
             check_pins(trust, key, received, vouched=found.vouched)
             login.inquest = trust.inquest(found.path, core.config.memory, core.wall)
-            login.inquest.offer(_handed_over(response))
+            login.inquest.offer(_handed_over(response), "the gateway")
             core.peer_chain = _shown(response).chain
         case _:
             _check_strict_identity(core, received)

@@ -101,6 +101,18 @@ def test_a_repeated_request_gets_the_same_octets(state: Callable[[], EapPeer]) -
     assert there.notices == ("one moment",)  # processed once
 
 
+def test_what_the_server_wants_the_user_to_read_is_a_remark_or_stands_in_the_refusal() -> None:
+    expiring = b"Your password expires in 3 days.\x1b[2J"
+    good, bad = challenged(), challenged()
+    answered(bad, request(EapType.NOTIFICATION, b"Your account is locked."))
+    with pytest.raises(EapFailed, match=r"the server says: Your account is locked\."):
+        bad.handle(FAILURE)
+    answered(good, request(EapType.NOTIFICATION, expiring))
+    (remark,) = good.remarks
+    assert remark.startswith("the login server says: Your password expires in 3 days.")
+    assert "\x1b" not in remark
+
+
 def test_a_repeated_challenge_is_not_answered_anew() -> None:
     there = named()
     first = answered(there, challenge())
