@@ -6,16 +6,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_interface, ip_network
-from itertools import pairwise, takewhile
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from client.ike.events import Assigned, Network
-from client.tunnel.guard import guarded_spans
+from client.ike.events import Assigned
 from client.tunnel.merge import system_config
 from client.tunnel.model import (
     MARK,
@@ -394,36 +391,6 @@ def test_rules_read_as_nft_writes_them() -> None:
     assert "postrouting ip daddr @guarded4 drop" in lines
     assert "postrouting meta mark & 0xff00 == 0x7300 meta skuid 990 accept" in lines
     assert [str(span) for span in guard.guarded] == ["10.77.0.0-10.77.255.255"]
-
-
-# --- spans
-
-PREFIXES = st.lists(st.tuples(st.integers(0, 255), st.integers(24, 32), st.booleans()), max_size=12)
-
-
-@given(PREFIXES)
-def test_spans_say_of_each_address_what_the_longest_prefix_around_it_says(
-    drawn: list[tuple[int, int, bool]],
-) -> None:
-    verdicts: dict[Network, bool] = {}
-    for last, length, verdict in drawn:
-        verdicts[ip_network(f"192.0.2.{last}/{length}", strict=False)] = verdict
-    spans = list(guarded_spans(4, verdicts))
-    assert list(guarded_spans(6, verdicts)) == []
-    for number in range(256):
-        address = ip_address(f"192.0.2.{number}")
-        around = [prefix for prefix in verdicts if address in prefix]
-        meant = bool(around) and verdicts[max(around, key=lambda prefix: prefix.prefixlen)]
-        assert any(int(span.first) <= int(address) <= int(span.last) for span in spans) == meant
-    ends = [(int(span.first), int(span.last)) for span in spans]
-    assert all(before[1] + 1 < after[0] for before, after in pairwise(ends))
-
-
-@pytest.mark.parametrize(("version", "text"), [(4, "0.0.0.0/0"), (6, "::/0")])
-def test_everything_is_one_span(version: int, text: str) -> None:
-    network = ip_network(text)
-    (span,) = guarded_spans(version, {network: True})
-    assert (span.first, span.last) == (network.network_address, network.broadcast_address)
 
 
 def test_no_line_of_a_rule_could_break_a_listing() -> None:
