@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import pytest
 
@@ -10,6 +11,8 @@ from tests.evidence import Evidence
 from tests.secrecy.scanner import Scanner
 
 PEERS = ("bookworm", "trixie")
+Record = Callable[[str, object], None]
+"""The fixture `record_property`: something for the tables of `tests.evidence`, which counts if the test passes."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

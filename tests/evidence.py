@@ -13,8 +13,32 @@ from typing import cast
 import pytest
 
 from tests.netns.logins import Record, Row, Verdict, name_of_test, script
+from tests.tables import Count, aligned, counted
 
 INTEROP, LOGIN, KERNEL = "interop", "login", "kernel"  # names of what a test leaves in its report
+LEAKS, CONTROLS, TRAINS, REFUSED, KILLED, RESOLVERS = (
+    *("leaks", "controls", "trains", "refused", "killed", "resolvers"),
+)
+
+ROWS = {
+    INTEROP: "interoperability",
+    KERNEL: "in the virtual machine",
+    RESOLVERS: "name resolution, by what and by what right",
+}
+"""Tables of words: their titles.  What a test leaves is a row."""
+
+COUNTS = {
+    CONTROLS: ("the guard off", "frames that the ledger saw / probes sent"),
+    LEAKS: ("armed", "frames that left in clear / probes sent"),
+    TRAINS: (
+        "from one state to another",
+        "frames that left in clear / packets sent in transitions, so often",
+    ),
+    REFUSED: ("a step of a change refused", "machines not as before / steps that failed"),
+    KILLED: ("killed before a call", "machines with anything left or leaked / kills"),
+}
+"""Tables of counts: what their rows are, and their titles.  What a test leaves is a `Count`."""
+
 PEERS = Path(__file__).parent / "netns"
 
 
@@ -41,10 +65,10 @@ class Evidence:
     """A plugin of pytest: the tables that a run prints, and whether docs/authentication.md says the same."""
 
     def __init__(self) -> None:
-        self._interop: list[tuple[str, ...]] = []
         self._logins = Record()
-        self._kernel: list[tuple[str, ...]] = []
         self._verdict = Verdict([], [])
+        self._rows: dict[str, list[tuple[str, ...]]] = {}
+        self._counts: dict[str, list[Count]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A test has passed: what it has noted counts."""
@@ -52,10 +76,10 @@ class Evidence:
         if report.when != "call" or not report.passed:
             return
         for kind, row in report.user_properties:
-            if kind == INTEROP:
-                self._interop.append(tuple(cast("list[str]", row)))
-            elif kind == KERNEL:
-                self._kernel.append(tuple(cast("list[str]", row)))
+            if kind in ROWS:
+                self._rows.setdefault(kind, []).append(tuple(cast("list[str]", row)))
+            elif kind in COUNTS:
+                self._counts.setdefault(kind, []).append(cast("Count", tuple(cast("list[object]", row))))
             elif kind == LOGIN:
                 method, peer = cast("list[str]", row)
                 self._logins.rows.add(Row(method, peer, name_of_test(report.nodeid)))
@@ -92,11 +116,13 @@ class Evidence:
                 terminalreporter.section(title)
             for line in lines:
                 terminalreporter.write_line(line)
-        for title, rows in (
-            ("interoperability", sorted(self._interop)),
-            ("in the virtual machine", self._kernel),
-        ):
-            if rows:
+        for kind, title in ROWS.items():
+            if rows := self._rows.get(kind):
                 terminalreporter.section(title)
-            for peer, what, result in rows:
-                terminalreporter.write_line(f"{peer:18} {what:64} {result}")
+                for line in aligned(rows if kind == KERNEL else sorted(rows)):
+                    terminalreporter.write_line(line)
+        for kind, (what, title) in COUNTS.items():
+            if counts := self._counts.get(kind):
+                terminalreporter.section(title)
+                for line in counted(what, counts):
+                    terminalreporter.write_line(line)

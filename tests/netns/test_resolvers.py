@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,8 @@ from client.lab.laptop import daemon_account, program_environment, wait_for
 from client.lab.namespaces import Account, Surroundings
 from client.lab.snapshot import Snapshot, difference
 from client.lab.topology import SERVER, topology
+from tests.conftest import Record
+from tests.evidence import RESOLVERS
 from tests.netns.office import OFFERED, Office, Shared, office, with_resolvconf
 from tests.netns.peers.releases import PeerUnavailable, release
 from tests.system.resolver.test_rights import RULE
@@ -153,7 +156,7 @@ def sleepy(made: Office) -> list[str]:
     return [sys.executable, "-m", "tests.netns.sleepy", str(directory / "slept"), *options]
 
 
-def live(machine: Machine, right: str) -> None:
+def live(machine: Machine, right: str, note: Record) -> None:
     """Up, what is lost comes back, down; and what a killed daemon leaves is taken back by the next, and by hand."""
     laptop = machine.office.laptop
     machine.start()
@@ -161,20 +164,35 @@ def live(machine: Machine, right: str) -> None:
     assert machine.office.who_is_asked(INSIDE) == {"home"}
     through = " through roam-dns" if right == "helper" else ""
     assert findings(machine)["resolver"]["evidence"].startswith(f"{machine.resolver}{through}: ")
-    stand(machine, right)
+    status = stand(machine, right)
     lose_and_mend(machine)
     laptop.roam("down")
     gone(machine, before)
     # By hand it is root who does it, or `roam-dns` for him: polkit is not asked.
-    for put_right in (by_the_next_daemon,) if right == "polkit" else (by_the_next_daemon, by_hand):
+    cleaners = (by_the_next_daemon,) if right == "polkit" else (by_the_next_daemon, by_hand)
+    for put_right in cleaners:
         laptop.roam("up", "office")
         machine.mended()
         laptop.kill()
         put_right(machine)
         gone(machine, before)
+    shown = ("down", *(f"kill -9 and {put_right.__name__.replace('_', ' ')}" for put_right in cleaners))
+    others = "others by the uplink" if machine.splits else "all names by the tunnel"
+    told = "after sleep" + ("" if machine.restart is None else " and its restart")
+    note(
+        RESOLVERS,
+        (
+            status["resolver"],
+            f"by right of {right}",
+            others,
+            f"told again {told}",
+            f"as before: {', '.join(shown)}",
+        ),
+    )
 
 
-def stand(machine: Machine, right: str) -> None:
+def stand(machine: Machine, right: str) -> dict[str, Any]:
+    """Up, asked on two networks; what status says meanwhile."""
     laptop = machine.office.laptop
     laptop.roam("up", "office")
     status = laptop.status("office")
@@ -190,6 +208,7 @@ def stand(machine: Machine, right: str) -> None:
     machine.leave_home()
     wait_for(machine.resolves_inside, "no names after a move", laptop.log)
     machine.come_home()
+    return status
 
 
 def examine(machine: Machine) -> None:
@@ -248,7 +267,7 @@ def gone(machine: Machine, before: Snapshot) -> None:
 
 
 @BY_ANY_RIGHT
-def test_by_systemd_resolved(request: pytest.FixtureRequest, right: str) -> None:
+def test_by_systemd_resolved(request: pytest.FixtureRequest, right: str, record_property: Record) -> None:
     with workstation(request, right) as (made, daemons):
         daemons.start("resolved")
 
@@ -271,11 +290,11 @@ def test_by_systemd_resolved(request: pytest.FixtureRequest, right: str) -> None
             restart,
             splits=True,
         )
-        live(machine, right)
+        live(machine, right, record_property)
 
 
 @BY_ANY_RIGHT
-def test_by_networkmanager(request: pytest.FixtureRequest, right: str) -> None:
+def test_by_networkmanager(request: pytest.FixtureRequest, right: str, record_property: Record) -> None:
     with workstation(request, right) as (made, daemons):
         settings = daemons.place / "etc/NetworkManager/conf.d/lab.conf"
         settings.parent.mkdir(parents=True, exist_ok=True)
@@ -292,7 +311,7 @@ def test_by_networkmanager(request: pytest.FixtureRequest, right: str) -> None:
 
         connection("up")
         forget = partial(daemons.run, *_FORGET_GLOBAL)
-        live(Machine(made, "NetworkManager", forget, restart, connection=connection), right)
+        live(Machine(made, "NetworkManager", forget, restart, connection=connection), right, record_property)
 
 
 _FORGET_GLOBAL = (
@@ -321,7 +340,9 @@ def plain(right: str, make: Callable[[Path], Shared]) -> Iterator[Office]:
 
 @WITHOUT_A_BUS
 @pytest.mark.parametrize("flavour", ["resolvconf", "openresolv"])
-def test_by_resolvconf(request: pytest.FixtureRequest, right: str, flavour: str) -> None:
+def test_by_resolvconf(
+    request: pytest.FixtureRequest, right: str, flavour: str, record_property: Record
+) -> None:
     try:
         package = release(suite(request), (flavour,), flavour).root
     except PeerUnavailable as error:
@@ -340,14 +361,14 @@ def test_by_resolvconf(request: pytest.FixtureRequest, right: str, flavour: str)
         machine = Machine(
             made, "resolvconf", lambda: made.on_laptop("/sbin/resolvconf", "-d", f"{prefix}.roam0", "-f")
         )
-        live(machine, right)
+        live(machine, right, record_property)
 
 
 @WITHOUT_A_BUS
-def test_by_the_file(right: str) -> None:
+def test_by_the_file(right: str, record_property: Record) -> None:
     with plain(right, unmanaged) as made:
         resolv_conf = made.laptop.etc.resolv_conf
-        live(Machine(made, "file", lambda: os.truncate(resolv_conf, 0)), right)
+        live(Machine(made, "file", lambda: os.truncate(resolv_conf, 0)), right, record_property)
 
 
 def unmanaged(place: Path) -> Shared:

@@ -12,6 +12,7 @@ import mmap
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from ipaddress import ip_address, ip_interface
@@ -226,7 +227,8 @@ class Worker:
         self._etc = directory / "root"
         (self._etc / "etc").mkdir(parents=True)
         (self._etc / "etc" / "resolv.conf").write_text("nameserver 192.168.1.1\n")
-        self.points = self.armed = 0
+        self.points: Counter[str] = Counter()
+        self.armed: Counter[str] = Counter()
         self.wrong: list[str] = []
 
     def work(self, stage: str) -> None:
@@ -236,14 +238,14 @@ class Worker:
                 if not self._is_killed(stage, at):
                     self._sweep()
                     break
-                self._look_after(at, before)
+                self._look_after(stage, at, before)
             settle()
         self.wrong += [f"{stage}: leaked: {line}" for line in leaks(capture)]
 
-    def _look_after(self, at: int, before: Snapshot) -> None:
-        self.points += 1
+    def _look_after(self, stage: str, at: int, before: Snapshot) -> None:
+        self.points[stage] += 1
         if self._phase[0] == ARMED:
-            self.armed += 1
+            self.armed[stage] += 1
             sent = probes(kinds=("udp",) if at % 4 else ("udp", "tcp", "icmp", "dns"))
             marked = [replace(each, port=20000 + at) for each in sent]
             send_all(marked, OURS)

@@ -42,6 +42,11 @@ class Probe:
     def __str__(self) -> str:
         return f"IPv{self.version} {self.kind} {self.way} to {self.target}"
 
+    @property
+    def cell(self) -> str:
+        """Its column in a table."""
+        return f"IPv{self.version} {self.kind}"
+
     def is_seen_in(self, flows: Iterable[Flow]) -> bool:
         """Whether a frame of it has left."""
         protocol = {"dns": "udp", "icmp": "icmp" if self.version == 4 else "icmp6"}.get(self.kind, self.kind)

@@ -43,6 +43,8 @@ class Scene:
     gateway: Namespace
     state_dir: Path
     descriptors: list[int] = field(default_factory=list)
+    changes: int = 0
+    """How often the machine was made another one."""
 
     def make_link(self, name: str = "roam0") -> None:
         self.descriptors.append(open_tun(name, 1500))
@@ -56,6 +58,8 @@ class Scene:
         return system_config({"work": (tunnel, up)}, read_network(), [path])
 
     def using(self, body: Callable[[System], Awaitable[None]]) -> None:
+        self.changes += 1
+
         async def main() -> None:
             system = System(self.state_dir)
             try:

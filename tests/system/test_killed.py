@@ -14,6 +14,8 @@ from time import monotonic
 
 import pytest
 
+from tests.conftest import Record
+from tests.evidence import KILLED
 from tests.system.killing import STAGES
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
@@ -26,7 +28,7 @@ HALVES = (0, 1)
 
 @pytest.mark.parametrize("half", HALVES)
 def test_a_kill_before_any_call_leaves_the_guard_closed_and_nothing_after_the_sweep(
-    tmp_path: Path, half: int
+    tmp_path: Path, half: int, record_property: Record
 ) -> None:
     """More than 200 points in both halves together."""
     stages = list(STAGES)[half :: len(HALVES)]
@@ -39,8 +41,12 @@ def test_a_kill_before_any_call_leaves_the_guard_closed_and_nothing_after_the_sw
             worker.kill()
             worker.wait(10)
     assert [line for each in told for line in each["wrong"]] == []
-    assert sum(each["points"] for each in told) > 100
-    assert sum(each["armed"] for each in told) > 60
+    assert sum(sum(each["points"].values()) for each in told) > 100
+    assert sum(sum(each["armed"].values()) for each in told) > 60
+    for each in told:
+        for what, column in ((each["points"], "swept"), (each["armed"], "closed until then")):
+            for stage, kills in what.items():
+                record_property(KILLED, (stage, column, 0, kills))
 
 
 def start(directory: Path, stages: list[str]) -> subprocess.Popen[bytes]:

@@ -30,6 +30,8 @@ from client.tunnel.model import (
     TunnelUp,
     Underlay,
 )
+from tests.conftest import Record
+from tests.evidence import CONTROLS, LEAKS, TRAINS
 from tests.system.ledger import (
     GATEWAY_TARGETS,
     INTERNET,
@@ -248,7 +250,7 @@ STATES: dict[str, State] = {
     "TunnelCrack LocalNet, rules taken away": local_net_without_rules,
 }
 COLUMNS = probes()
-TURNS = 30  # of each transition, 17 changes of state altogether: 510
+TURNS = 30  # of each transition
 
 
 def test_there_are_cells_enough() -> None:
@@ -256,20 +258,27 @@ def test_there_are_cells_enough() -> None:
     assert len(STATES) * len(COLUMNS) >= 500
 
 
-@pytest.mark.parametrize("probe", COLUMNS, ids=str)
-def test_control_with_the_guard_off_the_ledger_sees(wire: Scene, probe: Probe) -> None:
+@pytest.mark.parametrize("probe", [*COLUMNS, *probes(GATEWAY_TARGETS)], ids=str)
+def test_control_with_the_guard_off_the_ledger_sees(
+    wire: Scene, probe: Probe, record_property: Record
+) -> None:
     with watched(wire) as capture:
         send_all([probe], OURS)
         assert seen(capture, [probe])
+    way = f"{probe.way}, to the gateway" if probe not in COLUMNS else probe.way
+    record_property(CONTROLS, (way, probe.cell, 1, 1))
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_nothing_leaves_in_state(wire: Scene, state: str) -> None:
+def test_nothing_leaves_in_state(wire: Scene, state: str, record_property: Record) -> None:
     STATES[state](wire)
+    sent = [*COLUMNS, *probes(GATEWAY_TARGETS)]
     with watched(wire) as capture:
-        send_all([*COLUMNS, *probes(GATEWAY_TARGETS)], OURS)
+        send_all(sent, OURS)
         settle()
     assert_nothing_left(capture)
+    for probe in sent:
+        record_property(LEAKS, (state, probe.cell, int(probe.is_seen_in(capture.flows)), 1))
 
 
 def watched(scene: Scene) -> Capture:
@@ -351,27 +360,38 @@ def portal_opens_for_another(scene: Scene) -> None:
     scene.apply(config((FULL, STANDING)))
 
 
-TRANSITIONS: dict[str, State] = {
-    "connecting to up": connect,
-    "roam": roam,
-    "rekey": rekey,
-    "reconnect": reconnect,
-    "kill -9 and restart": kill_and_restart,
-    "stop under lockdown": stop_under_lockdown,
-    "another network": other_network,
-    "portal": portal_opens_for_another,
+TRANSITIONS: dict[str, tuple[State, int]] = {
+    "connecting to up": (connect, 2),
+    "roam": (roam, 2),
+    "rekey": (rekey, 1),
+    "reconnect": (reconnect, 2),
+    "kill -9 and restart": (kill_and_restart, 2),
+    "stop under lockdown": (stop_under_lockdown, 4),
+    "another network": (other_network, 2),
+    "portal": (portal_opens_for_another, 2),
 }
+"""Each with how often it makes the machine another one."""
+
+
+def test_there_are_transitions_enough() -> None:
+    assert TURNS * sum(changes for _, changes in TRANSITIONS.values()) >= 500
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("transition", TRANSITIONS)
-def test_nothing_leaves_while(wire: Scene, transition: str) -> None:
+def test_nothing_leaves_while(wire: Scene, transition: str, record_property: Record) -> None:
     standing(wire)
     add_addresses(UPLINK, [ip_interface(f"{MOVED[4]}/24")])
-    began = monotonic()
+    change, changes = TRANSITIONS[transition]
+    began, before = monotonic(), wire.changes
     with watched(wire) as capture, Train(COLUMNS, OURS) as train:
         for _ in range(TURNS):
-            TRANSITIONS[transition](wire)
+            change(wire)
         elapsed = monotonic() - began
+    assert wire.changes - before == TURNS * changes
     assert train.sent / elapsed > 1000  # a packet, or its refusal, each millisecond
     assert_nothing_left(capture)
+    record_property(TRAINS, (transition, "transitions", 0, TURNS * changes))
+    for probe in COLUMNS:
+        left = int(probe.is_seen_in(capture.flows))
+        record_property(TRAINS, (transition, probe.cell, left, train.sent // len(COLUMNS)))

@@ -19,7 +19,9 @@ from client.lab.links import Hop, add_addresses, add_routes, connect, set_link, 
 from client.lab.namespaces import Namespace
 from client.system.nft import Nftables
 from client.tunnel.model import MARK, Forward, PortalPass, Stance
-from tests.system.ledger import INTERNET, RESOLVER, UPLINK, leaks, probes, seen, send_all, settle
+from tests.conftest import Record
+from tests.evidence import CONTROLS, LEAKS
+from tests.system.ledger import RESOLVER, UPLINK, leaks, probes, seen, send_all, settle
 from tests.system.scene import FULL, GATEWAY, LAPTOP, LAPTOP_V6, NOBODY, STANDING, Scene
 from tests.system.test_leaks import config
 
@@ -28,7 +30,7 @@ pytestmark = pytest.mark.netns
 OURS = {4: LAPTOP, 6: LAPTOP_V6}
 DAEMON = 990
 INSIDE, INSIDE_V6 = "10.8.0.2", "fd01::2"
-GUEST = "172.17.0.2"
+GUESTS = {4: "172.17.0.2", 6: "fd17::2"}
 FLOOD = 2_000
 
 
@@ -110,41 +112,67 @@ def guest(scene: Scene) -> Iterator[Namespace]:
         namespace = Namespace.create("guest")
         stack.callback(namespace.close)
         connect(scene.laptop, "docker0", namespace, "eth0")
-        sysctl("net.ipv4.ip_forward", 1)
+        for setting in ("ipv4.ip_forward", "ipv6.conf.all.forwarding"):
+            sysctl(f"net.{setting}", 1)
+        sysctl("net.ipv6.conf.docker0.accept_dad", 0)
         set_link("docker0", up=True)
-        add_addresses("docker0", [ip_interface("172.17.0.1/16")])
+        add_addresses("docker0", [ip_interface("172.17.0.1/16"), ip_interface("fd17::1/64")])
 
         def furnish() -> None:
+            sysctl("net.ipv4.ping_group_range", "0 2147483647")
+            sysctl("net.ipv6.conf.eth0.accept_dad", 0)
             set_link("eth0", up=True)
-            add_addresses("eth0", [ip_interface(f"{GUEST}/16")])
-            add_routes("eth0", [Hop("0.0.0.0/0", "172.17.0.1")])
+            add_addresses("eth0", [ip_interface(f"{GUESTS[4]}/16"), ip_interface(f"{GUESTS[6]}/64")])
+            add_routes("eth0", [Hop("0.0.0.0/0", "172.17.0.1"), Hop("::/0", "fd17::1")])
 
         namespace.run(furnish)
         yield namespace
 
 
+FORWARDED = [probe for probe in probes() if probe.way == "plain"]
+
+
 @pytest.mark.parametrize(
-    ("word", "outside", "inside"),
-    [("tunnelled", False, True), ("blocked", False, False), ("allowed", True, False)],
+    ("word", "is_up", "outside", "inside"),
+    [
+        ("tunnelled", True, False, True),
+        ("tunnelled", False, False, False),
+        ("blocked", True, False, False),
+        ("allowed", True, True, False),
+    ],
 )
-def test_what_is_forwarded_goes(wire: Scene, word: Forward, outside: bool, inside: bool) -> None:
+def test_what_is_forwarded_goes(
+    wire: Scene, word: Forward, is_up: bool, outside: bool, inside: bool, record_property: Record
+) -> None:
     with guest(wire) as container:
         wire.make_link()
-        wire.apply(config((replace(FULL, forward=word), STANDING)))
+        wire.apply(config((replace(FULL, forward=word), STANDING if is_up else None)))
         with watched(wire) as capture:
-            container.run(lambda: send_all(probes(kinds=("udp",)), {4: GUEST, 6: LAPTOP_V6}))
+            container.run(lambda: send_all(FORWARDED, GUESTS))
+            found = seen(capture, FORWARDED) if outside else set()
             settle()
         assert bool(leaks(capture)) is outside
-        assert has_arrived(wire.descriptors[0], INTERNET[4].format(11), 1.0 if inside else 0.0) is inside
+        assert len(found) == (len(FORWARDED) if outside else 0)
+        wanted = {probe.target for probe in FORWARDED} if inside else set()
+        assert arrived(wire.descriptors[0], wanted, 2.0 if inside else 0.0) == wanted
+    state = f'forwarded, "{word}", {"up" if is_up else "connecting"}'
+    for probe in FORWARDED:
+        left = probe.is_seen_in(capture.flows)
+        record_property(CONTROLS if outside else LEAKS, (state, probe.cell, int(left), 1))
 
 
-def has_arrived(tun: int, destination: str, patience: float) -> bool:
-    """Whether a packet for it went into the tunnel's link; each stands behind ten octets of virtio-net header."""
-    while select.select([tun], [], [], patience)[0]:
+def arrived(tun: int, wanted: set[str], patience: float) -> set[str]:
+    """Where the packets in the tunnel's link go, until all that are wanted have come.
+
+    Each stands behind ten octets of virtio-net header.
+    """
+    found: set[str] = set()
+    targets = {probe.target for probe in FORWARDED}
+    while found != (wanted or None) and select.select([tun], [], [], patience)[0]:
         packet = os.read(tun, 2048)[10:]
-        if packet[0] >> 4 == 4 and packet[16:20] == ip_address(destination).packed:
-            return True
-    return False
+        octets = packet[16:20] if packet[0] >> 4 == 4 else packet[24:40]
+        found |= {str(ip_address(octets))} & targets
+    return found
 
 
 # --- weak host: nobody on the local network talks to, or learns, an inside address

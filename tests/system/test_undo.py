@@ -30,6 +30,8 @@ from client.system.routes import Kernel
 from client.system.undo import advice
 from client.tunnel.model import LinkEntry, RouteEntry, RuleEntry, SystemConfig
 from client.tunnel.ruleset import Chain, Rule, RuleSet
+from tests.conftest import Record
+from tests.evidence import REFUSED
 from tests.system.life import EXCLUDING, OTHER, has_link_local
 from tests.system.scene import FULL, STANDING, Scene
 from tests.system.test_leaks import MOVED as ELSEWHERE
@@ -131,29 +133,45 @@ def seen(actual: Actual) -> object:
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("number", ERRORS, ids=lambda number: errno.errorcode[number])
-def test_whatever_fails_the_machine_is_as_it_was(tmp_path: Path, change: str, number: int) -> None:
+def test_whatever_fails_the_machine_is_as_it_was(
+    tmp_path: Path, change: str, number: int, record_property: Record
+) -> None:
+    steps = asyncio.run(fail_at_every_step(tmp_path, change, number))
+    record_property(REFUSED, (errno.errorcode[number], change, 0, steps))
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_so_it_is_with_errors_of_which_nobody_has_heard(
+    tmp_path: Path, change: str, record_property: Record
+) -> None:
+    """The kernel may say what it likes."""
+    others = sorted(set(errno.errorcode) - set(ERRORS))
+    assert len(others) > 100
+    steps = sum(asyncio.run(fail_at_every_step(tmp_path, change, number)) for number in others)
+    record_property(REFUSED, (f"{len(others)} other errors", change, 0, steps))
+
+
+async def fail_at_every_step(state_dir: Path, change: str, number: int) -> int:
+    """One after the other fails; how many there were."""
     before, wanted = CHANGES[change]
-
-    async def body() -> None:
-        for at in count():
-            paper = Failing(tmp_path)
-            system = System(tmp_path, lambda there=paper: nullcontext(there))  # type: ignore[misc]
-            if before is not None:
-                assert (await system.apply(before, 1)).problems == ()
-            found, noted = seen(paper.actual), Manifest(tmp_path).load(Place.here())
-            paper.done.clear()
-            paper.fails_at, paper.error = at, OSError(number, os.strerror(number))
-            outcome = await system.apply(wanted, 2)
-            system.close()
-            if paper.fails_at == at:
-                assert outcome.problems == ()
-                assert at >= 6, "every step was tried"
-                return
-            assert seen(paper.actual) == found, f"step {at}"
-            check_told(outcome, at, number)
-            check_note(Manifest(tmp_path).load(Place.here()), noted)
-
-    asyncio.run(body())
+    for at in count():
+        paper = Failing(state_dir)
+        system = System(state_dir, lambda there=paper: nullcontext(there))  # type: ignore[misc]
+        if before is not None:
+            assert (await system.apply(before, 1)).problems == ()
+        found, noted = seen(paper.actual), Manifest(state_dir).load(Place.here())
+        paper.done.clear()
+        paper.fails_at, paper.error = at, OSError(number, os.strerror(number))
+        outcome = await system.apply(wanted, 2)
+        system.close()
+        if paper.fails_at == at:
+            assert outcome.problems == ()
+            assert at >= 6, "every step was tried"
+            return at
+        assert seen(paper.actual) == found, f"step {at}"
+        check_told(outcome, at, number)
+        check_note(Manifest(state_dir).load(Place.here()), noted)
+    raise AssertionError("a change has an end")
 
 
 def check_told(outcome: Outcome, at: int, number: int) -> None:
@@ -162,7 +180,7 @@ def check_told(outcome: Outcome, at: int, number: int) -> None:
     (problem,) = outcome.problems
     assert problem.what == str(outcome.steps[at])
     assert problem.reason == os.strerror(number)
-    assert len(problem.advice) > 20
+    assert len(problem.advice) > 20 or number not in ERRORS
 
 
 def check_note(now: Owned, before: Owned) -> None:
@@ -258,19 +276,19 @@ def opened(packet_filter: Nftables) -> Iterator[Machine]:
 @pytest.mark.netns
 @pytest.mark.slow
 def test_in_a_namespace_every_call_that_fails_leaves_an_empty_difference(
-    wire: Scene, monkeypatch: pytest.MonkeyPatch
+    wire: Scene, monkeypatch: pytest.MonkeyPatch, record_property: Record
 ) -> None:
     faults = Faults(monkeypatch)
     wait_for(has_link_local, "the uplink's own address did not come")
     clean = snapshot(wire.laptop)
     wire.make_link()
-    life = (
-        config((FULL, None)),
-        config((FULL, STANDING)),
-        config((FULL, OTHER)),
-        config((EXCLUDING, STANDING), (SPLIT, None), local=ELSEWHERE[4]),
-        config((FULL, STANDING)),
-    )
+    life = {
+        "nothing, then guarded": config((FULL, None)),
+        "guarded, then up": config((FULL, STANDING)),
+        "up, then other addresses": config((FULL, OTHER)),
+        "up, then elsewhere beside another": config((EXCLUDING, STANDING), (SPLIT, None), local=ELSEWHERE[4]),
+        "two, then one": config((FULL, STANDING)),
+    }
 
     async def body() -> int:
         tried = 0
@@ -280,7 +298,7 @@ def test_in_a_namespace_every_call_that_fails_leaves_an_empty_difference(
             return opened(nftables)
 
         system = System(wire.state_dir, machine)
-        for generation, wanted in enumerate(life):
+        for generation, (change, wanted) in enumerate(life.items()):
             before = snapshot(wire.laptop)
             for at, number in zip(count(1), cycle(INJECTED)):
                 faults.arm(at, number)
@@ -291,6 +309,7 @@ def test_in_a_namespace_every_call_that_fails_leaves_an_empty_difference(
                 assert outcome.undone
                 assert difference(before, snapshot(wire.laptop)) == (), f"{at}: {outcome.problems}"
                 assert len(outcome.problems) == 1
+                record_property(REFUSED, (f"{errno.errorcode[number]} of a kernel", change, 0, 1))
             faults.arm(-1, 0)
             assert (await system.apply(wanted, generation)).problems == ()
         assert (await system.sweep()).problems == ()

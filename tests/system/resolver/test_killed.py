@@ -16,6 +16,8 @@ from client.system.resolver import bus as bus_module
 from client.system.resolver.bus import Bus
 from client.system.resolver.detect import Places
 from client.system.resolver.resolver import Resolver
+from tests.conftest import Record
+from tests.evidence import KILLED
 from tests.system.resolver.scene import FULL, SPLIT, AtHome
 from tests.system.resolver.test_networkmanager import interned, resolv_conf
 from tests.system.resolver.test_networkmanager import laptop as managed  # noqa: F401 - a fixture
@@ -78,7 +80,9 @@ async def come_and_go(resolver: Resolver) -> None:
 
 
 @pytest.mark.parametrize("body", [apply, come_and_go])
-def test_before_any_message_to_systemd_resolved(laptop: AtHome, tmp_path: Path, body: Body) -> None:
+def test_before_any_message_to_systemd_resolved(
+    laptop: AtHome, tmp_path: Path, body: Body, record_property: Record
+) -> None:
     before = laptop.workstation.run("/usr/bin/resolvectl", "status")
     moments = 0
     while killed(laptop.workstation, tmp_path, body, moments):
@@ -88,10 +92,16 @@ def test_before_any_message_to_systemd_resolved(laptop: AtHome, tmp_path: Path, 
         moments += 1
         assert moments < MOST
     assert moments >= 7
+    record_property(KILLED, ("a message to systemd-resolved", "swept", 0, moments))
 
 
 @pytest.mark.parametrize("body", [apply, come_and_go])
-def test_before_any_message_to_networkmanager(managed: Workstation, tmp_path: Path, body: Body) -> None:  # noqa: F811
+def test_before_any_message_to_networkmanager(
+    managed: Workstation,  # noqa: F811
+    tmp_path: Path,
+    body: Body,
+    record_property: Record,
+) -> None:
     before = resolv_conf(managed)
     moments = 0
     while killed(managed, tmp_path, body, moments):
@@ -101,6 +111,7 @@ def test_before_any_message_to_networkmanager(managed: Workstation, tmp_path: Pa
         moments += 1
         assert moments < MOST
     assert moments >= 7
+    record_property(KILLED, ("a message to NetworkManager", "swept", 0, moments))
     sweep(managed, tmp_path)
     assert "10.77.0.1" not in interned(managed)
 
