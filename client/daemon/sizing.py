@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..esp.room import Wrapping
-from ..ike.events import SizeProbed
+from ..ike.events import Address, SizeProbed
 from ..tunnel.model import NetworkState, Underlay
-from ..tunnel.path_mtu import Checks, PathMtu, settled
+from ..tunnel.path_mtu import SAFE, Checks, PathMtu, settled
 from ..tunnel.sizes import LARGEST_MTU, SMALLEST_MTU
 from .leg import Leg
 
@@ -23,7 +23,7 @@ _IP_AND_UDP = {4: 28, 6: 48}
 _MARKER = 4  # in front of IKE, so that it is not taken for ESP (RFC 3948 section 2.2)
 _ETHERNET = 1500
 _MOST_STRIKES = 2
-"""Sessions that may end over a question, before the gateway is taken for one that answers none."""
+"""Paths without any answer, or sessions that ended over a question, before the gateway is asked no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +47,26 @@ class Sizing:
         self._asked: tuple[int, int] | None = None  # leg, and size of an inner packet
         self._wanted: int | None = None  # beside the search: a size that is looked at again
         self._stalls: int | None = None
-        self._unanswered: int | None = None  # leg whose question has vanished, and still waits for its answer
+        self._unanswered: tuple[int, int] | None = (
+            None  # leg whose question has vanished; its answers until then
+        )
         self._strikes = 0
+        self._gateway: Address | None = None  # whose strikes they are
 
     @property
     def mtu(self) -> int | None:
         """The largest inner packet; None where there is no path to speak of."""
-        return None if self._route is None else self._found.mtu
+        if self._route is None:
+            return None
+        return min(SAFE, self._found.ceiling) if self._is_hopeless else self._found.mtu
 
     @property
     def reason(self) -> str:
         """Why it is that, in words."""
         if self._route is None:
             return ""
+        if self._is_hopeless or self._found.is_unheard:
+            return "the gateway does not answer when it is asked for more, and nearly every path carries this"
         if self._found.is_reduced:
             return "larger packets vanish on the way to the gateway"
         return "the path carries it" if self._found.passed else "what the links allow"
@@ -70,15 +77,29 @@ class Sizing:
         if route is None or leg is None:
             self.forget()
             return
-        if self._unanswered not in (None, leg.id):
-            self._strike()
+        self._follow_up(leg)
         if route != self._route:
             self._begin(route)
         size = self._found.next_size if self._wanted is None else self._wanted
         if size is None:
             self._checks = self._checks or settled(self._found, now)
-        elif self._asked != (leg.id, size) and self._strikes < _MOST_STRIKES:
+        elif self._asked != (leg.id, size) and not self._is_hopeless:
             self._ask(leg, route, size, now)
+
+    @property
+    def _is_hopeless(self) -> bool:
+        return self._strikes >= _MOST_STRIKES
+
+    def _follow_up(self, leg: Leg) -> None:
+        """What has vanished is asked for once more without its filling: has that been answered?"""
+        if self._unanswered is None:
+            return
+        number, answers = self._unanswered
+        if number != leg.id:
+            self._unanswered = self._route = None  # what seemed to vanish may only not have been answered
+            self._strike()
+        elif leg.session.answered > answers:
+            self._unanswered = None
 
     def _ask(self, leg: Leg, route: Route, size: int, now: float) -> None:
         if leg.session.probe_size(_message_size(route, size), now):
@@ -90,6 +111,8 @@ class Sizing:
         ceiling = max(SMALLEST_MTU, min(LARGEST_MTU, route.wrapping.inner(route.link_mtu)))
         self._found, self._checks = PathMtu(ceiling), None
         self._asked = self._wanted = None
+        if route.underlay.remote != self._gateway:
+            self._gateway, self._strikes = route.underlay.remote, 0
 
     def hear(self, leg: Leg, told: SizeProbed) -> None:
         """What became of a question."""
@@ -101,11 +124,16 @@ class Sizing:
         before = self._found.mtu
         self._found = self._found.note(size, carried=told.carried)
         self._asked = self._wanted = None
-        self._unanswered = None if told.carried else leg.id
+        if told.carried:
+            self._unanswered, self._strikes = None, 0
+        else:
+            self._unanswered = leg.id, leg.session.answered
         if not told.carried or self._found.mtu != before:
             self._checks = None
         if self._found.mtu != before:
             log.info("packets inside the tunnel have up to %d octets: %s", self._found.mtu, self.reason)
+        if self._found.is_unheard:
+            self._strike()
 
     def note_traffic(self, now: float) -> None:
         """Traffic flows, or should: is it time to look again?"""
@@ -120,10 +148,9 @@ class Sizing:
             self._wanted, self._checks = self._found.mtu, checks.after_stall(now)
 
     def _strike(self) -> None:
-        """A session has gone with such a question unanswered, though it was in fragments by then."""
+        """No answer, whatever the size; or a session has gone with a question that nothing was the matter with."""
         self._strikes += 1
-        self._unanswered = self._route = None  # what seemed to vanish may only not have been answered
-        if self._strikes == _MOST_STRIKES:
+        if self._is_hopeless:
             log.warning("the gateway does not answer large questions: it is not asked what the path carries")
 
     def forget(self) -> None:

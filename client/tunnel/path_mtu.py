@@ -36,7 +36,12 @@ class PathMtu:
         """The size to use meanwhile."""
         if self.failed is None:
             return self.ceiling
-        return self.passed or (self._safe if self.failed > self._safe else LEAST)
+        return self.passed or (self._safe if self.failed > self._safe or self.is_unheard else LEAST)
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether even the least has vanished, which every path carries: the size is not why no answer comes."""
+        return self.failed is not None and self.failed <= LEAST
 
     @property
     def is_reduced(self) -> bool:
@@ -81,5 +86,6 @@ class Checks:
 
 
 def settled(found: PathMtu, now: float) -> Checks:
-    """The search is over."""
-    return Checks(now + CHECK_FIRST, raise_at=now + RAISE_AFTER if found.is_reduced else float("inf"))
+    """The search is over.  Where nothing was answered TCP's stalls are no reason to ask again."""
+    due = float("inf") if found.is_unheard else now + CHECK_FIRST
+    return Checks(due, raise_at=now + RAISE_AFTER if found.is_reduced else float("inf"))

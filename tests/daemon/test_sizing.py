@@ -8,14 +8,18 @@ from dataclasses import replace
 from client.daemon.driver import Driver
 from client.daemon.inbox import PathEvent
 from client.daemon.sizing import Sizing
+from client.ike.exchanges.size_probe import TRIES
+from client.ike.window import LONGEST_PATIENCE
 from client.system.datapath import Activity
-from client.tunnel.path_mtu import CHECK_FIRST, RAISE_AFTER
+from client.tunnel.path_mtu import CHECK_FIRST, RAISE_AFTER, SAFE
 from tests.daemon.test_driver import bring_up, play
 from tests.daemon.virtual_loop import now
 from tests.daemon.world import CONFIG, LTE, WIFI, Machine, wish
 
 AROUND = 22
 """Octets around an inner packet of this tunnel, less what is around IKE: AES-GCM without UDP, but for padding."""
+
+UNHEARD = "the gateway does not answer when it is asked for more, and nearly every path carries this"
 
 
 def mtu(machine: Machine) -> int:
@@ -129,6 +133,63 @@ def test_the_users_word_stands() -> None:
         await asyncio.sleep(10)
         assert mtu(machine) == 1390
         assert machine.status.mtu_reason == "the profile says so"
+
+    play(scene)
+
+
+def test_a_gateway_that_answers_no_question_is_given_a_safe_size_and_peace() -> None:
+    """It answers the repetition without its filling, which could be a path that carries nothing large."""
+
+    async def scene(machine: Machine, driver: Driver) -> None:
+        machine.internet.ignores_questions = True
+        await bring_up(machine, driver)
+        await asyncio.sleep(20)
+        assert (mtu(machine), machine.sessions) == (SAFE, 1)
+        assert driver.status.mtu_reason == UNHEARD
+        asked = machine.internet.questions
+        assert asked == 3 * TRIES
+        await traffic(machine, driver, 100, stalls=50)
+        assert machine.internet.questions == asked
+        machine.plug(driver, LTE)
+        await asyncio.sleep(20)
+        asked = machine.internet.questions
+        assert asked == 6 * TRIES, "another path is asked once more"
+        machine.plug(driver, LTE, WIFI)
+        await traffic(machine, driver, int(RAISE_AFTER) + 10, stalls=50)
+        assert machine.internet.questions == asked, "and that is the end of it"
+        assert (mtu(machine), machine.status.state, driver.status.mtu_reason) == (SAFE, "up", UNHEARD)
+
+    play(scene)
+
+
+def test_a_gateway_that_loses_its_session_over_questions_is_asked_twice_and_never_more() -> None:
+    async def scene(machine: Machine, driver: Driver) -> None:
+        machine.internet.ignores_questions = machine.internet.ignores_repetitions = True
+        await bring_up(machine, driver)
+        await traffic(machine, driver, int(3 * LONGEST_PATIENCE))
+        asked, sessions = machine.internet.questions, machine.sessions
+        assert (asked, sessions) == (2 * TRIES, 3)
+        await traffic(machine, driver, 300, stalls=50)
+        assert (machine.internet.questions, machine.sessions) == (asked, sessions)
+        assert (mtu(machine), machine.status.state) == (SAFE, "up")
+        assert driver.status.mtu_reason == UNHEARD
+
+    play(scene)
+
+
+def test_sessions_that_end_for_other_reasons_are_no_reason_to_ask_no_more() -> None:
+    """The last question of a search has vanished, and its repetition was answered long ago."""
+
+    async def scene(machine: Machine, driver: Driver) -> None:
+        carries(machine, 1330)
+        await bring_up(machine, driver)
+        for sessions in range(1, 5):
+            await traffic(machine, driver, 20)
+            assert 1312 <= mtu(machine) <= 1330
+            machine.internet.restart_gateway()
+            machine.data_path.sends()
+            await machine.until(lambda before=sessions: driver.status.session > before, 60.0)  # type: ignore[misc]
+            await machine.until_state("up")
 
     play(scene)
 

@@ -98,7 +98,11 @@ class Internet:
         self.dead: set[str] = set()  # addresses on networks that carry nothing
         self.largest: dict[str, int] = {}  # octets of an IKE message that a network carries, by address on it
         self.sent: list[tuple[float, str]] = []
+        self.questions = 0  # requests that find out by their size what the path carries
+        self.ignores_questions = False  # the gateway answers none of them
+        self.ignores_repetitions = False  # nor what is sent without the filling afterwards
         self._restarts = 0
+        self._ignored: set[bytes] = set()  # SPI and message ID
 
     def restart_gateway(self) -> None:
         """It comes back without any memory."""
@@ -111,9 +115,15 @@ class Internet:
             raise OSError(99, "Cannot assign requested address")
         return FakeSockets(self, underlay, 40000 + 2 * len(self.sockets), receive)
 
-    def to_gateway(self, data: bytes, channel: Channel, path: Path) -> None:
+    def to_gateway(self, data: bytes, channel: Channel, path: Path, *, whole: bool) -> None:
         """A datagram leaves the laptop."""
         self.sent.append((now(), str(path.local)))
+        self.questions += whole
+        request = data[:8] + data[20:24]
+        if whole and self.ignores_questions:
+            self._ignored.add(request)
+        if request in self._ignored and (whole or self.ignores_repetitions):
+            return
         carried = len(data) <= self.largest.get(str(path.local), 1 << 16)
         if carried and str(path.local) in self.addresses - self.dead and self.is_gateway_up:
             asyncio.get_running_loop().call_later(LATENCY, self._arrive, data, channel, path)
@@ -169,7 +179,7 @@ class FakeSockets:
             internet.sockets[end] = self
 
     def send(self, data: bytes, channel: Channel, *, whole: bool = False) -> None:
-        self._internet.to_gateway(data, channel, self.path)
+        self._internet.to_gateway(data, channel, self.path, whole=whole)
 
     def keep_alive(self) -> None:
         pass

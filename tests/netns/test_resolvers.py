@@ -52,6 +52,7 @@ class Machine:
     forget: Callable[[], object]
     restart: Callable[[], object] | None = None
     splits: bool = False
+    flavour: str = ""  # which of the programs of that name it is
     connection: Callable[[str], object] | None = None  # "up" and "down", where somebody manages the network
 
     def leave_home(self) -> None:
@@ -359,7 +360,10 @@ def test_by_resolvconf(
         told = f"printf '{AT_HOME}' | /sbin/resolvconf -a wlan0.dhclient"
         assert made.on_laptop("/bin/sh", "-c", told) == 0
         machine = Machine(
-            made, "resolvconf", lambda: made.on_laptop("/sbin/resolvconf", "-d", f"{prefix}.roam0", "-f")
+            made,
+            "resolvconf",
+            lambda: made.on_laptop("/sbin/resolvconf", "-d", f"{prefix}.roam0", "-f"),
+            flavour=f" ({flavour})",
         )
         live(machine, right, record_property)
 

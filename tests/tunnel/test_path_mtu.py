@@ -36,7 +36,18 @@ def test_everything_is_small_at_once_where_the_first_probe_vanishes() -> None:
 def test_where_the_safe_size_vanishes_too_the_least_is_used() -> None:
     found = PathMtu(CEILING).note(CEILING, carried=False).note(SAFE, carried=False)
     assert (found.mtu, found.next_size) == (LEAST, LEAST)
-    assert found.note(LEAST, carried=False).next_size is None
+    assert found.note(LEAST, carried=True).mtu == LEAST
+
+
+def test_where_nothing_is_answered_whatever_its_size_a_safe_one_is_used_and_no_more_asked() -> None:
+    """That every path carries the least is known: who does not answer does not hear such questions."""
+    found = PathMtu(CEILING)
+    for size in (CEILING, SAFE, LEAST):
+        assert (found.next_size, found.is_unheard) == (size, False)
+        found = found.note(size, carried=False)
+    assert (found.mtu, found.next_size, found.is_unheard) == (SAFE, None, True)
+    assert settled(found, 5.0) == Checks(float("inf"), raise_at=5.0 + RAISE_AFTER)
+    assert found.note(CEILING, carried=True) == PathMtu(CEILING, CEILING)
 
 
 @given(st.integers(LEAST, 1600), st.integers(SAFE, 1500))
