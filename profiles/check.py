@@ -20,6 +20,17 @@ def check(profile: Profile) -> None:
         rule(profile)
 
 
+def problems(profile: Profile) -> tuple[ProfileError, ...]:
+    """Everything that does not fit, the first of each kind."""
+    found: list[ProfileError] = []
+    for rule in _RULES:
+        try:
+            rule(profile)
+        except ProfileError as error:
+            found.append(error)
+    return tuple(found)
+
+
 def _names(profile: Profile) -> None:
     if not _ID.fullmatch(profile.id):
         hint = "At most 64 letters, digits, dots, dashes and underscores, a letter or digit first."

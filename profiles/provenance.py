@@ -73,7 +73,7 @@ def shown(value: object) -> str:
     """A value about as TOML writes it."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, list)):
         return f"[{', '.join(shown(item) for item in value)}]"
     if isinstance(value, Name):
         return (

@@ -32,13 +32,21 @@ def user_directory() -> Path:
 def load_text(text: str, source: str = "") -> Profile:
     """The profile in a TOML text; `ProfileError` names the key, or line and column, and `source`."""
     try:
-        profile = read_table(tomllib.loads(text))
+        profile = parse_text(text)
         check(profile)
-    except tomllib.TOMLDecodeError as error:
-        raise ProfileError("", f"is no TOML: {error}", source=source) from None
     except ProfileError as error:
         raise error.at(source) from None
     return profile
+
+
+def parse_text(text: str) -> Profile:
+    """The same without `check`: every key is one, and has a value of its type."""
+    try:
+        return read_table(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ProfileError("", f"is no TOML: {error}") from None
+    except RecursionError:
+        raise ProfileError("", "is nested too deeply") from None
 
 
 def read_table(table: Mapping[str, object]) -> Profile:
@@ -111,12 +119,12 @@ class Store:
     def find(self, name: str) -> ProfileFile:
         """The profile that `name` means; `ProfileNotFound` with the nearest name.
 
-        A path that ends in ".toml" means that file.
+        A path that ends in ".toml" means that file, but not behind "system/": the daemon opens no caller's path.
         """
-        if name.endswith(".toml"):
+        stem = name.removeprefix(SYSTEM_PREFIX)
+        if name.endswith(".toml") and stem == name:
             path = Path(name)
             return ProfileFile(path.stem, path.absolute(), is_system=False)
-        stem = name.removeprefix(SYSTEM_PREFIX)
         directories = [(self.system, True)] if stem != name else [(self.user, False), (self.system, True)]
         for directory, is_system in directories:
             path = directory / f"{stem}.toml"

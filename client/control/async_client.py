@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from .affairs import DaemonInfo, LogLevel, LogQuery, LogReport, ReportData
+from .catalog import PresetList, ProfileCheck, ProfileChecked, ProfileNamed, ProfileText
 from .client import ANSWER_TIME, LOOK_TIME, WORK_TIME, answer, connection_error, event, socket_path
 from .details import TunnelDetails
 from .diagnosis import Diagnosis, Examine
@@ -77,6 +78,18 @@ class AsyncClient:
     async def profiles(self) -> ProfileList:
         """The system's profiles."""
         return await self.call("profile.list", Empty(), ProfileList)
+
+    async def profile(self, name: str) -> ProfileText:
+        """What a system profile says."""
+        return await self.call("profile.get", ProfileNamed(name), ProfileText)
+
+    async def check_profile(self, text: str) -> ProfileChecked:
+        """What is wrong with a profile's text, and what it refers to."""
+        return await self.call("profile.check", ProfileCheck(text), ProfileChecked)
+
+    async def presets(self) -> PresetList:
+        """What is known of kinds of gateways."""
+        return await self.call("profile.presets", Empty(), PresetList)
 
     async def up(self, request: Up) -> Accepted:
         """Want a tunnel."""

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from typing import Self, TypeVar
 
     from .affairs import DaemonInfo, LogLevel, LogQuery, LogReport, ReportData
+    from .catalog import PresetList, ProfileChecked, ProfileText
     from .details import TunnelDetails
     from .diagnosis import Diagnosis
     from .evidence import Explanation
@@ -143,6 +144,24 @@ class Client:
     def profiles(self) -> ProfileList:
         """The system's profiles."""
         return self.call("profile.list", Empty(), ProfileList)
+
+    def profile(self, name: str) -> ProfileText:
+        """What a system profile says."""
+        from .catalog import ProfileNamed, ProfileText
+
+        return self.call("profile.get", ProfileNamed(name), ProfileText)
+
+    def check_profile(self, text: str) -> ProfileChecked:
+        """What is wrong with a profile's text, and what it refers to."""
+        from .catalog import ProfileCheck, ProfileChecked
+
+        return self.call("profile.check", ProfileCheck(text), ProfileChecked)
+
+    def presets(self) -> PresetList:
+        """What is known of kinds of gateways."""
+        from .catalog import PresetList
+
+        return self.call("profile.presets", Empty(), PresetList)
 
     def up(self, request: Up) -> Accepted:
         """Want a tunnel."""

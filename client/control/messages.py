@@ -64,6 +64,7 @@ class Welcome(Message):
     uid: int
     access: str  # "read", "control" or "admin"
     methods: tuple[str, ...] = ()  # those that we may call: a program can look before it asks
+    features: tuple[str, ...] = ()  # what this daemon can do, in stable words
 
 
 class Up(Message):

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from .affairs import DaemonInfo, LogLevel, LogQuery, LogReport, ReportData
+from .catalog import PresetList, ProfileCheck, ProfileChecked, ProfileNamed, ProfileText
 from .details import TunnelDetails
 from .diagnosis import Diagnosis, Examine
 from .evidence import Explanation
@@ -69,6 +70,21 @@ class Method(NamedTuple):
 METHODS: dict[str, Method] = {
     "hello": Method(Access.READ, Hello, Welcome, "Tells who answers, and who the caller is to it."),
     "profile.list": Method(Access.CONTROL, Empty, ProfileList, "Lists the system's profiles."),
+    "profile.get": Method(
+        Access.CONTROL,
+        ProfileNamed,
+        ProfileText,
+        "Tells what a system profile says, and what its user hands over.",
+    ),
+    "profile.check": Method(
+        Access.CONTROL,
+        ProfileCheck,
+        ProfileChecked,
+        "Tells what is wrong with a profile's text, by its keys, and what it refers to.",
+    ),
+    "profile.presets": Method(
+        Access.READ, Empty, PresetList, "Tells what is known of kinds of gateways, with the facts."
+    ),
     "tunnel.status": Method(
         Access.READ, Named, StatusReport, "Tells how one tunnel stands, or all; those of others redacted."
     ),

@@ -21,6 +21,7 @@ from .connection import Connection as Connection
 from .connection import Outlet, line_limit
 from .event_log import EventLog
 from .fairness import Turnstile
+from .features import FEATURES
 from .handlers import Caller, Handlers
 from .messages import (
     CLIENT_LIMIT,
@@ -165,7 +166,8 @@ class ControlServer:
 
     def _welcome(self, caller: Caller) -> Welcome:
         methods = tuple(sorted(name for name, method in METHODS.items() if caller.access >= method.access))
-        return Welcome(PROTOCOL, self.version, self.boot, caller.uid, caller.access.name.lower(), methods)
+        level = caller.access.name.lower()
+        return Welcome(PROTOCOL, self.version, self.boot, caller.uid, level, methods, tuple(FEATURES))
 
     # What happens
 

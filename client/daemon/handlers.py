@@ -10,8 +10,7 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
-from profiles.errors import ProfileError, ProfileNotFound
-from profiles.references import UnsafeFile
+from profiles.errors import ProfileError
 from profiles.store import SYSTEM_PREFIX, Store
 
 from ..config import SecretMissing
@@ -27,8 +26,6 @@ from ..control.messages import (
     LeakVerdict,
     LockdownStatus,
     Named,
-    ProfileEntry,
-    ProfileList,
     Rekey,
     SecretAnswer,
     SecretCancel,
@@ -43,7 +40,7 @@ from ..ike.refusal import printable
 from ..tunnel.events import NotAnswered, Reauthenticate
 from .doctor import Doctor
 from .inbox import AnswerGiven, ProbeAsked, RekeyAsked
-from .order import Key, Order, missing_secret, system_order, user_order
+from .order import Key, Order, missing_secret, refuse_profile, system_order, user_order
 from .questions import OfGateway, OfLogin, OfProfile, Question
 from .tunnels import Entry, Tunnels
 from .warden import Warden
@@ -69,7 +66,6 @@ class DaemonHandlers:
         self._sweep = sweep
         self._warden = warden
         self.actions: dict[str, Action] = {
-            "profile.list": self.profiles,
             "tunnel.up": self.up,
             "tunnel.down": self.down,
             "tunnel.rekey": self.rekey,
@@ -91,7 +87,7 @@ class DaemonHandlers:
             order = await asyncio.to_thread(self._order, caller, request)
             return Accepted(await self._want(order))
         except ProfileError as error:
-            _refuse_profile(error)
+            refuse_profile(error)
 
     def _order(self, caller: Caller, request: Up) -> Order:
         """Reads files: not for the event loop."""
@@ -172,7 +168,7 @@ class DaemonHandlers:
         try:
             await self._want(order)
         except ProfileError as error:
-            _refuse_profile(error)
+            refuse_profile(error)
 
     async def cancel(self, caller: Caller, request: SecretCancel) -> Empty:
         """The person does not answer: a login is over with that, and a tunnel that has never stood."""
@@ -198,15 +194,6 @@ class DaemonHandlers:
     async def lockdown(self, _caller: Caller, _request: Empty) -> LockdownStatus:
         """How the machine stands."""
         return self._warden.status
-
-    async def profiles(self, _caller: Caller, _request: Empty) -> ProfileList:
-        """The system's profiles, also those that do not read."""
-        return ProfileList(await asyncio.to_thread(self._system_profiles))
-
-    def _system_profiles(self) -> tuple[ProfileEntry, ...]:
-        return tuple(
-            _profile_entry(self._store, file.path.stem) for file in self._store.files() if file.is_system
-        )
 
     def status(self) -> StatusReport:
         """All tunnels as they stand now."""
@@ -256,22 +243,5 @@ def _refuse_name(what: str, entries: list[Entry]) -> NoReturn:
     raise ControlError("tunnel.unknown", f"{what}; there are: {known}", "Name one of them.")
 
 
-def _refuse_profile(error: ProfileError) -> NoReturn:
-    kind = "profile.invalid"
-    if isinstance(error, ProfileNotFound):
-        kind = "profile.unknown"
-    elif isinstance(error, UnsafeFile):
-        kind = "secret.unsafe"
-    raise ControlError(kind, str(error), error.hint) from None
-
-
 def _secret(text: SecretText) -> Secret:
     return Secret(text.reveal().encode())
-
-
-def _profile_entry(store: Store, name: str) -> ProfileEntry:
-    try:
-        profile = store.find(f"{SYSTEM_PREFIX}{name}").load()
-    except ProfileError as error:
-        return ProfileEntry(name, problem=str(error))
-    return ProfileEntry(name, profile.title, ", ".join(profile.gateway.addresses))

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NoReturn
 
-from profiles.errors import ProfileError
+from profiles.errors import ProfileError, ProfileNotFound
 from profiles.model import Profile
 from profiles.prompts import prompt_for
-from profiles.references import elsewhere, files_of, read_file, read_secret, secrets_of
+from profiles.references import UnsafeFile, elsewhere, files_of, read_file, read_secret, secrets_of
 from profiles.store import Store, load_text
 
 from ..config import Material, SecretMissing, session_config, tunnel_config
+from ..control.messages import ControlError
 from ..ike.events import AnswerKind, Failure, Kind
 from ..ike.keys import OneTimeCode, Secret
 from ..system.choice import Choice, DataPathKind
@@ -24,6 +26,9 @@ AUTHORITIES = (
     Path("/etc/pki/tls/certs/ca-bundle.crt"),  # Fedora
     Path("/etc/ssl/ca-bundle.pem"),  # openSUSE
 )
+
+OWN_SECRETS = frozenset({"file", "credential"})
+"""Schemes of what the daemon reads for a system profile itself; all other secrets come from its callers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +182,19 @@ def system_order(
     secrets = {
         reference.text: Secret(read_secret(reference, directory, {0, own_uid}).encode())
         for reference in secrets_of(profile, files)
-        if reference.scheme in {"file", "credential"}
+        if reference.scheme in OWN_SECRETS
     }
     return Order(owner, True, profile, text, files, {}).with_secrets(secrets)
+
+
+def refuse_profile(error: ProfileError) -> NoReturn:
+    """Tell a caller what is wrong with a profile."""
+    kind = "profile.invalid"
+    if isinstance(error, ProfileNotFound):
+        kind = "profile.unknown"
+    elif isinstance(error, UnsafeFile):
+        kind = "secret.unsafe"
+    raise ControlError(kind, str(error), error.hint) from None
 
 
 def system_authorities() -> bytes:

@@ -48,6 +48,7 @@ from ..tunnel.events import Slept
 from ..tunnel.model import OWN_LINKS, NetworkChange, Stance
 from .affairs import Affairs
 from .applier import Applier
+from .catalog import Catalog
 from .clock import Epoch, boottime, wall
 from .data_paths import DataPaths
 from .doctor import Doctor
@@ -232,6 +233,7 @@ class Daemon:
             self._name_service,
         )
         handlers = DaemonHandlers(tunnels, self._store, time.time, self._applier.sweep, self._warden, doctor)
+        catalog = Catalog(self._store)
         affairs = Affairs(
             self._journal,
             tunnels,
@@ -242,7 +244,9 @@ class Daemon:
         )
         verifier = Verifier(handlers.find, self._applier, ask, boottime)
         explainer = Explainer(tunnels, handlers.find, self._resolver.resolve, version=program_version())
-        handlers.actions.update({**affairs.actions, **verifier.actions, **explainer.actions})
+        handlers.actions.update(
+            {**catalog.actions, **affairs.actions, **verifier.actions, **explainer.actions}
+        )
         return ControlServer(
             handlers,
             Policy(group_id(), os.getuid()),

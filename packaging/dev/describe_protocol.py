@@ -18,7 +18,8 @@ SCHEMA = ROOT / "docs" / "control-protocol.schema.json"
 PAGE = ROOT / "docs" / "control-protocol.md"
 sys.path.insert(0, str(ROOT))
 
-from client.control.kinds import KINDS  # noqa: E402 - the script stands outside the packages
+from client.control.features import FEATURES  # noqa: E402 - the script stands outside the packages
+from client.control.kinds import KINDS  # noqa: E402
 from client.control.messages import EVENT_SHAPES, Message  # noqa: E402
 from client.control.methods import METHODS  # noqa: E402
 from client.control.schema import described, field_notes, message_types, schema  # noqa: E402
@@ -44,6 +45,14 @@ def ownership() -> Iterator[str]:
     for name, method in METHODS.items():
         if method.whose.name != "NOBODY":
             yield f"| `{name}` | {method.whose.value} |"
+
+
+def features() -> Iterator[str]:
+    """The words of `hello`."""
+    yield "| feature | promises | by |"
+    yield "|---|---|---|"
+    for word, feature in FEATURES.items():
+        yield f"| `{word}` | {feature.promise} | {', '.join(f'`{name}`' for name in feature.methods)} |"
 
 
 def events() -> Iterator[str]:
@@ -107,7 +116,14 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-TABLES = {"methods": methods, "ownership": ownership, "events": events, "kinds": kinds, "messages": messages}
+TABLES = {
+    "methods": methods,
+    "ownership": ownership,
+    "features": features,
+    "events": events,
+    "kinds": kinds,
+    "messages": messages,
+}
 
 
 def page(text: str) -> str:

@@ -35,7 +35,14 @@ def test_each_method_needs_its_access(path: Path, method: str, peer: PeerCredent
 
 def test_reading_is_all_that_everybody_may() -> None:
     free = {name for name, method in METHODS.items() if method.access is Access.READ}
-    assert free == {"hello", "tunnel.status", "lockdown.status", "events.subscribe", "daemon.info"}
+    assert free == {
+        "hello",
+        "profile.presets",  # what anybody may read in the documents
+        "tunnel.status",
+        "lockdown.status",
+        "events.subscribe",
+        "daemon.info",
+    }
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -26,6 +28,7 @@ from client.control.messages import (
     Up,
     Welcome,
 )
+from client.control.methods import METHODS
 from tests.control.fake import FakeDaemon, serving, serving_apart
 
 
@@ -117,6 +120,17 @@ def test_a_daemon_that_does_not_answer_is_given_up(path: Path) -> None:
         deaf.listen()
         with Client(str(path)) as client:
             assert kind_of(lambda: client.call("hello", Hello(), Welcome, patience=0.01)) == "daemon.lost"
+
+
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+def test_every_method_of_the_protocol_has_a_typed_one(client: type) -> None:
+    called = {
+        found.group(1)
+        for name, function in inspect.getmembers(client, inspect.isfunction)
+        if not name.startswith("_") and function.__annotations__.get("return")
+        for found in re.finditer(r'self\.call\(\s*"([a-z_.]+)"', inspect.getsource(function))
+    }
+    assert called == set(METHODS)
 
 
 def test_a_request_that_is_too_long_is_not_sent(path: Path) -> None:

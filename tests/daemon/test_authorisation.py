@@ -39,6 +39,9 @@ TABLE: dict[str, tuple[bool, bool, bool, bool]] = {
     # method: (owner, other member, stranger, root)
     "hello": (YES, YES, YES, YES),
     "profile.list": (YES, YES, NO, YES),
+    "profile.get": (YES, YES, NO, YES),
+    "profile.check": (YES, YES, NO, YES),
+    "profile.presets": (YES, YES, YES, YES),
     "tunnel.status": (YES, YES, YES, YES),
     "tunnel.details": (YES, NO, NO, YES),
     "tunnel.probe": (YES, NO, NO, YES),

@@ -14,6 +14,8 @@ from client.control.messages import (
     Down,
     Empty,
     Named,
+    ProfileEntry,
+    ProfileList,
     Rekey,
     SecretAnswer,
     SecretCancel,
@@ -25,6 +27,7 @@ from client.control.messages import (
 from client.control.methods import METHODS
 from client.control.server import OWN
 from client.daemon.affairs import Affairs
+from client.daemon.catalog import Catalog
 from client.daemon.doctor import Doctor
 from client.daemon.explainer import Explainer
 from client.daemon.handlers import DaemonHandlers
@@ -85,11 +88,14 @@ class Office:
         sweep = machine.applier.sweep
         self.handlers = DaemonHandlers(self.tunnels, self.store, now, sweep, self.warden, doctor)
         self.journal = Journal()
+        catalog = Catalog(self.store)
         affairs = Affairs(self.journal, self.tunnels, self.handlers.status, now, version="0.1", boot="boot-1")
         self.inside: Callable[[Sequence[Host]], Awaitable[Reply | None]] = nobody
         verifier = Verifier(self.handlers.find, machine.applier, self._ask, now)
         explainer = Explainer(self.tunnels, self.handlers.find, machine.world.resolve, version="0.1")
-        self.handlers.actions.update({**affairs.actions, **verifier.actions, **explainer.actions})
+        self.handlers.actions.update(
+            {**catalog.actions, **affairs.actions, **verifier.actions, **explainer.actions}
+        )
         self.tunnels.network_changed(NetworkChange(machine.network, machine.network))
 
     def _tell(self, data: TunnelStatus | SecretNeeded) -> None:
@@ -131,6 +137,13 @@ def play(directory: Path, scene: Scene) -> None:
             applier.cancel()
 
     run(body)
+
+
+async def listed(office: Office) -> tuple[ProfileEntry, ...]:
+    """The system's profiles."""
+    answer = await office.handlers.actions["profile.list"](ALICE, Empty())
+    assert isinstance(answer, ProfileList)
+    return answer.profiles
 
 
 def write_system_profile(directory: Path, text: str, name: str = "office") -> None:
@@ -289,7 +302,7 @@ def test_a_system_profile_is_read_by_the_daemon_and_shared(tmp_path: Path) -> No
     write_system_profile(tmp_path, PROFILE)
 
     async def scene(office: Office) -> None:
-        (entry,) = (await office.handlers.profiles(ALICE, Empty())).profiles
+        (entry,) = await listed(office)
         assert (entry.name, entry.gateway, entry.problem) == ("office", "vpn.example.com", "")
         await office.handlers.up(ALICE, Up(name="office", secrets=KEY))
         await office.machine.until_state("up", 5)
@@ -299,16 +312,19 @@ def test_a_system_profile_is_read_by_the_daemon_and_shared(tmp_path: Path) -> No
     play(tmp_path, scene)
 
 
-def test_an_unknown_or_broken_system_profile_is_told(tmp_path: Path) -> None:
+def test_an_unknown_or_broken_system_profile_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     write_system_profile(tmp_path, "schema = 9", "broken")
 
     async def scene(office: Office) -> None:
         with pytest.raises(ControlError) as error:
             await office.handlers.up(ALICE, Up(name="office"))
         assert error.value.kind == "profile.unknown"
-        with pytest.raises(ControlError):
-            await office.handlers.up(ALICE, Up(name="../broken"))
-        (entry,) = (await office.handlers.profiles(ALICE, Empty())).profiles
+        for name in ("../broken", "../system/broken.toml"):
+            with pytest.raises(ControlError) as error:
+                await office.handlers.up(ALICE, Up(name=name))
+            assert error.value.kind == "profile.unknown", "a name is no path"
+        (entry,) = await listed(office)
         assert "newer" in entry.problem
 
     play(tmp_path, scene)

@@ -41,7 +41,11 @@ SAID = {
     "roam rpc tunnel.status": r"work is up over \w+\n",
     "socat -t 5": r"work: up\n",
     "coproc ROAM": r"new keys\n",
-    "roam.hello": r"roamd \S+, and we may admin\nwork up .*\ntunnel.unknown\n",
+    "may {welcome.access}": r"roamd \S+, and we may admin\nwork up .*\ntunnel.unknown\n",
+    "check_profile": (
+        r"trust nobody may vouch for the gateway's certificate\n"
+        r"routing.include means nothing with mode = \"full\"\n\['file:ca.pem'\] \['ask:'\]\n"
+    ),
     "replayed": r"work up\nreplayed\n",
     "asyncio.run": r"logged in anew\n",
     "# interval=5": r"VPN up\n\n#00cc66\n",
