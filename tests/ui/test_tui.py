@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from rich.console import Console
+from textual.events import Paste
 from textual.pilot import Pilot
 from textual.widgets import Input, Select, Static
 
@@ -47,6 +48,12 @@ UP = TunnelStatus("office", "up", since=NOW - 60, addresses=("10.77.0.5/32",), i
 SAMPLES = Path(__file__).parents[1] / "profiles" / "samples"
 
 Story = Callable[[RoamApp, "Pilot[None]", FakeDaemon], Awaitable[None]]
+
+
+async def paste(pilot: Pilot[None], text: str) -> None:
+    """What a terminal sends when somebody pastes a line, and Enter after it."""
+    pilot.app.post_message(Paste(text))
+    await pilot.press("enter")
 
 
 async def no_pause(_seconds: float) -> None:
@@ -345,7 +352,7 @@ def test_a_file_of_an_administrator_becomes_a_profile(path: Path, directory: Pat
         await see(pilot, lambda: line(app) == "connected to the daemon")
         await pilot.press("i")
         await see(pilot, lambda: shown(app, AskScreen))
-        await pilot.press(*str(SAMPLES / "10-swanctl.conf"), "enter")
+        await paste(pilot, str(SAMPLES / "10-swanctl.conf"))
         await see(pilot, lambda: shown(app, ReportScreen))
         assert "[gateway]" in report(app)
         await pilot.press("y")
@@ -370,7 +377,7 @@ def test_a_file_that_is_none_is_refused_in_a_sentence(path: Path, directory: Pat
             app.clear_notifications()
             await pilot.press("i")
             await see(pilot, lambda: shown(app, AskScreen))
-            await pilot.press(*name, "enter")
+            await paste(pilot, name)
             await see(pilot, lambda: len(app._notifications) == 1)
         assert story(app) == []
 
@@ -384,7 +391,7 @@ def test_a_profile_that_nobody_wants_is_not_written(path: Path, directory: Path)
         await see(pilot, lambda: line(app) == "connected to the daemon")
         await pilot.press("i")
         await see(pilot, lambda: shown(app, AskScreen))
-        await pilot.press(*str(SAMPLES / "12-office.nmconnection"), "enter")
+        await paste(pilot, str(SAMPLES / "12-office.nmconnection"))
         await see(pilot, lambda: shown(app, ReportScreen))
         await pilot.press("n")
         await see(pilot, lambda: not any(worker.group == "command" for worker in app.workers))
