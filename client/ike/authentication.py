@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from . import signatures
+from .announcements import Announced
 from .buffer import Reader
 from .errors import InvalidSyntax
 from .events import Kind
@@ -88,10 +89,13 @@ class Signer(Protocol):
     It is a port because padding salts and signature nonces are random and not taken from `rng`.
     """
 
-    def sign(self, octets: bytes, peer_hashes: frozenset[int]) -> Authentication | Errand:
+    def sign(
+        self, octets: bytes, peer_hashes: frozenset[int], announced: Announced | None = None
+    ) -> Authentication | Errand:
         """AUTH over `octets`, or what to ask the key's holder for.
 
         `peer_hashes` is what the peer announced (RFC 7427 section 4); empty means the methods before it.
+        `announced`, where the peer has said more (RFC 9593), narrows the choice as long as anything is left.
         `AuthenticationFailed` where the peer understands none of our signatures.
         """
         ...
@@ -104,9 +108,12 @@ class KeySigner:
         self._key = key
         self._allow_sha1 = allow_sha1
 
-    def sign(self, octets: bytes, peer_hashes: frozenset[int]) -> Authentication:
+    def sign(
+        self, octets: bytes, peer_hashes: frozenset[int], announced: Announced | None = None
+    ) -> Authentication:
         """The best that both ends know: method 14, else what RFC 7296 and RFC 4754 prescribe."""
-        way = ways_to_sign(self._key.public_key(), peer_hashes, allow_sha1=self._allow_sha1)[0]
+        public = self._key.public_key()
+        way = ways_to_sign(public, peer_hashes, announced, allow_sha1=self._allow_sha1)[0]
         return way.auth(way.scheme.sign(self._key, octets))
 
 
@@ -151,9 +158,9 @@ class DistantSigner:
         self._public = public
         self._allow_sha1 = allow_sha1
 
-    def sign(self, octets: bytes, peer_hashes: frozenset[int]) -> Errand:
+    def sign(self, octets: bytes, peer_hashes: frozenset[int], announced: Announced | None = None) -> Errand:
         """Every way that both ends know: not every card can sign with PSS, no agent can."""
-        ways = ways_to_sign(self._public, peer_hashes, allow_sha1=self._allow_sha1)
+        ways = ways_to_sign(self._public, peer_hashes, announced, allow_sha1=self._allow_sha1)
         return Errand(self._key, octets, ways, self._public)
 
 
@@ -170,23 +177,43 @@ class Way:
         return Authentication(self.method, self.prefix + signature)
 
 
-def ways_to_sign(key: PublicKey, peer_hashes: frozenset[int], *, allow_sha1: bool = False) -> tuple[Way, ...]:
+def ways_to_sign(
+    key: PublicKey,
+    peer_hashes: frozenset[int],
+    announced: Announced | None = None,
+    *,
+    allow_sha1: bool = False,
+) -> tuple[Way, ...]:
     """What this key can sign and the peer understands, best first; `AuthenticationFailed` where that is nothing."""
     modern = tuple(
         Way(AuthMethod.DIGITAL_SIGNATURE, bytes([len(algorithm)]) + algorithm, scheme)
         for algorithm, scheme in signatures.ours(key)
         if scheme.hash_id in peer_hashes
     )
+    if announced is not None:
+        known = (*modern, *_of_its_curve(key))
+        wanted = tuple(way for way in known if announced.takes(way.method, way.scheme))
+        if wanted:
+            return wanted
     return modern or (_classic(key, allow_sha1=allow_sha1),)
+
+
+def _of_its_curve(key: PublicKey) -> tuple[Way, ...]:
+    """The method of RFC 4754 that names the key's curve, if there is one."""
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        return ()
+    return tuple(
+        Way(method, b"", scheme)
+        for method, scheme in signatures.CURVES.items()
+        if key.curve.name == scheme.curve.name
+    )
 
 
 def _classic(key: PublicKey, *, allow_sha1: bool) -> Way:
     """For a peer that announces no hash algorithm of ours."""
     match key:
-        case ec.EllipticCurvePublicKey(curve=curve):
-            for method, scheme in signatures.CURVES.items():
-                if curve.name == scheme.curve.name:
-                    return Way(method, b"", scheme)
+        case ec.EllipticCurvePublicKey() if ways := _of_its_curve(key):
+            return ways[0]
         case rsa.RSAPublicKey() if allow_sha1:
             return Way(AuthMethod.RSA_SIGNATURE, b"", signatures.RSA_SHA1)
         case rsa.RSAPublicKey():

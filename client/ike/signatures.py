@@ -321,6 +321,14 @@ def ours(key: PublicKey) -> list[tuple[bytes, Scheme]]:
             return [row for row in _first_of_each(Whole) if _is_for(row[1], key)]
 
 
+def own_identifiers() -> list[bytes]:
+    """The AlgorithmIdentifiers of all schemes of method 14, each in the encoding of ours."""
+    found: dict[Scheme, bytes] = {}
+    for identifier, scheme in ALGORITHMS.items():
+        found.setdefault(scheme, identifier)
+    return list(found.values())
+
+
 def _first_of_each(kind: type[RsaPss | RsaPkcs1 | Ecdsa | Whole]) -> list[tuple[bytes, Scheme]]:
     found: dict[Scheme, bytes] = {}
     for identifier, scheme in ALGORITHMS.items():

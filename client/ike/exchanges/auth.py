@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from ..announcements import announce
 from ..configuration import build_request
 from ..core import Core
 from ..errors import AuthenticationFailed
@@ -84,6 +85,7 @@ class FirstAuth:
             TsResponder(self.login.remote_selectors),
             *mobike,
             *self._willing(core),
+            *(announce(config.proof) if self.login.handshake.announced is not None else ()),
         )
 
     def resume(self, core: Core, sa: IkeSa, answer: Secret, now: float) -> None:

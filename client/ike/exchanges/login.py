@@ -117,7 +117,8 @@ def prove(core: Core, exchange: Proving, sa: IkeSa, login: Login, now: float) ->
             mac = shared_key_auth(sa.suite.prf, secret, login.octets(sa))
             login.auth = Authentication(AuthMethod.SHARED_KEY_MIC, mac)
         case CertLogin(_, signer):
-            made = signer.sign(login.octets(sa), login.handshake.peer_hashes)
+            shake = login.handshake
+            made = signer.sign(login.octets(sa), shake.peer_hashes, shake.announced)
             if isinstance(made, Errand):
                 login.errand = made
                 wanted = SignatureWanted(made.key, made.algorithms, made.octets)

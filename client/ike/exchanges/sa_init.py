@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+from ..announcements import Announced, parse_announcements
 from ..authentication import OUR_HASHES, parse_hashes
 from ..core import Core
 from ..errors import InvalidSyntax, NoProposalChosen, ProtocolError
@@ -42,6 +43,7 @@ class Handshake:
     authorities: tuple[bytes, ...]  # key hashes of the CAs that the gateway trusts
     nat: NatVerdict
     several_rounds: bool = False  # the gateway knows RFC 4739
+    announced: Announced | None = None  # what it takes, if it says so (RFC 9593)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,7 @@ class SaInit:
     ) -> Handshake:
         local, remote = path.ends(first_channel(path))
         hashes = message.notify(NotifyType.SIGNATURE_HASH_ALGORITHMS)
+        announced = message.notify(NotifyType.SUPPORTED_AUTH_METHODS)
         return Handshake(
             request,
             data,
@@ -196,6 +199,7 @@ class SaInit:
             tuple(name for request in message.all(CertificateRequest) for name in request.authorities),
             judge_nat(message.all(Notify), self.spi_i, message.spi_r, local, remote),
             message.notify(NotifyType.MULTIPLE_AUTH_SUPPORTED) is not None,
+            parse_announcements(announced.data) if announced else None,
         )
 
 
