@@ -37,6 +37,9 @@ PROOF_TIME = 3.0
 LONGEST_PROOF = 30.0
 """Seconds that `verify` waits for an answer from inside, as the daemon allows."""
 
+SECRETIVE = frozenset({"up", "answer", "signer", "tui", "new", "import", None})
+"""Commands that may come to hold a password, a key or a PIN; without a command it is the terminal UI."""
+
 LONGEST_TIME = 7 * 86400.0
 _WIDTH = 80
 """Columns of a help text."""
@@ -48,7 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     as_json = "--json" in words  # also where the rest makes no sense
     try:
         options = _parse(words)
-        return _command(options)(options)
+        command = _command(options)
+        if arguments is None and options.command in SECRETIVE:
+            _harden()
+        return command(options)
     except ControlError as error:
         output.report(error, as_json=as_json)
         return exit_code(error.kind)
@@ -58,6 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _harden() -> None:
+    from .hardening import harden
+
+    harden()
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
