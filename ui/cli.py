@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from importlib import import_module
 
@@ -74,13 +73,24 @@ def _harden() -> None:
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
     """With the parser of the command that is meant, if that is plain: those of all others take time to make."""
+    if words[:1] == ["help"]:
+        words = [*words[1:2], "--help"]
     meant = next((word for word in words if word in COMMANDS), None)
     if meant is not None:
         try:
-            return _parser(meant).parse_args(words)
+            return _understood(_parser(meant), words)
         except ControlError:
             pass  # the whole parser knows better what is wrong
-    return _parser().parse_args(words)
+    return _understood(_parser(), words)
+
+
+def _understood(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
+    options, rest = parser.parse_known_args(words)
+    if rest:
+        from .mistakes import not_taken
+
+        raise not_taken(rest, parser if options.command is None else _parser_of(options.command))
+    return options
 
 
 def _command(options: argparse.Namespace) -> Command:
@@ -96,18 +106,16 @@ class _Parser(argparse.ArgumentParser):
     """One that tells mistakes as every other failure is told."""
 
     def error(self, message: str) -> NoReturn:
-        raise ControlError("usage", message, f"{_nearest(message)}'{self.prog} --help' shows what there is.")
+        raise ControlError("usage", message, f"'{self.prog} --help' shows what there is.")
 
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        if action.choices is None or value in action.choices:
+            return
+        from .mistakes import no_choice, no_command
 
-def _nearest(message: str) -> str:
-    """A hint at the command that was probably meant."""
-    found = re.search(r"invalid choice: '([^']*)'", message)
-    if found is None:
-        return ""
-    from difflib import get_close_matches
-
-    close = get_close_matches(found[1], COMMANDS, n=1)
-    return f'Did you mean "{close[0]}"? ' if close else ""
+        if action.dest == "command":
+            raise no_command(str(value), COMMANDS)
+        raise no_choice(action, value, action.choices, self.prog)
 
 
 class _Formatter(argparse.HelpFormatter):
@@ -142,6 +150,14 @@ def _parser(only: str | None = None) -> argparse.ArgumentParser:
         )
         _common(command, top=False)
         add_arguments(command)
+    return parser
+
+
+def _parser_of(name: str) -> argparse.ArgumentParser:
+    """A command's own parser, as the program's parser has it."""
+    parser = _Parser(prog=f"roam {name}", formatter_class=_Formatter, allow_abbrev=False)
+    _common(parser, top=False)
+    COMMANDS[name][2](parser)
     return parser
 
 
@@ -294,7 +310,14 @@ def _state_dir(parser: argparse.ArgumentParser) -> None:
 
 
 def _lockdown(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("wish", choices=("on", "off", "status"), help="on: nothing leaves outside a tunnel")
+    parser.add_argument(
+        "wish",
+        metavar="WISH",
+        nargs="?",
+        choices=("on", "off", "status"),
+        default="status",
+        help="on: nothing leaves outside a tunnel; off; status (default)",
+    )
     parser.add_argument(
         "--no-lan", dest="allow_lan", action="store_false", help="nor to the local network (with on)"
     )
@@ -325,10 +348,10 @@ def _watch(parser: argparse.ArgumentParser) -> None:
 def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "topic",
-        metavar="dns",
+        metavar="TOPIC",
         nargs="?",
         choices=("dns",),
-        help="ask for names, and see which servers are asked",
+        help="dns: ask for names, and see which servers are asked",
     )
 
 
@@ -365,6 +388,7 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
     "new": ("make a profile: a server, a user, done", ".commands.wizard", arguments.new),
     "import": ("make a profile of an administrator's file", ".commands.importing", arguments.import_),
     "export": ("write a profile for another program", ".commands.exporting", arguments.export),
+    "version": ("show the versions of roam and of the daemon", ".commands.version", _plain),
     "tui": ("open the terminal UI", ".commands.terminal", _tui),
     "selftest": ("try what is installed here, in namespaces of this machine", ".demo", _plain),
     "demo": ("show a roaming tunnel in namespaces of this machine", ".demo", _demo),

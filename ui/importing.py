@@ -62,7 +62,8 @@ def _bounded(path: Path, limit: int) -> bytes:
         with path.open("rb") as file:
             return file.read(limit + 1)
     except OSError as error:
-        raise ProfileError("", f"cannot be read: {error.strerror}") from None
+        hint = "Is this where the file is?"
+        raise ProfileError("", f"cannot be read: {error.strerror}", hint) from None
 
 
 def profiles_of(source: Source) -> list[Imported]:

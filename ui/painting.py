@@ -24,6 +24,8 @@ STATES = {
 _LOUD = {"problem": "red", "next": "bold", "note": "yellow", "retry": "yellow", "now": "yellow"}
 _ROW = 2
 """Columns before the name of a row."""
+_NAME = 9
+"""Columns of the name itself, which may be more than one word ("data path")."""
 
 
 def wants_colour(stream: TextIO) -> bool:
@@ -50,8 +52,11 @@ def painted_status(text: str, stream: TextIO) -> str:
 
 def _line(line: str, stream: TextIO) -> str:
     if line.startswith(" " * _ROW) and line[_ROW : _ROW + 1].strip():
-        name, space, rest = line[_ROW:].partition(" ")
-        return f"{' ' * _ROW}{paint(name, _LOUD.get(name, 'dim'), stream)}{space}{rest}"
+        name, rest = line[_ROW : _ROW + _NAME], line[_ROW + _NAME :]
+        style = _LOUD.get(name.rstrip(), "dim")
+        return (
+            f"{' ' * _ROW}{paint(name.rstrip(), style, stream)}{' ' * (len(name) - len(name.rstrip()))}{rest}"
+        )
     name, colon, rest = line.partition(": ")
     state = next(
         (state for state in STATES if rest == state or rest.startswith((f"{state} ", f"{state},"))), None

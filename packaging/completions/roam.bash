@@ -74,13 +74,14 @@ _roam() {
         export,--socket) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
         export,--to) mapfile -t COMPREPLY < <(compgen -W "mobileconfig sswan swanctl" -- "$word"); return ;;
         export,--output|export,-o) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+        version,--socket) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
         tui,--socket) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
         selftest,--socket) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
         demo,--socket) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
         demo,--keep) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
     esac
     case $command in
-        "") mapfile -t COMPREPLY < <(compgen -W "up down status watch answer signer rekey reauth wait verify cleanup lockdown portal explain probe doctor log report rpc profiles new import export tui selftest demo -h --help --version --socket --json" -- "$word") ;;
+        "") mapfile -t COMPREPLY < <(compgen -W "up down status watch answer signer rekey reauth wait verify cleanup lockdown portal explain probe doctor log report rpc profiles new import export version tui selftest demo -h --help --version --socket --json" -- "$word") ;;
         up) mapfile -t COMPREPLY < <(compgen -W "$(_roam_profiles) -h --help --socket --json --ask --wait --no-wait --timeout" -- "$word") ;;
         down) mapfile -t COMPREPLY < <(compgen -W "$(_roam_profiles) -h --help --socket --json --force" -- "$word") ;;
         status) mapfile -t COMPREPLY < <(compgen -W "$(_roam_profiles) -h --help --socket --json" -- "$word") ;;
@@ -104,6 +105,7 @@ _roam() {
         new) mapfile -t COMPREPLY < <(compgen -W "-h --help --socket --json --server --user --login --cert --ca --shared-key --preset --network --static --no-probe --force --yes -y" -- "$word") ;;
         import) mapfile -t COMPREPLY < <(compgen -W "-h --help --socket --json --name --server --user --dry-run --force --keep-secrets" -- "$word"; compgen -f -- "$word") ;;
         export) mapfile -t COMPREPLY < <(compgen -W "$(_roam_profiles) -h --help --socket --json --to --output -o --force" -- "$word") ;;
+        version) mapfile -t COMPREPLY < <(compgen -W "-h --help --socket --json" -- "$word") ;;
         tui) mapfile -t COMPREPLY < <(compgen -W "-h --help --socket --json --plain" -- "$word") ;;
         selftest) mapfile -t COMPREPLY < <(compgen -W "-h --help --socket --json" -- "$word") ;;
         demo) mapfile -t COMPREPLY < <(compgen -W "-h --help --socket --json --tui --keep" -- "$word") ;;

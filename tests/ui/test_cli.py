@@ -8,14 +8,16 @@ import os
 import queue
 import sys
 import threading
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from client.control.affairs import DaemonInfo
 from client.control.kinds import KINDS
 from client.control.messages import ControlError, Down, TunnelStatus
-from tests.control.fake import FakeDaemon, serving_apart
+from tests.control.fake import NOW, FakeDaemon, serving_apart
 from ui.cli import COMMANDS, main
 
 UP = TunnelStatus("office", "up", serial=1, addresses=("10.77.0.5/32",))
@@ -271,10 +273,77 @@ def test_help_names_every_command_and_the_exit_codes(capsys: pytest.CaptureFixtu
 
 def test_an_unknown_command_is_told_like_every_failure(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stauts"]) == 2
-    assert 'Did you mean "status"?' in capsys.readouterr().err
+    words = capsys.readouterr().err
+    assert 'there is no command "stauts"' in words
+    assert 'Did you mean "status"?' in words
     assert main(["--json", "up", "a", "b"]) == 2
     assert out(capsys)["data"]["kind"] == "usage"
     assert main(["status", "--js"]) == 2  # an abbreviation would stand in scripts and break one day
+
+
+@pytest.mark.parametrize(
+    ("words", "seen", "following"),
+    [
+        (
+            ["up", "--tiemout", "3"],
+            'roam up takes no "--tiemout"',
+            'Did you mean "--timeout"? \'roam up --help',
+        ),
+        (["status", "a", "b"], 'roam status takes no "b"', "'roam status --help' shows"),
+        (["--frobnicate"], 'roam takes no "--frobnicate"', "'roam --help' shows"),
+        (["lockdown", "onn"], 'WISH is on, off or status, and not "onn"', 'Did you mean "on"?'),
+        (["wait", "--for", "trafic"], '--for is state, traffic or dns, and not "trafic"', 'mean "traffic"?'),
+        (["doctor", "dnss"], 'TOPIC is dns, and not "dnss"', 'Did you mean "dns"?'),
+        (["help", "stauts"], 'there is no command "stauts"', 'Did you mean "status"?'),
+        (["up", "--timeout", "soon"], "argument --timeout: 'soon' is no number", "'roam up --help' shows"),
+    ],
+)
+def test_what_was_mistyped_is_told_with_the_nearest_word(
+    words: list[str], seen: str, following: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    happened, second, third = capsys.readouterr().err.splitlines()
+    assert happened == "roam: the command makes no sense as it stands [usage]"
+    assert seen in second
+    assert following in third
+
+
+def test_a_word_that_looks_like_another_command_is_no_other_command(daemon: FakeDaemon) -> None:
+    assert main(["--socket", "/nonexistent/up", "status"]) == 7
+
+
+def test_help_may_be_asked_for_as_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["help", "rekey"], ["rekey", "--help"]):
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert ended.value.code == 0
+        assert capsys.readouterr().out.startswith("usage: roam rekey ")
+
+
+def test_lockdown_without_a_word_tells_how_it_is(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["lockdown"]) == 0
+    assert capsys.readouterr().out.startswith("lockdown: off\n")
+
+
+def test_the_version_is_of_both_ends(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]) -> None:
+    daemon.results["daemon.info"] = DaemonInfo("9.9", 1, "boot-1", 42, 990, NOW - 90, NOW)
+    assert main(["version"]) == 0
+    told = capsys.readouterr()
+    own, theirs = told.out.splitlines()
+    assert own.split() == ["roam", version("roam-vpn")]
+    assert theirs == "roamd  9.9, protocol 1, running for 1 min 30 s as process 42"
+    assert "the daemon is of another version" in told.err
+    assert main(["version", "--json"]) == 0
+    assert out(capsys)["data"] == {"roam": version("roam-vpn"), "roamd": "9.9"}
+
+
+def test_the_version_is_told_without_a_daemon_too(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--socket", str(path), "version"]) == 0
+    told = capsys.readouterr()
+    assert f"roamd  no daemon: there is no socket {path}" in told.out
+    assert told.err == ""
 
 
 def test_the_systems_tunnel_is_found_under_its_long_name(daemon: FakeDaemon) -> None:

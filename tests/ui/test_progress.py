@@ -65,6 +65,14 @@ def test_a_status_has_colours_on_a_terminal(screen: Screen) -> None:
     assert "\x1b[1moffice\x1b[0m: \x1b[31mblocked\x1b[0m" in painted
     assert "\x1b[1mhome\x1b[0m: \x1b[32mup\x1b[0m for 5 s" in painted
     assert "  \x1b[31mproblem\x1b[0m" in painted
+    two_words = painted_status("  data path xfrm\n  last path wlan0\n            and more", screen).split(
+        "\n"
+    )
+    assert two_words == [
+        "  \x1b[2mdata path\x1b[0m xfrm",
+        "  \x1b[2mlast path\x1b[0m wlan0",
+        "            and more",
+    ]
     assert without_colours(painted) == text
 
 

@@ -33,7 +33,7 @@ _RETRIED = frozenset({"daemon.absent", "daemon.lost"})
 
 def wait(options: argparse.Namespace) -> int:
     """Until a tunnel is as asked for; exit code 3 where it is not so in time."""
-    patience = Patience(options.timeout)
+    patience = Patience(options.timeout, options.name)
     status = _wait(options, patience)
     if options.json:
         output.say(output.envelope("wait", status))
@@ -45,10 +45,10 @@ def wait(options: argparse.Namespace) -> int:
 class Patience:
     """A deadline, and what was seen last: the reason to give when it has come."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, name: str | None) -> None:
         self.seconds = seconds
         self.ends_at = monotonic() + seconds
-        self.seen = "no tunnel is wanted"
+        self.seen = "no tunnel is wanted" if name is None else f'no tunnel called "{name}" is wanted'
 
     @property
     def is_over(self) -> bool:
