@@ -18,9 +18,12 @@ from profiles.errors import ProfileError
 from profiles.model import LocalRound
 
 from .ike.authentication import PrivateKey, PublicKey
+from .ike.distinguished import quoted
 from .ike.identity import Identity
 from .ike.keys import OneTimeCode, Secret
 from .ike.revocation import Unusable, load_list
+
+MOST_CHOICES = 9  # certificates that a question names
 
 T = TypeVar("T")
 Anchors = tuple[x509.Certificate, ...]
@@ -169,11 +172,37 @@ def _bundle(entry: LocalRound, material: Material, path: str) -> containers.Bund
         return _open(material.key(entry.key, where), entry, material, path, where)
     if entry.key is None:
         where = f"{path}.cert"
-        return _open(material.key(entry.cert, where), entry, material, path, where)
+        octets = material.key(entry.cert, where)
+        first = _open(octets, entry, material, path, where)
+        return _chosen(octets, entry, material, where) or first
     where = f"{path}.key"
     chain = _certificates(material.file(entry.cert, f"{path}.cert"), f"{path}.cert")
     found = _open(material.key(entry.key, where), entry, material, path, where)
     return containers.Bundle(found.key, tuple(chain) or found.chain)
+
+
+def _chosen(octets: bytes, entry: LocalRound, material: Material, where: str) -> containers.Bundle | None:
+    """The certificate that its owner has chosen of several; None where there is nothing to choose."""
+    reference = entry.cert or ""
+    passphrase = material.secrets[entry.secret].reveal() if containers.is_locked(octets) else None
+    found = containers.choices(octets, passphrase)
+    if len(found) < 2:
+        return found[0] if found else None
+    answer = material.secrets.get(reference)
+    said = "" if answer is None else answer.reveal().decode(errors="replace").strip()
+    if said in map(str, range(1, len(found) + 1)):
+        return found[int(said) - 1]
+    lines = "; ".join(f"{n}: {_described(bundle)}" for n, bundle in enumerate(found[:MOST_CHOICES], 1))
+    wrong = f"there is no {said[:20]!r} among them; " if said else ""
+    raise SecretMissing(reference, where, "choose-certificate", f"{wrong}{lines}")
+
+
+def _described(bundle: containers.Bundle) -> str:
+    """What tells one certificate of ours from another."""
+    mine = bundle.chain[0]
+    until = f"{mine.not_valid_after_utc:%Y-%m-%d}"
+    serial = f"{mine.serial_number:x}"[:8]  # enough to tell two apart
+    return f"{quoted(mine.subject)} by {quoted(mine.issuer)}, until {until}, serial {serial}…"
 
 
 def _open(octets: bytes, entry: LocalRound, material: Material, path: str, where: str) -> containers.Bundle:

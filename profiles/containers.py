@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 _PEM = b"-----BEGIN "
 _KEY = re.compile(rb"-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----")
+_KEY_BLOCK = re.compile(_KEY.pattern + rb".*?-----END [A-Z0-9 ]*PRIVATE KEY-----", re.DOTALL)
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 _VERSION_3 = bytes.fromhex("020103")  # of PFX, its first field
 
@@ -72,6 +73,29 @@ def read(octets: bytes, passphrase: bytes | None = None) -> Bundle:
         raise ValueError(f"it cannot be read: {error}") from None
 
 
+def choices(octets: bytes, passphrase: bytes | None = None) -> tuple[Bundle, ...]:
+    """Every certificate of ours in a container, each with its key: more than one where somebody must choose.
+
+    Of one that was renewed only the latest counts.  A key without a certificate is none.
+    """
+    first = read(octets, passphrase)
+    keys, found = [first.key] if first.key is not None else [], [*first.chain, *first.authorities]
+    if _PEM in octets:
+        keys, found = _keys(octets, passphrase), certificates(octets)
+    above = [item for item in found if is_authority(item)]
+    latest: dict[object, tuple[PrivateKeyTypes, x509.Certificate]] = {}
+    for mine in found:
+        for key in keys if mine not in above else []:
+            who = (_spki(key), mine.subject, mine.issuer)
+            if _public(mine) == _spki(key) and _is_later(mine, latest.get(who)):
+                latest[who] = (key, mine)
+    return tuple(_sorted(key, [mine, *above]) for key, mine in latest.values())
+
+
+def _is_later(mine: x509.Certificate, other: tuple[object, x509.Certificate] | None) -> bool:
+    return other is None or mine.not_valid_after_utc > other[1].not_valid_after_utc
+
+
 def certificates(octets: bytes) -> list[x509.Certificate]:
     """The certificates in a PEM or DER file, in its order; none where there is only a key."""
     if _PEM in octets:
@@ -97,10 +121,19 @@ def holds_key(octets: bytes) -> bool:
 def opened(octets: bytes, passphrase: bytes | None) -> bytes:
     """The same as plain PEM, whatever it was."""
     bundle = read(octets, passphrase)
-    parts = [item.public_bytes(Encoding.PEM) for item in (*bundle.chain, *bundle.authorities)]
-    if bundle.key is not None:
-        parts.insert(0, bundle.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return b"".join(parts)
+    keys = _keys(octets, passphrase) if _PEM in octets else [] if bundle.key is None else [bundle.key]
+    form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    shown = [item.public_bytes(Encoding.PEM) for item in (*bundle.chain, *bundle.authorities)]
+    return b"".join([*(key.private_bytes(*form) for key in keys), *shown])
+
+
+def _keys(octets: bytes, passphrase: bytes | None) -> list[PrivateKeyTypes]:
+    """All private keys of a PEM file, or the one of a DER file."""
+    if _PEM not in octets:
+        found = _key(octets, passphrase)
+        return [] if found is None else [found]
+    blocks = [match.group() for match in _KEY_BLOCK.finditer(octets)]
+    return [key for block in blocks if (key := _key(block, passphrase)) is not None]
 
 
 def _key(octets: bytes, passphrase: bytes | None) -> PrivateKeyTypes | None:

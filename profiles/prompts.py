@@ -12,6 +12,8 @@ def prompt_for(profile: Profile, secret: str, kind: str = "") -> str:
     if reference.scheme == "ask" and reference.target.strip():
         return reference.target.strip()
     gateway = profile.gateway.addresses[0]
+    if kind == "choose-certificate":
+        return f"Certificate for {profile.title}, by its number"
     entry = next((entry for entry in profile.auth.local if entry.secret == secret), None)
     if entry is None:
         return f"Pre-shared key of {gateway}"

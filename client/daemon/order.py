@@ -209,4 +209,6 @@ def missing_secret(order: Order, missing: SecretMissing) -> Failure:
     """Why a tunnel has to wait for its user."""
     what = {"key": "private key", "otp": "one-time code"}.get(missing.kind, missing.kind)
     evidence = missing.why or f"the {what} of {order.profile.title} must be given"
+    if missing.kind == "choose-certificate":
+        evidence = f"one of several certificates must be chosen: {missing.why}"
     return Failure(Kind.AUTH_NEEDS_SECRET, evidence)

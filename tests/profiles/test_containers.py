@@ -6,12 +6,24 @@ All hold the same throw-away key, and the passphrase is "sesame".
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    pkcs12,
+)
 
-from client.lab.pki import make_authority, pem
+from client.ike.signatures import PrivateKey
+from client.lab.pki import Authority, Issued, make_authority, pem
 from profiles import containers
 
 FILES = Path(__file__).parent / "containers"
@@ -89,6 +101,69 @@ def test_one_pem_file_may_hold_everything_in_any_order() -> None:
         assert public(bundle.key) == KEY
         assert [len(bundle.chain), len(bundle.authorities)] == [2, 1]
         assert bundle.chain[0].subject.rfc4514_string() == "O=Example,CN=anna"
+
+
+def pem_of(*parts: x509.Certificate | PrivateKey) -> bytes:
+    return "".join(map(pem, parts)).encode()
+
+
+def test_where_several_of_ours_are_in_one_file_there_is_a_choice() -> None:
+    root = make_authority("CN=Root")
+    between = root.subordinate("CN=Between")
+    anna, berta = between.issue("CN=anna", server=False), root.issue("CN=berta", server=False)
+    octets = pem_of(berta.key, anna.certificate, *between._below(), anna.key, berta.certificate)
+    first, second = containers.choices(octets)
+    assert [item.subject.rfc4514_string() for item in first.chain] == ["CN=anna", "CN=Between"]
+    assert public(first.key) == public(anna.key)
+    assert second.chain[0] == berta.certificate
+    assert public(second.key) == public(berta.key)
+    plain = containers.opened(octets, None)
+    assert {bundle.chain[0] for bundle in containers.choices(plain)} == {anna.certificate, berta.certificate}
+
+
+def test_encrypted_keys_are_all_opened_by_their_passphrase() -> None:
+    root = make_authority("CN=Root")
+    people = [root.issue(f"CN={name}", server=False) for name in ("anna", "berta")]
+    locked = b"".join(
+        person.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(PASSPHRASE))
+        + pem_of(person.certificate)
+        for person in people
+    )
+    assert [bundle.chain[0] for bundle in containers.choices(locked, PASSPHRASE)] == [
+        person.certificate for person in people
+    ]
+    assert len(containers.choices(containers.opened(locked, PASSPHRASE))) == 2
+    with pytest.raises(containers.Locked):
+        containers.choices(locked, b"wrong")
+
+
+def test_of_a_renewed_certificate_the_latest_is_ours() -> None:
+    root = make_authority("CN=Root")
+    mine = root.issue("CN=anna", server=False)
+    renewed = reissued(root, mine, timedelta(days=400))
+    for certificates in ([mine.certificate, renewed], [renewed, mine.certificate]):
+        (bundle,) = containers.choices(pem_of(mine.key, *certificates))
+        assert bundle.chain == (renewed,)
+    assert isinstance(mine.key, ec.EllipticCurvePrivateKey)
+    bundle_file = pkcs12.serialize_key_and_certificates(
+        b"me", mine.key, mine.certificate, [renewed], NoEncryption()
+    )
+    assert [bundle.chain for bundle in containers.choices(bundle_file)] == [(renewed,)]
+
+
+def reissued(root: Authority, mine: Issued, later: timedelta) -> x509.Certificate:
+    """The same person and key, valid for longer."""
+    was = mine.certificate
+    builder = x509.CertificateBuilder(was.issuer, was.subject, was.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(was.not_valid_before_utc).not_valid_after(
+        was.not_valid_after_utc + later
+    )
+    return builder.sign(root.key, hashes.SHA256())
+
+
+@pytest.mark.parametrize("name", [*BUNDLES, *LOCKED])
+def test_with_one_certificate_there_is_nothing_to_choose(name: str) -> None:
+    assert len(containers.choices(octets(name), passphrase_of(name))) == (name in BUNDLES)
 
 
 def test_a_certificate_that_its_owner_signed_is_ours_and_no_authority() -> None:
