@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,13 @@ from client.lab.demo_scene import PROFILE, Scene
 from client.lab.laptop import PROGRAM
 from client.lab.topology import topology
 from tests.control.test_schema import check, check_result
-from tests.netns.peers.releases import PeerUnavailable
+from tests.netns.peers.releases import PeerUnavailable, Release, release
 from tests.tools import INSIDE, run, started, tools
 
 pytestmark = pytest.mark.xdist_group("scripting")
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "scripting.md").read_text()
-BLOCKS = re.findall(r"^```(\w+) (run|bar)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+BLOCKS = re.findall(r"^```(\w+) (run|bar|i3blocks)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 _PATIENCE = 60.0
 
 SAID = {
@@ -48,7 +48,7 @@ SAID = {
     ),
     "replayed": r"work up\nreplayed\n",
     "asyncio.run": r"logged in anew\n",
-    "# interval=5": r"VPN up\n\n#00cc66\n",
+    "state:-off": r"VPN up\n\n#00cc66\n",
 }
 """A word of each example that is run, and what the example prints."""
 
@@ -138,6 +138,20 @@ class Stage:
             )
         )
 
+    @contextmanager
+    def running(self, *command: str) -> Iterator[Iterator[str]]:
+        """A program that goes on until the block ends: its lines."""
+        process = self.start(*command)
+        watchdog = threading.Timer(_PATIENCE, os.killpg, (process.pid, 9))
+        watchdog.start()
+        try:
+            assert process.stdout is not None
+            yield iter(process.stdout.readline, "")
+        finally:
+            watchdog.cancel()
+            os.killpg(process.pid, 9)
+            process.communicate()
+
     def up(self) -> None:
         """The tunnel is there, whatever came before."""
         done = self.run("roam", "up", "work")
@@ -154,9 +168,9 @@ class Stage:
         return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 
-def loaded(name: str) -> str:
+def loaded(name: str, unpacked: Release | None = None) -> str:
     """A Debian trixie program with its own libraries, whatever this machine is."""
-    root = tools().root
+    root = (unpacked or tools()).root
     library = root / "usr/lib/x86_64-linux-gnu"
     return f"{library}/ld-linux-x86-64.so.2 --library-path {library} {root}/usr/bin/{name}"
 
@@ -203,27 +217,83 @@ def test_an_example_runs(stage: Stage, language: str, text: str, said: str) -> N
     assert done.returncode == 0
 
 
+WAYBAR: dict[str, type | tuple[type, ...]] = {
+    "text": str,
+    "alt": str,
+    "tooltip": str,
+    "class": (str, list),
+    "percentage": (int, float),
+}
+"""What waybar reads of a line of a module with return-type json (waybar-custom(5))."""
+
+
+@contextmanager
+def watched_bar(stage: Stage) -> Iterator[Iterator[dict[str, Any]]]:
+    """The module's lines, each as waybar takes them."""
+    (script,) = (text for _language, mark, text in BLOCKS if mark == "bar")
+    with stage.running("bash", "-c", script) as lines:
+        yield map(as_waybar_reads, lines)
+
+
+def as_waybar_reads(line: str) -> dict[str, Any]:
+    read = json.loads(line)
+    assert isinstance(read, dict)
+    for key, value in read.items():
+        assert isinstance(value, WAYBAR[key]), line
+    assert "text" in read
+    return read
+
+
 @pytest.mark.netns
 def test_the_status_bar_follows(stage: Stage) -> None:
-    (script,) = (text for language, mark, text in BLOCKS if mark == "bar")
     stage.up()
-    process = stage.start("bash", "-c", script)
-    watchdog = threading.Timer(_PATIENCE, os.killpg, (process.pid, 9))
-    watchdog.start()
-    try:
-        assert process.stdout is not None
-        first = json.loads(process.stdout.readline())
+    with watched_bar(stage) as lines:
+        first = next(lines)
         stage.run("roam", "down", "work")
         classes = [first["class"]]
         while classes[-1] != "off":
-            classes.append(json.loads(process.stdout.readline())["class"])
-    finally:
-        watchdog.cancel()
-        os.killpg(process.pid, 9)
-        process.communicate()
+            last = next(lines)
+            classes.append(last["class"])
     assert first["text"] == "🔒 work"
     assert first["tooltip"].startswith("work: up\n")
     assert classes[-2:] == ["closing", "off"]
+    assert last["text"] == "", "nothing is in the way"
+
+
+@pytest.mark.netns
+def test_the_status_bar_is_empty_where_nothing_is_wanted(stage: Stage) -> None:
+    stage.run("roam", "down", "work")
+    with watched_bar(stage) as lines:
+        assert next(lines) == {"text": "", "class": "off"}
+
+
+def test_the_configuration_for_waybar_is_one_that_it_reads() -> None:
+    (snippet,) = re.findall(r"^```json\n(\"custom/roam\".*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    without_comments = re.sub(r" //.*$", "", snippet, flags=re.MULTILINE)
+    (module,) = json.loads(f"{{{without_comments}}}").values()
+    assert module.keys() <= {"exec", "return-type", "escape", "on-click"}, "see waybar-custom(5)"
+    assert module["exec"] in PAGE.partition(snippet)[0], "the script above is what it starts"
+    assert (module["return-type"], module["escape"]) == ("json", True)
+
+
+@pytest.mark.netns
+def test_i3blocks_shows_what_is_written(stage: Stage) -> None:
+    try:
+        bars = release("trixie", ("i3blocks",), "bars")
+    except PeerUnavailable as error:
+        pytest.skip(f"i3blocks: {error}")
+    (script,) = (text for _language, mark, text in BLOCKS if mark == "run" and "state:-off" in text)
+    (settings,) = (text for _language, mark, text in BLOCKS if mark == "i3blocks")
+    (path,) = re.findall(r"^command=(.*)$", settings, re.MULTILINE)
+    directory = stage.socket.parent
+    (directory / "roam.sh").write_text(script)
+    (directory / "roam.sh").chmod(0o755)
+    (directory / "i3blocks").write_text(settings.replace(path, str(directory / "roam.sh")))
+    stage.up()
+    with stage.running("bash", "-c", f"exec {loaded('i3blocks', bars)} -c {directory}/i3blocks") as lines:
+        shown = next(line for line in lines if "VPN" in line)
+    (block,) = [entry for entry in json.loads(shown.lstrip(",")) if entry.get("name") == "roam"]
+    assert (block["full_text"], block["color"]) == ("VPN up", "#00cc66")
 
 
 @pytest.mark.netns
