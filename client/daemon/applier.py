@@ -15,6 +15,7 @@ from typing import Protocol
 
 from ..control.messages import ControlError
 from ..ike.events import Address, Failure, Kind
+from ..system.datapath import PoliciesMended
 from ..system.drift import Deviation
 from ..system.feud import Feud
 from ..system.plan import PutGuard, PutRoute, PutRule
@@ -23,6 +24,7 @@ from ..system.resolver.model import Wanted
 from ..tunnel.events import Applied, ApplyFailed
 from ..tunnel.merge import FullTunnelConflict, refuse_second_full_tunnel, system_config
 from ..tunnel.model import NetworkState, Stance, SystemConfig, TunnelConfig, TunnelUp, Underlay
+from .mending import Mending
 from .names import Names, Naming, wanted_by
 
 Answer = Callable[[Applied | ApplyFailed], None]
@@ -90,6 +92,7 @@ class Applier:
         self._repair = False
         self._suspects: set[int] = set()
         self._feud = Feud()
+        self._mending = Mending(warn, name_of)
         self._generation = 0
         self.config = SystemConfig()
         """What was applied last."""
@@ -146,7 +149,11 @@ class Applier:
     @property
     def fight(self) -> str:
         """Who keeps undoing what we put back, and what to do about it; "" where nobody does."""
-        return self._feud.told(_now(), self._name_of)
+        return self._feud.told(_now(), self._name_of) or self._mending.fight(_now())
+
+    def hear_mended(self, event: PoliciesMended) -> None:
+        """A tunnel's data path has put back what another program had changed."""
+        self._mending.hear(event, _now())
 
     async def deviations(self) -> tuple[Deviation, ...]:
         """In what the machine, and its resolver, differ from what was applied last; `ControlError` unanswered."""

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from ..ike.events import Channel, ChildUp, Endpoint
 from ..system.datapath import Counters, DataPathFailed
+from ..system.drift import Deviation
 from ..system.userspace import IkeDatagram
 from .inbox import Datagram, Inbox, PathEvent
 from .leg import Leg
@@ -142,6 +143,13 @@ class Carrier:
             rows = {row.spi_in: row for row in await port.counters()}
             self._installed = frozenset(rows)
             self._counted.update(rows)
+
+    async def deviations(self) -> tuple[Deviation, ...]:
+        """What another program has changed of it, and is not put back yet; nothing where it does not answer."""
+        if self._started is not None:
+            with contextlib.suppress(OSError):
+                return await (await self._port()).deviations()
+        return ()
 
     def forget(self, leg: Leg) -> None:
         """The leg is gone: nothing that comes in on its sockets matters any more."""

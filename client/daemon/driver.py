@@ -27,6 +27,7 @@ from ..system.datapath import (
     FirstInbound,
     PathCarries,
     PeerAddressSeen,
+    PoliciesMended,
     SelectorViolation,
     SoftLimit,
 )
@@ -267,8 +268,8 @@ class Driver:
                     leg.session.hear_revocation(replies, now)
             case ProbeAsked():
                 self._probe(now)
-            case CountAsked(done):
-                counted = await self._effects.counted()
+            case CountAsked(done, compare):
+                counted = await self._effects.counted(compare=compare)
                 if not done.done():
                     done.set_result(counted)
             case RekeyAsked(ike):
@@ -331,6 +332,8 @@ class Driver:
                 log.warning("a packet outside the selectors of SA %08x was dropped", spi_in)
             case PeerAddressSeen(remote):
                 log.info("ESP comes from %s", remote)  # RFC 7296 2.23: behind a NAT we do not follow
+            case PoliciesMended():
+                self._applier.hear_mended(event)
 
     async def _count(self, now: float) -> None:
         if now - self._counted_at >= COUNT_EVERY:

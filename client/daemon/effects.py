@@ -357,14 +357,15 @@ class Effects:
             totals = self.carrier.totals
             self.notes.note_traffic(bound.id, totals.packets_in, totals.packets_out)
 
-    async def counted(self) -> Counted:
-        """What the data path has carried up to now, and which of our SAs it does not have."""
+    async def counted(self, *, compare: bool = False) -> Counted:
+        """What the data path has carried, which of our SAs it lacks; with `compare` what else is changed of it."""
         await self.count()
         bound, installed = self.carrier.bound, self.carrier.installed
         if bound is None:
             return Counted(self.carrier.totals)
         missing = tuple(child.spi_in for child in bound.session.children if child.spi_in not in installed)
-        return Counted(self.carrier.totals, missing, bound.session.answered)
+        changed = await self.carrier.deviations() if compare else ()
+        return Counted(self.carrier.totals, missing, bound.session.answered, changed)
 
     async def data_path_failed(self, reason: str) -> None:
         """Everything that was on it must be made anew."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from ..ike.events import Channel, Endpoint, Reply
 from ..ike.keys import Secret
 from ..system.datapath import Counters, DataPathEvent
+from ..system.drift import Deviation
 from ..tunnel.events import Event, SecretMissing, UserDown, UserUp
 
 DATAGRAM_LIMIT = 256
@@ -81,13 +82,15 @@ class Counted:
     counters: Counters
     missing: tuple[int, ...] = ()
     answered: int = 0
+    deviations: tuple[Deviation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CountAsked:
-    """Somebody wants to know what the data path has carried up to now."""
+    """Somebody wants to know what the data path has carried up to now; `compare`: and what is changed of it."""
 
     done: asyncio.Future[Counted]
+    compare: bool = False
 
 
 @dataclass(frozen=True, slots=True)

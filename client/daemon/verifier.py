@@ -55,8 +55,8 @@ class Verifier:
         if status.state not in _CONNECTED:
             raise ControlError("tunnel.not_connected", f"{status.name} is {status.state}")
         hosts = tuple(hosts_of(status, request.target))
-        first = await _count(entry)
-        found = [*await self._applier.deviations(), *_missing(first)]
+        first = await _count(entry, compare=True)
+        found = [*await self._applier.deviations(), *_missing(first), *first.deviations]
         proof = await self._prove(entry, status, hosts, first, request.seconds)
         deviations = tuple(Deviation(each.what, each.wanted, each.actual) for each in found)
         return Verified(status.name, verdict(proof, deviations), proof, deviations, fight=self._applier.fight)
@@ -120,9 +120,9 @@ def _target(text: str, status: TunnelStatus) -> Address:
     return address
 
 
-async def _count(entry: Entry) -> Counted:
+async def _count(entry: Entry, *, compare: bool = False) -> Counted:
     done: asyncio.Future[Counted] = asyncio.get_running_loop().create_future()
-    entry.driver.tell(CountAsked(done))
+    entry.driver.tell(CountAsked(done, compare))
     try:
         async with asyncio.timeout(PATIENCE):
             return await done

@@ -23,7 +23,7 @@ def xfrm_lines() -> Iterator[str]:
             f"interface {sa.if_id:#x}{' larval' if sa.larval else ''}"
         )
     for policy in policies:
-        flow, action = policy.flow, "block" if policy.blocks else "allow"
+        flow, action = policy.flow, "block" if policy.template is None else "allow"
         yield (
             f"policy {flow.source} -> {flow.destination} protocol {flow.protocol} direction {policy.direction} "
             f"interface {policy.if_id:#x} {action} priority {policy.priority}"

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..ike.events import ChildSa, Endpoint, Path
+from .drift import Deviation
+from .xfrm_policies import DropPolicy, PutPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,14 @@ class PathCarries:
 
 
 @dataclass(frozen=True, slots=True)
+class PoliciesMended:
+    """Another program had changed IPsec policies of ours, which are put back; `by`: netlink ports of suspects."""
+
+    steps: tuple[PutPolicy | DropPolicy, ...]
+    by: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class DataPathFailed:
     """The data path is gone (the pump died): everything on it must be made anew."""
 
@@ -78,7 +88,14 @@ class DataPathFailed:
 
 
 DataPathEvent = (
-    FirstInbound | SoftLimit | SelectorViolation | PeerAddressSeen | Activity | PathCarries | DataPathFailed
+    FirstInbound
+    | SoftLimit
+    | SelectorViolation
+    | PeerAddressSeen
+    | Activity
+    | PathCarries
+    | PoliciesMended
+    | DataPathFailed
 )
 
 
@@ -99,6 +116,9 @@ class DataPath(Protocol):
 
     async def counters(self) -> tuple[Counters, ...]:
         """Counters of all installed Child SAs."""
+
+    async def deviations(self) -> tuple[Deviation, ...]:
+        """What another program has changed of it, and is not put back yet."""
 
     async def close(self) -> None:
         """Remove everything, the link included."""

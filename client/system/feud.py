@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from .plan import DropRoute, DropRule, PutGuard, PutRoute, PutRule, Step
+from .plan import DropRoute, DropRule, PutGuard, PutRoute, PutRule
+from .xfrm_policies import DropPolicy, PutPolicy
 
 FREE = 5
 """Repairs within `WITHIN` that are made at once."""
@@ -31,10 +32,10 @@ class Feud:
     Times are in seconds of any one clock, programs are process ids.
     """
 
-    repairs: tuple[tuple[float, tuple[Step, ...]], ...] = ()
+    repairs: tuple[tuple[float, tuple[object, ...]], ...] = ()
     culprits: tuple[int, ...] = ()
 
-    def repaired(self, steps: Iterable[Step], culprits: Iterable[int], now: float) -> Feud:
+    def repaired(self, steps: Iterable[object], culprits: Iterable[int], now: float) -> Feud:
         """With one more; without any step there was nothing to repair."""
         made = tuple(steps)
         recent = tuple(entry for entry in self.repairs if now - entry[0] < WITHIN)
@@ -87,4 +88,8 @@ class Feud:
             )
         if any(isinstance(step, PutRule | PutRoute | DropRule | DropRoute) for step in latest):
             return "End it, or have it leave the rules 7300 to 7309 and the routes of table 29440 alone."
+        if any(isinstance(step, PutPolicy | DropPolicy) for step in latest):
+            return (
+                "End it, or have it leave the IPsec policies (ip xfrm policy) of our interface numbers alone."
+            )
         return "End it, or have it leave links alone whose names begin with 'roam'."

@@ -20,12 +20,14 @@ from ipaddress import ip_address
 from typing import TypeVar
 
 from ..ike.events import ChildSa, Endpoint, Path
-from .datapath import Counters, DataPathEvent, DataPathFailed, PeerAddressSeen, SoftLimit
+from .datapath import Counters, DataPathEvent, DataPathFailed, PeerAddressSeen, PoliciesMended, SoftLimit
+from .drift import Deviation
+from .feud import Feud
 from .userspace import IkeDatagram
 from .xfrm import Monitor, Xfrm
 from .xfrm_layout import Group
 from .xfrm_link import drop_link, make_link
-from .xfrm_model import Limits, MappingChanged, Report, SaExpired
+from .xfrm_model import Limits, MappingChanged, PoliciesTouched, Report, SaExpired
 from .xfrm_plan import Outer
 from .xfrm_tunnel import IF_IDS, Reading, XfrmTunnel, sweep
 from .xfrm_watch import Watch
@@ -78,6 +80,10 @@ class KernelDataPath:
         self._spis: dict[int, int] = {}  # inbound SPI by either SPI
         self._peer_seen: Endpoint | None = None
         self._ended: set[int] = set()  # Child SAs, by inbound SPI, of which an SA is gone, and why is known
+        self._touched_by: set[int] | None = (
+            None  # ports of those who changed policies since; None: nobody did
+        )
+        self._feud = Feud()
         self._failure = ""
         self._ending: asyncio.Task[None] | None = None
         self._stirred = asyncio.Event()
@@ -101,7 +107,7 @@ class KernelDataPath:
         sequence numbers: each change of network then costs a rekey.
         """
         worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="xfrm")
-        monitor = Monitor((Group.EXPIRE, Group.MAPPING))
+        monitor = Monitor((Group.EXPIRE, Group.MAPPING, Group.POLICY))
         try:
             loop = asyncio.get_running_loop()
             tunnel = await loop.run_in_executor(worker, _open, link_name, mtu, limits or Limits(), migrate)
@@ -156,6 +162,10 @@ class KernelDataPath:
         await self._read()
         return self._watch.counters()
 
+    async def deviations(self) -> tuple[Deviation, ...]:
+        """The policies that are not as they should be, and are not put back yet."""
+        return await self._do(self._tunnel.deviations)
+
     async def close(self) -> None:
         """Remove everything, the link included.  No event follows."""
         if self._ending is None:
@@ -179,17 +189,32 @@ class KernelDataPath:
     # Readings
 
     async def _observe(self) -> None:
-        """Read the counters whenever that is due or a command has changed what is expected."""
+        """Read the counters whenever that is due or a command has changed what is expected; mend policies."""
         while not self._failure:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._watch.pause(_boot_time())):
+                async with asyncio.timeout(self._pause(_boot_time())):
                     await self._stirred.wait()
             self._stirred.clear()
             self._leave_old_sockets(_boot_time())
             try:
+                await self._mend(_boot_time())
                 await self._read()
             except OSError as error:
                 self._fail(error.strerror or str(error))
+
+    def _pause(self, now: float) -> float:
+        pause = self._watch.pause(now)
+        return pause if self._touched_by is None else min(pause, max(self._feud.due_at() - now, 0.0))
+
+    async def _mend(self, now: float) -> None:
+        """Put back what another program has made of our policies, but not in a fight without end."""
+        if self._touched_by is None or now < self._feud.due_at():
+            return
+        suspects, self._touched_by = self._touched_by, None
+        mended = await self._do(self._tunnel.mend)
+        self._feud = self._feud.repaired(mended, (), now)
+        if mended:
+            self._put((PoliciesMended(mended, tuple(suspects)),))
 
     async def _read(self) -> None:
         readings = await self._do(self._look)
@@ -229,8 +254,8 @@ class KernelDataPath:
         try:
             for report in self._monitor.receive():
                 self._take(report)
-        except OSError:
-            self._stirred.set()  # something was lost: the counters tell the same
+        except OSError:  # something was lost: the counters tell the same, and policies are compared
+            self._touch(())
 
     def _take(self, report: Report) -> None:
         match report:
@@ -243,6 +268,15 @@ class KernelDataPath:
                 if remote != self._peer_seen:
                     self._peer_seen = remote
                     self._put((PeerAddressSeen(remote),))
+            case PoliciesTouched(if_id, by) if (
+                if_id in (None, self._tunnel.if_id) and by != self._tunnel.port
+            ):
+                self._touch((by,) if by else ())  # many name nobody
+
+    def _touch(self, suspects: Iterable[int]) -> None:
+        """Policies may not be as they should be."""
+        self._touched_by = (self._touched_by or set()).union(suspects)
+        self._stirred.set()
 
     # The natt sockets
 

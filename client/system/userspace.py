@@ -32,6 +32,7 @@ from .datapath import (
     SelectorViolation,
     SoftLimit,
 )
+from .drift import Deviation
 from .tun import open_tun
 from .xfrm_link import drop_link
 
@@ -203,6 +204,10 @@ class UserspaceDataPath:
         _enlarge_receive_buffer(natt_fd)
         command = ipc.Bind(self._next_serial(), path.local_natt, path.remote_natt)
         await self._command(command, natt_fd)
+
+    async def deviations(self) -> tuple[Deviation, ...]:
+        """None: nobody reaches into another process."""
+        return ()
 
     async def counters(self) -> tuple[Counters, ...]:
         """Counters of all installed Child SAs."""

@@ -24,6 +24,7 @@ from .xfrm_model import (
     Direction,
     Flow,
     Move,
+    PoliciesTouched,
     Policy,
     PolicyReport,
     Report,
@@ -64,6 +65,8 @@ class Xfrm:
         self._socket = _open(())
         self._socket.settimeout(_PATIENCE)
         self._serial = 0
+        self.port: int = self._socket.getsockname()[0]
+        """What those who hear of our changes are told of us."""
 
     def __enter__(self) -> Self:
         return self
@@ -195,10 +198,10 @@ class Xfrm:
     def _ask(self, request: Request) -> list[Report]:
         """Send a request and collect its answers."""
         self._serial = self._serial % 0xFFFFFFFF + 1  # never 0: that is what the kernel says by itself
-        self._socket.send(request.packed(self._serial))
+        self._socket.send(request.packed(self._serial, self.port))
         answers: list[Report] = []
         while True:
-            for kind, flags, serial, body in _split(self._socket.recv(_LARGEST)):
+            for kind, flags, serial, _, body in _split(self._socket.recv(_LARGEST)):
                 if serial != self._serial:
                     continue  # of a request that was given up
                 if kind == _ERROR:
@@ -255,19 +258,22 @@ def _told(listener: socket.socket) -> Iterator[Report]:
             data = listener.recv(_LARGEST)
         except BlockingIOError:
             return
-        for kind, _, _, body in _split(data):
-            if (report := decode(kind, body)) is not None:
+        for kind, _, _, sender, body in _split(data):
+            report = decode(kind, body, sender)
+            if isinstance(report, PolicyReport):
+                yield PoliciesTouched(report.if_id, sender)
+            elif report is not None:
                 yield report
 
 
-def _split(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """Type, flags, serial number and body of each message."""
+def _split(data: bytes) -> Iterator[tuple[int, int, int, int, bytes]]:
+    """Type, flags, serial number, port and body of each message."""
     at = 0
     while at + layout.HEADER.size <= len(data):
-        size, kind, flags, serial, _ = layout.HEADER.unpack_from(data, at)
+        size, kind, flags, serial, port = layout.HEADER.unpack_from(data, at)
         if size < layout.HEADER.size:
             return
-        yield kind, flags, serial, data[at + layout.HEADER.size : at + size]
+        yield kind, flags, serial, port, data[at + layout.HEADER.size : at + size]
         at += (size + 3) & ~3
 
 

@@ -22,6 +22,7 @@ class Kind(IntEnum):
     EXPIRE = 0x18
     UPDPOLICY = 0x19
     UPDSA = 0x1A
+    FLUSHPOLICY = 0x1D
     NEWAE = 0x1E
     MIGRATE = 0x21
     MAPPING = 0x26
@@ -33,6 +34,7 @@ class Group(IntEnum):
     ACQUIRE = 1
     EXPIRE = 2
     SA = 3
+    POLICY = 4
     MAPPING = 8
 
 
@@ -49,6 +51,7 @@ class Attribute(IntEnum):
     MIGRATE = 17
     ALG_AEAD = 18
     ALG_AUTH_TRUNC = 20
+    MARK = 21
     REPLAY_ESN_VAL = 23
     ADDRESS_FILTER = 26
     OFFLOAD_DEV = 28
@@ -71,6 +74,7 @@ USAGE = struct.Struct("=QQQQ")  # xfrm_lifetime_cur
 REPLAY_ESN = struct.Struct("=IIIIII")  # xfrm_replay_state_esn, without its bitmap
 REPLAY = struct.Struct("=III")  # xfrm_replay_state
 ENCAP = struct.Struct("=H2s2s2x16x")  # xfrm_encap_tmpl
+OFFLOAD = struct.Struct("=IB3x")  # xfrm_user_offload
 MAPPING = struct.Struct("=24sI16s16s2s2s")  # xfrm_user_mapping
 ATTRIBUTE = struct.Struct("=HH")
 

@@ -43,11 +43,12 @@ class Request:
     answered: bool = False  # with data, rather than a bare acknowledgement
     replace: bool = False
 
-    def packed(self, serial: int) -> bytes:
-        """The whole message; its answers repeat `serial`."""
+    def packed(self, serial: int, port: int = 0) -> bytes:
+        """The whole message; its answers repeat `serial`, and who hears of the change is told `port`."""
         flags = _REQUEST | (_DUMP if self.dump else 0 if self.answered else _ACK) | (_REPLACE * self.replace)
         return (
-            layout.HEADER.pack(layout.HEADER.size + len(self.body), self.kind, flags, serial, 0) + self.body
+            layout.HEADER.pack(layout.HEADER.size + len(self.body), self.kind, flags, serial, port)
+            + self.body
         )
 
 
@@ -134,7 +135,7 @@ def _sa(sa: Sa) -> bytes:
     flags = layout.FLAG_AF_UNSPEC | (layout.FLAG_ESN if sa.esn else 0)
     info = layout.USER_SA.pack(
         *(_no_flow(), _address(sa.destination), _spi(sa.spi), layout.ESP, _address(sa.source)),
-        *(_limits(sa.limits), bytes(layout.USAGE.size), 0, 0, 0, 0),
+        *(limits_of(sa.limits), bytes(layout.USAGE.size), 0, 0, 0, 0),
         *(sa.reqid, _family(sa.destination), layout.MODE_TUNNEL, 0, flags),
     )
     parts = [info, _protection(sa.protection), _encapsulation(sa.encapsulation), _replay(sa.replay)]
@@ -153,7 +154,7 @@ def _work_of(device: Device | None) -> bytes:
     if device is None:
         return b""
     work = device.work | layout.OFFLOAD_INBOUND * device.inbound
-    return _attribute(Attribute.OFFLOAD_DEV, struct.pack("=IB3x", device.index, work))
+    return _attribute(Attribute.OFFLOAD_DEV, layout.OFFLOAD.pack(device.index, work))
 
 
 def _protection(protection: Aead | CipherWithHmac) -> bytes:
@@ -186,7 +187,8 @@ def _replay(replay: Replay) -> bytes:
     return _attribute(Attribute.REPLAY_ESN_VAL, numbers + replay.bitmap)
 
 
-def _limits(limits: Limits) -> bytes:
+def limits_of(limits: Limits) -> bytes:
+    """Of an SA or a policy."""
     return layout.LIMITS.pack(
         *(limits.soft_octets, limits.hard_octets, limits.soft_packets, limits.hard_packets),
         *(limits.soft_age, limits.hard_age, 0, 0),
@@ -200,7 +202,7 @@ def _usage(usage: Usage) -> bytes:
 def _policy(policy: Policy) -> bytes:
     action = 0 if policy.template is not None else layout.ACTION_BLOCK
     info = layout.USER_POLICY.pack(
-        *(_flow(policy.flow), _limits(Limits()), bytes(layout.USAGE.size)),
+        *(_flow(policy.flow), limits_of(Limits()), bytes(layout.USAGE.size)),
         *(policy.priority, 0, policy.direction, action, 0, 0),
     )
     template = b"" if policy.template is None else _attribute(Attribute.TMPL, _template(policy))

@@ -219,6 +219,7 @@ class SaReport:
     replay: Replay | None
     dropped: int  # replayed, or of wrong integrity
     larval: bool
+    device: Device | None = None
 
     @property
     def id(self) -> SaId:
@@ -228,13 +229,30 @@ class SaReport:
 
 @dataclass(frozen=True, slots=True)
 class PolicyReport:
-    """A policy as the kernel has it."""
+    """A policy as the kernel has it: its template, where it has one, is the first."""
 
     flow: Flow
     direction: int
     if_id: int
     priority: int
-    blocks: bool
+    template: Template | None = None
+    device: Device | None = None
+    is_plain: bool = True
+    """All else is as in our own messages: the action, the form of the SA, no second template, no mark, no limit."""
+
+    def is_of(self, policy: Policy) -> bool:
+        """Whether the kernel has this one as we have put it."""
+        ours = (policy.direction, policy.flow, policy.if_id, policy.priority, policy.template, policy.device)
+        theirs = (self.direction, self.flow, self.if_id, self.priority, self.template, self.device)
+        return self.is_plain and theirs == ours
+
+
+@dataclass(frozen=True, slots=True)
+class PoliciesTouched:
+    """Somebody has changed policies; `by` is the port of whoever did.  `if_id` None: of any interface number."""
+
+    if_id: int | None
+    by: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,4 +288,4 @@ class Acquired:
     if_id: int
 
 
-Report = SaReport | PolicyReport | SaDeleted | SaExpired | MappingChanged | Acquired
+Report = SaReport | PolicyReport | PoliciesTouched | SaDeleted | SaExpired | MappingChanged | Acquired

@@ -10,10 +10,16 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from ..ike.events import Address, Network
 from . import xfrm_layout as layout
 from .xfrm_layout import Attribute, Kind
+from .xfrm_messages import limits_of
 from .xfrm_model import (
+    ALL_ONES,
     Acquired,
+    Device,
     Flow,
+    Limits,
     MappingChanged,
+    Offload,
+    PoliciesTouched,
     PolicyReport,
     Ports,
     Replay,
@@ -21,12 +27,18 @@ from .xfrm_model import (
     SaDeleted,
     SaExpired,
     SaReport,
+    Template,
     Usage,
 )
 
+_NO_LIMITS = limits_of(Limits())
 
-def decode(kind: int, body: bytes) -> Report | None:
-    """What a message of the kernel says; None for kinds that are of no interest here."""
+
+def decode(kind: int, body: bytes, sender: int = 0) -> Report | None:
+    """What a message of the kernel says; None for kinds that are of no interest here.
+
+    `sender` is the port in its header: of whoever made the change that is told.
+    """
     match kind:
         case Kind.NEWSA | Kind.UPDSA:
             return _sa_report(body, attributes_of(body, layout.USER_SA.size))
@@ -38,6 +50,8 @@ def decode(kind: int, body: bytes) -> Report | None:
             return SaExpired(replace(sa, larval=False), bool(body[layout.USER_SA.size]))
         case Kind.NEWPOLICY | Kind.UPDPOLICY:
             return _policy_report(body, attributes_of(body, layout.USER_POLICY.size))
+        case Kind.DELPOLICY | Kind.FLUSHPOLICY:
+            return PoliciesTouched(None, sender)
         case Kind.MAPPING:
             return _mapping(body)
         case Kind.ACQUIRE:
@@ -60,6 +74,7 @@ def _sa_report(body: bytes, attributes: dict[int, bytes]) -> SaReport:
         replay=_replay_report(attributes),
         dropped=outside + replayed + forged,
         larval=Attribute.ALG_AEAD not in attributes and Attribute.ALG_CRYPT not in attributes,
+        device=device_of(attributes),
     )
 
 
@@ -77,14 +92,42 @@ def _replay_report(attributes: dict[int, bytes]) -> Replay | None:
 
 
 def _policy_report(body: bytes, attributes: dict[int, bytes]) -> PolicyReport:
-    flow, _, _, priority, _, direction, action, _, _ = layout.USER_POLICY.unpack_from(body)
+    flow, limits, _, priority, _, direction, action, flags, share = layout.USER_POLICY.unpack_from(body)
+    templates = attributes.get(Attribute.TMPL, b"")
+    usual_action = 0 if templates else layout.ACTION_BLOCK
+    is_plain = (
+        (action, flags, share, limits) == (usual_action, 0, 0, _NO_LIMITS)
+        and templates[layout.TEMPLATE.size :] == b""
+        and Attribute.MARK not in attributes
+    )
+    template, is_usual = _template_report(templates) if templates else (None, True)
     return PolicyReport(
         _flow_report(flow),
         direction,
         _number(attributes, Attribute.IF_ID),
         priority,
-        action == layout.ACTION_BLOCK,
+        template,
+        device_of(attributes),
+        is_plain and is_usual,
     )
+
+
+def _template_report(body: bytes) -> tuple[Template, bool]:
+    """The first of them, and whether it asks for SAs as ours are."""
+    (destination, spi, protocol, family, source, reqid, *form) = layout.TEMPLATE.unpack_from(body)
+    here, there = (_unpacked(end, family) if any(end) else None for end in (source, destination))
+    usual = [layout.MODE_TUNNEL, 0, 0, ALL_ONES, ALL_ONES, ALL_ONES]
+    is_usual = protocol == layout.ESP and form == usual
+    return Template(here, there, int.from_bytes(spi), reqid), is_usual
+
+
+def device_of(attributes: dict[int, bytes]) -> Device | None:
+    """The device that does work of an SA or of a policy; a kernel that gave it none does not tell of one."""
+    told = attributes.get(Attribute.OFFLOAD_DEV)
+    if told is None:
+        return None
+    index, flags = layout.OFFLOAD.unpack_from(told)
+    return Device(index, bool(flags & layout.OFFLOAD_INBOUND), Offload(flags & Offload.PACKET))
 
 
 def _flow_report(body: bytes) -> Flow:

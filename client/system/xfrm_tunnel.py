@@ -15,9 +15,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ..ike.events import ChildSa
+from .drift import Deviation
 from .xfrm import XfrmRefused
-from .xfrm_model import Direction, Flow, Limits, Policy, PolicyReport, Sa, SaId, SaReport, Usage
-from .xfrm_plan import SOFT_SEQUENCE, Outer, Pair, changes, pair_of, policies
+from .xfrm_model import Direction, Limits, PolicyReport, Sa, SaId, SaReport, Usage
+from .xfrm_plan import SOFT_SEQUENCE, Outer, Pair, pair_of, policies
+from .xfrm_policies import DropPolicy, Policies, PolicyTable, PutPolicy
 
 IF_IDS = range(0x73000001, 0x73010000)
 """Interface numbers of ours; whatever bears one is ours."""
@@ -26,9 +28,11 @@ _NO_OFFLOAD = frozenset({errno.EINVAL, errno.EOPNOTSUPP})
 _log = logging.getLogger(__name__)
 
 
-class Tables(Protocol):
+class Tables(Policies, Protocol):
     """The part of `Xfrm` that is used here."""
 
+    @property
+    def port(self) -> int: ...
     def add_sa(self, sa: Sa) -> None: ...
     def update_sa(self, sa: Sa) -> None: ...
     def read_sa(self, sa: SaId) -> SaReport | None: ...
@@ -36,10 +40,7 @@ class Tables(Protocol):
     def take_sa(self, sa: SaId) -> SaReport | None: ...
     def migrate_sa(self, sa: Sa, to: Sa) -> None: ...
     def set_usage(self, sa: Sa, usage: Usage) -> None: ...
-    def put_policy(self, policy: Policy) -> None: ...
-    def delete_policy(self, flow: Flow, direction: Direction, if_id: int) -> None: ...
     def sas(self) -> tuple[SaReport, ...]: ...
-    def policies(self) -> tuple[PolicyReport, ...]: ...
     def close(self) -> None: ...
 
 
@@ -54,20 +55,23 @@ class Reading:
 
 
 class XfrmTunnel:
-    """Commands: `bind`, `install`, `use_outbound`, `remove`, `close`; getter: `read`.  They block.
+    """Commands: `bind`, `install`, `use_outbound`, `remove`, `mend`, `close`; getters: `read`, `deviations`.
+
+    They block.  `if_id` is on all that is put into the tables; `port` is what those who hear of changes know us by.
 
     All raise `OSError` where the kernel refuses.  `migrates` tells whether it moves SAs itself.
     """
 
     def __init__(self, tables: Tables, if_id: int, limits: Limits, *, migrates: bool = True) -> None:
         self.migrates = migrates
+        self.port = tables.port
         self._tables = tables
-        self._if_id = if_id
+        self.if_id = if_id
         self._limits = limits
         self._outer: Outer | None = None
         self._pairs: dict[int, Pair] = {}
         self._senders: list[int] = []  # inbound SPIs of those to send on, best first
-        self._policies: dict[tuple[Direction, Flow], Policy] = {}
+        self._policies = PolicyTable(tables, if_id)
         self._used_keys: set[bytes] = set()
         self._reqid = 0
 
@@ -82,7 +86,7 @@ class XfrmTunnel:
         if fingerprint in self._used_keys:
             raise OSError(errno.EEXIST, "these keys were in use before")
         self._reqid += 1
-        pair = pair_of(child, self._reqid, self._if_id, self._outer, self._limits)
+        pair = pair_of(child, self._reqid, self.if_id, self._outer, self._limits)
         self._used_keys.add(fingerprint)
         added: list[Sa] = []
         try:
@@ -147,9 +151,10 @@ class XfrmTunnel:
 
     def close(self) -> None:
         """Leave nothing of this tunnel in the tables, and give them back."""
-        self._pairs, self._senders, self._policies = {}, [], {}
+        self._pairs, self._senders = {}, []
+        self._policies.forget()
         try:
-            sweep(self._tables, (self._if_id,))
+            sweep(self._tables, (self.if_id,))
         finally:
             self._tables.close()
 
@@ -223,14 +228,15 @@ class XfrmTunnel:
     def _settle(self, *, closed: bool = False) -> None:
         """Make the policies what they should be."""
         senders = [self._pairs[spi_in] for spi_in in self._senders]
-        wanted = policies(tuple(self._pairs.values()), senders, self._if_id, closed=closed)
-        put, gone = changes(self._policies, wanted)
-        for policy in put:
-            self._tables.put_policy(policy)
-            self._policies[policy.key] = policy
-        for policy in gone:
-            self._tables.delete_policy(policy.flow, policy.direction, policy.if_id)
-            del self._policies[policy.key]
+        self._policies.settle(policies(tuple(self._pairs.values()), senders, self.if_id, closed=closed))
+
+    def mend(self) -> tuple[PutPolicy | DropPolicy, ...]:
+        """Put back the policies that another program has changed; what that was."""
+        return self._policies.mend()
+
+    def deviations(self) -> tuple[Deviation, ...]:
+        """Policies that are not as they should be."""
+        return self._policies.deviations()
 
 
 def sweep(tables: Tables, if_ids: Container[int] = IF_IDS) -> tuple[str, ...]:

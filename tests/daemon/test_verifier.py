@@ -13,6 +13,7 @@ from client.control.messages import ControlError, TunnelStatus
 from client.control.verification import Deviation, Proof, Verified, Verify
 from client.daemon.verifier import hosts_of, verdict
 from client.net.inside import Host, Reply, first_router
+from client.system import drift
 from client.system.plan import PutRule
 from client.tunnel.model import RuleEntry
 from tests.daemon.test_handlers import ALICE, BOB, UP, Office, play
@@ -96,12 +97,15 @@ def test_deviations_are_told_object_by_object_and_outweigh_traffic(tmp_path: Pat
         office.machine.resolver.is_held = False
         (spi,) = office.machine.data_path.children
         del office.machine.data_path.children[spi]  # somebody has flushed the kernel's SAs
+        policy = drift.Deviation("IPsec policy out 10.99.0.10/32 → 0.0.0.0/0", "present", "missing")
+        office.machine.data_path.changed = (policy,)
         found = await verified(office)
         assert found.verdict == "verify.deviation"
         assert found.deviations == (
             Deviation("rule add IPv4 7301: lookup 29440", "present", "missing"),
             Deviation("name resolution", "as the tunnels want it", "changed by another program"),
             Deviation(f"ESP SA {spi:08x}", "present", "missing"),
+            Deviation(policy.what, policy.wanted, policy.actual),
         )
 
     play(tmp_path, scene)

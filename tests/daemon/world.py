@@ -209,6 +209,7 @@ class FakeDataPath:
     encapsulated: list[bool] = field(default_factory=list)
     is_closed: bool = False
     broken: str = ""
+    changed: tuple[Deviation, ...] = ()
     packets: tuple[int, int] = (1, 2)  # that each Child SA has received and sent
     queue: asyncio.Queue[DataPathEvent | IkeDatagram] = field(default_factory=asyncio.Queue)
 
@@ -240,6 +241,10 @@ class FakeDataPath:
         return tuple(
             Counters(spi_in, received, 100 * received, sent, 100 * sent, 0) for spi_in in self.children
         )
+
+    async def deviations(self) -> tuple[Deviation, ...]:
+        self._check()
+        return self.changed
 
     async def close(self) -> None:
         self.is_closed = True

@@ -17,6 +17,7 @@ from pathlib import Path as FilePath
 from client.ike.events import Endpoint, Path
 from client.lab.syscalls import CLONE_NEWNET, PR_SET_KEEPCAPS, prctl, set_capabilities, setns
 from client.system.choice import DataPathKind, choose_data_path
+from client.system.datapath import PoliciesMended
 from client.system.kernel import KernelDataPath, sweep_kernel
 from client.system.userspace import PumpPool, UserspaceDataPath
 from client.system.xfrm import Xfrm
@@ -112,6 +113,19 @@ async def algorithms_are_shown_with_their_full_icv() -> str:
         assert "auth-trunc hmac(sha512)" in states, states
         assert states.split("auth-trunc hmac(sha512) ")[1].split("\n")[0].split()[-1] == "256", states
         return "hmac(sha512) cut to 256 bits"
+
+
+@case
+async def policies_that_are_flushed_come_back_and_traffic_with_them() -> str:
+    async with tunnel() as (one, other):
+        assert await udp_echo(one, other, 4)
+        before = tables(one.namespace)
+        await asyncio.to_thread(one.ip, "xfrm", "policy", "flush")
+        mended = await one.next(PoliciesMended)
+        assert len(mended.steps) == 6, mended.steps
+        assert sorted(tables(one.namespace).split("\n")) == sorted(before.split("\n"))
+        assert await udp_echo(one, other, 4)
+        return f"six policies, the last one: {mended.steps[-1]}"
 
 
 @case

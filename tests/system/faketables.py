@@ -25,6 +25,7 @@ class FakeTables:
     refused: int = 0
     number: int = errno.ENOMEM
     done: bool = False
+    port: int = 7
     kernel: dict[tuple[object, int], Sa] = field(default_factory=dict)
     rules: dict[tuple[int, Direction, Flow], Policy] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
@@ -91,7 +92,7 @@ class FakeTables:
 
     def policies(self) -> tuple[PolicyReport, ...]:
         return tuple(
-            PolicyReport(flow, direction, if_id, policy.priority, policy.template is None)
+            PolicyReport(flow, direction, if_id, policy.priority, policy.template, policy.device)
             for (if_id, direction, flow), policy in self.rules.items()
         )
 

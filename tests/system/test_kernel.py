@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+import subprocess
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 import pytest
@@ -15,11 +17,20 @@ from client.ike.events import Endpoint, Path
 from client.lab.links import set_link
 from client.lab.namespaces import Namespace
 from client.system.choice import what_kernel_lacks
-from client.system.datapath import Activity, DataPathFailed, FirstInbound, PeerAddressSeen, SoftLimit
+from client.system.datapath import (
+    Activity,
+    DataPathFailed,
+    FirstInbound,
+    PeerAddressSeen,
+    PoliciesMended,
+    SoftLimit,
+)
+from client.system.feud import FREE
 from client.system.kernel import KernelDataPath, sweep_kernel
 from client.system.userspace import IkeDatagram
 from client.system.xfrm import Monitor, Xfrm
-from client.system.xfrm_model import Limits, MappingChanged, SaExpired
+from client.system.xfrm_layout import Group
+from client.system.xfrm_model import Direction, Flow, Limits, MappingChanged, Policy, PolicyReport, SaExpired
 from client.system.xfrm_tunnel import IF_IDS, XfrmTunnel
 from tests.esp.children import child_pair
 
@@ -34,14 +45,20 @@ CHILD = child_pair(spis=(0xA1, 0xA2))[0]
 Body = Callable[[KernelDataPath, FakeTables], Awaitable[None]]
 
 
-def run(body: Body, tables: FakeTables | None = None, *, migrates: bool = True) -> None:
+def run(
+    body: Body,
+    tables: Callable[[], FakeTables] = FakeTables,
+    *,
+    migrates: bool = True,
+    groups: Collection[Group] = (),
+) -> None:
     """With a data path over the namespace's own loopback link."""
-    faked = tables if tables is not None else FakeTables()
 
     async def inside() -> None:
+        faked = tables()
         with ThreadPoolExecutor(max_workers=1) as worker:
             tunnel = XfrmTunnel(faked, IF_IDS[0], Limits(), migrates=migrates)
-            data_path = KernelDataPath("lo", worker, tunnel, Monitor(()))
+            data_path = KernelDataPath("lo", worker, tunnel, Monitor(groups))
             try:
                 await body(data_path, faked)
             finally:
@@ -76,6 +93,81 @@ async def next_event(data_path: KernelDataPath) -> object:
         return await data_path.events().get()
 
 
+@dataclass
+class PoliciesInTheKernel(FakeTables):
+    """SAs in memory, which need ESP; policies where everybody can reach them."""
+
+    real: Xfrm = field(default_factory=Xfrm)
+
+    def __post_init__(self) -> None:
+        self.port = self.real.port
+
+    def put_policy(self, policy: Policy) -> None:
+        self.real.put_policy(policy)
+
+    def delete_policy(self, flow: Flow, direction: Direction, if_id: int) -> None:
+        self.real.delete_policy(flow, direction, if_id)
+
+    def policies(self) -> tuple[PolicyReport, ...]:
+        return self.real.policies()
+
+    def close(self) -> None:
+        self.real.close()
+
+
+def policies() -> set[PolicyReport]:
+    """As another program sees them."""
+    with Xfrm() as tables:
+        return set(tables.policies())
+
+
+def ip_xfrm(*arguments: str) -> None:
+    subprocess.run(("ip", "xfrm", *arguments), check=True, timeout=10)
+
+
+@pytest.mark.parametrize(
+    ("change", "steps"),
+    [
+        (("policy", "flush"), 6),
+        (("policy", "update", "src", "{here}", "dst", "{there}", "dir", "out", "if_id", "{if_id}"), 1),
+        (("policy", "delete", "src", "{here}", "dst", "{there}", "dir", "out", "if_id", "{if_id}"), 1),
+    ],
+)
+def test_policies_that_ip_takes_away_or_changes_come_back_at_once(
+    change: tuple[str, ...], steps: int
+) -> None:
+    async def body(data_path: KernelDataPath, tables: FakeTables) -> None:
+        await bound(data_path)
+        before = policies()
+        assert await data_path.deviations() == ()
+        flow = next(report.flow for report in before if report.direction == Direction.OUT)
+        words = {"here": flow.source, "there": flow.destination, "if_id": hex(IF_IDS[0])}
+        await asyncio.to_thread(ip_xfrm, *(word.format_map(words) for word in change))
+        mended = await next_event(data_path)
+        assert isinstance(mended, PoliciesMended)
+        assert len(mended.steps) == steps, mended.steps
+        assert tables.port not in mended.by
+        assert policies() == before
+        assert data_path.events().empty()
+
+    run(body, PoliciesInTheKernel, groups=(Group.POLICY,))
+
+
+def test_another_program_that_insists_is_answered_more_slowly_in_the_end() -> None:
+    async def body(data_path: KernelDataPath, tables: FakeTables) -> None:
+        await bound(data_path)
+        for _ in range(FREE):
+            await asyncio.to_thread(ip_xfrm, "policy", "flush")
+            assert isinstance(await next_event(data_path), PoliciesMended)
+        await asyncio.to_thread(ip_xfrm, "policy", "flush")
+        await data_path.counters()
+        assert data_path.events().empty()
+        assert len(await data_path.deviations()) == 6
+        assert isinstance(await next_event(data_path), PoliciesMended)
+
+    run(body, PoliciesInTheKernel, groups=(Group.POLICY,))
+
+
 def test_first_packets_and_activity_come_from_the_counters() -> None:
     async def body(data_path: KernelDataPath, tables: FakeTables) -> None:
         await bound(data_path)
@@ -102,7 +194,7 @@ def test_a_move_that_loses_sequence_numbers_asks_for_a_rekey_and_lives_on() -> N
         await data_path.counters()
         assert data_path.events().empty()
 
-    run(body, FakeTables(tells_last_state=False), migrates=False)
+    run(body, lambda: FakeTables(tells_last_state=False), migrates=False)
 
 
 def test_an_sa_that_is_gone_ends_the_data_path() -> None:
@@ -161,7 +253,7 @@ def test_closing_twice_leaves_nothing_and_says_nothing() -> None:
         await data_path.close()
         assert data_path.events().empty()
 
-    run(body, tables)
+    run(body, lambda: tables)
     assert (tables.kernel, tables.rules) == ({}, {})
     assert tables.log[-1] == "closed"
 

@@ -49,14 +49,20 @@ def xfrm() -> Iterator[Xfrm]:
 
 
 def test_policies_come_back_as_they_were_put(xfrm: Xfrm) -> None:
-    xfrm.put_policy(Policy(FLOW, Direction.OUT, IF_ID, 1000, Template(HERE, THERE, 0xC0FFEE01, 7)))
-    assert xfrm.policies() == (PolicyReport(FLOW, Direction.OUT, IF_ID, 1000, blocks=False),)
+    asks = Policy(FLOW, Direction.OUT, IF_ID, 1000, Template(HERE, THERE, 0xC0FFEE01, 7))
+    takes_any = Policy(FLOW, Direction.IN, IF_ID, 1000, Template())
+    for policy in (asks, takes_any):
+        xfrm.put_policy(policy)
+    inbound, outbound = sorted(xfrm.policies(), key=lambda report: report.direction)
+    assert outbound == PolicyReport(FLOW, Direction.OUT, IF_ID, 1000, Template(HERE, THERE, 0xC0FFEE01, 7))
+    assert inbound.is_of(takes_any)
+    assert outbound.is_of(asks)
 
 
 def test_putting_a_policy_again_replaces_it(xfrm: Xfrm) -> None:
     for template in (Template(HERE, THERE), None):
         xfrm.put_policy(Policy(FLOW, Direction.OUT, IF_ID, 1000, template))
-    assert xfrm.policies() == (PolicyReport(FLOW, Direction.OUT, IF_ID, 1000, blocks=True),)
+    assert xfrm.policies() == (PolicyReport(FLOW, Direction.OUT, IF_ID, 1000),)
 
 
 def test_policies_of_other_interfaces_are_others(xfrm: Xfrm) -> None:

@@ -21,7 +21,7 @@ FOUND = [
         0,
         [
             "office: verified",
-            "  machine   as it should be: links, addresses, routes, rules, packet filter, names, SAs",
+            "  machine   as it should be: links, addresses, routes, rules, packet filter, names, SAs, policies",
             "  proven    packets pass both ways: 1 authentic ESP packets came in, 2 went out, within 0.3 s",
             "  inside    10.77.0.53 answers",
             "  gateway   answers over IKE",

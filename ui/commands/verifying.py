@@ -38,7 +38,7 @@ def report(found: Verified) -> Iterator[str]:
     if found.deviations:
         yield from (f"  deviates  {_deviation(each)}" for each in found.deviations)
     else:
-        yield "  machine   as it should be: links, addresses, routes, rules, packet filter, names, SAs"
+        yield "  machine   as it should be: links, addresses, routes, rules, packet filter, names, SAs, policies"
     yield from (f"  {name:<9} {text}" for name, text in _proof(found.proof))
     if found.fight:
         yield f"  others    {printable(found.fight, 600)}"
