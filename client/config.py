@@ -36,6 +36,7 @@ from .ike.options import (
 )
 from .ike.pinning import parse_pin
 from .ike.proposals import PRESETS, Offer, parse_offer
+from .ike.quirks import Quirk, QuirkSwitches
 from .ike.registry import EapType, ProtocolId, TransformType
 from .ike.revocation import Policy
 from .ike.selectors import ANY_IPV4, ANY_IPV6, selector_of, selectors_of_addresses
@@ -108,12 +109,23 @@ def session_config(profile: Profile, material: Material) -> SessionConfig:
         static_addresses=profile.address.static,
         local_selectors=_local_selectors(profile),
         remote_selectors=_remote_selectors(profile),
+        requires_pfs=profile.crypto.pfs == "require",
+        quirks=_quirks(profile),
         mobike=profile.mobility.mobike,
         force_encapsulation=profile.mobility.force_encap,
         lifetimes=Lifetimes(float(profile.lifetimes.ike), float(profile.lifetimes.child)),
         patience=Patience(
             idle_liveness=float(profile.mobility.dpd), keepalive=profile.mobility.nat_keepalive or NEVER
         ),
+    )
+
+
+def _quirks(profile: Profile) -> QuirkSwitches:
+    """What the user has decided about peculiarities of gateways."""
+    words = {quirk: getattr(profile.quirks, quirk) for quirk in Quirk}
+    return QuirkSwitches(
+        frozenset(quirk for quirk, word in words.items() if word == "off"),
+        frozenset(quirk for quirk, word in words.items() if word == "on"),
     )
 
 

@@ -341,6 +341,42 @@ class Lifetimes:
     child: int = option("replace the Child SA after", 3600, least=60, most=864000, unit="seconds")
 
 
+QuirkWord = Literal["auto", "off"]
+QuirkWordAlways = Literal["auto", "on", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """[quirks]: what Roam does differently where the gateway shows a peculiarity; docs/quirks.md."""
+
+    small_login: QuirkWordAlways = option(
+        "leave certificate requests and intermediates out of a login that would not fit one packet, where the "
+        'gateway takes no fragments of IKE; "on": always',
+        "auto",
+    )
+    first_group: QuirkWord = option("begin with the group that the gateway asked for last time", "auto")
+    no_pfs: QuirkWord = option(
+        'replace Child SAs without a fresh key exchange where the gateway refuses it; never with pfs = "require"',
+        "auto",
+    )
+    new_login: QuirkWord = option("log in anew, beside, where the gateway does not replace keys", "auto")
+    one_family: QuirkWord = option(
+        "ask for IPv4 alone after the gateway has refused addresses of both IP versions", "auto"
+    )
+    unnamed_gateway: QuirkWord = option(
+        'after a refusal, log in once without naming the gateway, if send_idr is "auto"', "auto"
+    )
+    pss_trailer: QuirkWord = option("accept an RSA-PSS signature that names its default trailer", "auto")
+    dns_prefix: QuirkWord = option(
+        "accept a name server's IPv6 address that has a prefix length behind it", "auto"
+    )
+    size_questions: QuirkWordAlways = option(
+        'ask no more how much the path carries where two sessions ended over it; "on": never ask, "off": '
+        "always",
+        "auto",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """One gateway and how to use it."""
@@ -363,6 +399,7 @@ class Profile:
     dns: Dns = option("name resolution through the tunnel", Dns())
     mobility: Mobility = option("roaming", Mobility())
     lifetimes: Lifetimes = option("when keys are replaced", Lifetimes())
+    quirks: Quirks = option("what Roam does differently for this gateway", Quirks())
     data_path: Literal["auto", "xfrm", "xfrm-offload", "userspace"] = option(
         "who carries the packets; with `xfrm-offload` network devices do the cryptography where they can, "
         "and each change of network costs a rekey",

@@ -164,8 +164,7 @@ def _facts(entry: TunnelStatus, now: float) -> Iterator[tuple[str, str]]:
     trip = f", round trip {entry.rtt_ms:g} ms" if is_known and entry.rtt_ms is not None else ""
     yield name, f"{_path(entry.path, is_known=is_known)}{trip}" if entry.path else ""
     link = f" on {printable(entry.link)}" if entry.link else ""
-    names = [printable(quirk.partition(":")[0]) for quirk in entry.quirks]
-    yield "peculiar", f"{', '.join(names)} ('roam explain' says more)" if names else ""
+    yield from (("peculiar", printable(quirk, 400)) for quirk in entry.quirks)
     yield "inside", f"{some(entry.addresses)}{link}" if entry.addresses else ""
     why = f" ({printable(entry.mtu_reason)})" if entry.mtu_reason else ""
     yield "mtu", f"{entry.mtu}{why}" if entry.mtu else ""

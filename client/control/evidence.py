@@ -136,6 +136,14 @@ class StandingRecord(Message):
     rekeys: int = 0
 
 
+class QuirkRecord(Message):
+    """A peculiarity that the gateway showed, by its key in a profile's [quirks]; `used`: Roam adapted to it."""
+
+    name: str
+    evidence: str
+    used: bool = True
+
+
 class AttemptRecord(Message):
     """One attempt to connect, or one connection with its end."""
 
@@ -154,6 +162,7 @@ class AttemptRecord(Message):
     standing: StandingRecord | None = None
     doubted: bool = False  # its liveness was in question when it ended
     forgotten: bool = False  # an unauthenticated message said that the gateway does not know us
+    quirks: tuple[QuirkRecord, ...] = ()
     moves: tuple[str, ...] = ()  # "confirmed" or "refused", for each move to another address
     ended: str = ""  # kind of the failure; empty: it is under way
     ended_by: str = ""  # its evidence, in words

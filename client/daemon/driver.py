@@ -162,8 +162,7 @@ class Driver:
         """The tunnel is wanted; `restored` and `renew` as in `UserUp`."""
         self.wished = wish.wished
         self._crashes = Crashes()  # the user may know better than we do
-        self._effects.session_config = wish.session
-        self._effects.after_refusal = wish.after_refusal
+        self._effects.want(wish.session, wish.after_refusal)
         self._effects.data_path = wish.data_path
         await self._hear(UserUp(wish.config, restored, renew))
 

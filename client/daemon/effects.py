@@ -25,11 +25,13 @@ from ..ike.events import (
     IkeRekeyed,
     Keepalive,
     Kind,
+    LoginWanted,
     MoveRefused,
     Output,
     PathMoved,
     PeerAddresses,
     Probing,
+    QuirkSeen,
     Remark,
     RevocationNeeded,
     SecretReplaced,
@@ -39,6 +41,7 @@ from ..ike.events import (
 from ..ike.inquest import Memory
 from ..ike.keys import Secret
 from ..ike.options import SessionConfig
+from ..ike.quirks import Habits, Quirk, QuirkSwitches
 from ..system.choice import DataPathKind
 from ..tunnel.events import (
     Answered,
@@ -55,6 +58,7 @@ from ..tunnel.events import (
     NotMoved,
     OtherAddresses,
     Probe,
+    Reauthenticate,
     Release,
     Resolve,
     SessionClosed,
@@ -73,10 +77,12 @@ from .notes import Notes
 from .passages import Passages
 from .ports import AskerPort, CarrierPort, World
 from .records import report_record
-from .sizing import Sizing
+from .sizing import MOST_STRIKES, Sizing
 from .status import NO_CHOICE
 
 log = logging.getLogger("roam.tunnel")
+
+NAMED_IN_VAIN = "a login refused that asked for the gateway by name"
 
 LINK_MTU = 1400
 """Of the link until the first `Apply` sets what the path allows."""
@@ -116,6 +122,13 @@ class Effects:
         self._port = 0
         """The gateway's port for IKE, once a session has been started."""
         self._memory = Memory()
+        self._habits = Habits()
+        self._size_told: int | None = None  # leg
+
+    def want(self, session: SessionConfig, after_refusal: SessionConfig | None) -> None:
+        """What to log in with from now on; habits may have been those of another gateway."""
+        self.session_config, self.after_refusal = session, after_refusal
+        self._habits = Habits()
 
     # Commands of the controller
 
@@ -172,7 +185,10 @@ class Effects:
             now=now,
             trigger=command.trigger,
         )
-        session = self._world.open_session(replace(self._wanted_session, memory=self._memory), sink)
+        if self._wanted_session is self.after_refusal:
+            self._tell_quirk(number, Quirk.UNNAMED_GATEWAY, NAMED_IN_VAIN)
+        config = replace(self._wanted_session, memory=self._memory, habits=self._habits)
+        session = self._world.open_session(config, sink)
         self.legs[number] = Leg(number, session, sockets, underlay, command.trigger)
         session.initiate(sockets.path, now, self._world.wall())
         await self._prepare_carrier()
@@ -250,8 +266,19 @@ class Effects:
 
     def size(self, config: TunnelConfig, network: NetworkState) -> None:
         """See that the link is as large as what the path carries; the user's own word stands."""
-        self.sizing.look(self.carrier.bound if config.mtu is None else None, network, self._world.clock())
+        leg = self.carrier.bound if config.mtu is None else None
+        self.sizing.look(leg, network, self._world.clock(), self._most_strikes)
         self._holding.resize(self.sizing.mtu)
+        if leg is not None and self.sizing.is_unanswered and self._size_told != leg.id:
+            self._size_told = leg.id
+            self._tell_quirk(leg.id, Quirk.SIZE_QUESTIONS, "large questions, and none was answered")
+
+    @property
+    def _most_strikes(self) -> float:
+        quirks = QuirkSwitches() if self.session_config is None else self.session_config.quirks
+        if Quirk.SIZE_QUESTIONS in quirks.on:
+            return 0
+        return float("inf") if Quirk.SIZE_QUESTIONS in quirks.off else MOST_STRIKES
 
     async def hear_system(self, answer: SystemAnswer) -> None:
         """What became of the last change of the machine."""
@@ -291,6 +318,10 @@ class Effects:
                 self._replace_secret(was, now)
             case RevocationNeeded():
                 self._lookups.inquire(leg, output)
+            case QuirkSeen(quirk, evidence, used):
+                log.info("%s: %s: %s%s", self.name, quirk, evidence, "" if used else "; switched off")
+            case LoginWanted():
+                self.events.append(Reauthenticate())
             case Remark(text):
                 leg.remarks.append(text)
                 log.warning("%s: %s", self.name, text)
@@ -318,11 +349,21 @@ class Effects:
                 self.sizing.hear(leg, output)
             case Closed(failure):
                 if failure.kind is Kind.AUTH_REJECTED and self.after_refusal is not None:
-                    self.session_config = self.after_refusal
+                    self._take_other_login(leg)
                 if failure.kind is Kind.NET_NO_RESPONSE:
                     self._lookups.check_ports(leg, self._port)
                 self._forget(leg)
                 self.events.append(SessionClosed(leg.id, failure))
+
+    def _take_other_login(self, leg: Leg) -> None:
+        if Quirk.UNNAMED_GATEWAY in self._wanted_session.quirks.off:
+            self._tell_quirk(leg.id, Quirk.UNNAMED_GATEWAY, NAMED_IN_VAIN)
+        else:
+            self.session_config = self.after_refusal
+
+    def _tell_quirk(self, leg: int, quirk: Quirk, evidence: str) -> None:
+        used = quirk not in self._wanted_session.quirks.off
+        self.notes.note(leg, QuirkSeen(quirk, evidence, used), self._world.clock())
 
     def _replace_secret(self, was: Secret, now: Secret) -> None:
         """No later login tries the password that was refused."""

@@ -26,7 +26,7 @@ from ..control.evidence import (
 from ..control.messages import ControlError, Fault
 from ..control.wire import plain, read
 from ..explain.quirks import quirks
-from ..ike.events import Established, Output
+from ..ike.events import Established, Output, QuirkSeen
 from ..ike.events import Path as OuterPath
 from ..ike.options import SessionConfig
 from ..ike.trace import Sink
@@ -84,7 +84,7 @@ class Notes:
         """A session has let something out."""
         if (recorder := self._of(leg)) is not None:
             recorder.note(output, now)
-            if isinstance(output, Established):
+            if isinstance(output, Established | QuirkSeen):
                 attempts = (recorder.record(now),)
                 self.quirks = tuple(map(str, quirks(Evidence(state="up", attempts=attempts))))
 

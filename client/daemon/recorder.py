@@ -16,6 +16,7 @@ from ..control.evidence import (
     DropRecord,
     IcmpRecord,
     MessageRecord,
+    QuirkRecord,
     StandingRecord,
 )
 from ..ike.events import (
@@ -28,6 +29,7 @@ from ..ike.events import (
     Path,
     PathMoved,
     Probing,
+    QuirkSeen,
 )
 from ..ike.options import SessionConfig
 from ..ike.trace import TraceEvent
@@ -60,6 +62,7 @@ class Recorder:
         self._icmp: dict[tuple[str, str, str], IcmpRecord] = {}
         self._checks: list[CheckRecord] = []
         self._moves: deque[str] = deque(maxlen=8)
+        self._quirks: dict[str, QuirkRecord] = {}
         self._stood_at: float | None = None
         self._standing: StandingRecord | None = None
         self._inbound_at = self._outbound_at = 0.0
@@ -84,6 +87,7 @@ class Recorder:
             standing=self._stands(self._ended_at or now),
             doubted=self._is_doubted,
             forgotten=self._is_forgotten,
+            quirks=tuple(self._quirks.values()),
             moves=tuple(self._moves),
             ended=self._ended,
             ended_by=self._ended_by,
@@ -118,6 +122,8 @@ class Recorder:
                 self._change(encapsulated=child.encapsulate)
             case IkeRekeyed():
                 self._change(rekeys=0 if self._standing is None else self._standing.rekeys + 1)
+            case QuirkSeen(quirk, evidence, used):
+                self._quirks[quirk] = QuirkRecord(str(quirk), evidence[:_LONGEST], used)
             case PathMoved():
                 self._moves.append("confirmed")
             case MoveRefused():

@@ -22,7 +22,7 @@ log = logging.getLogger("roam.tunnel")
 _IP_AND_UDP = {4: 28, 6: 48}
 _MARKER = 4  # in front of IKE, so that it is not taken for ESP (RFC 3948 section 2.2)
 _ETHERNET = 1500
-_MOST_STRIKES = 2
+MOST_STRIKES = 2
 """Paths without any answer, or sessions that ended over a question, before the gateway is asked no more."""
 
 
@@ -58,21 +58,28 @@ class Sizing:
         """The largest inner packet; None where there is no path to speak of."""
         if self._route is None:
             return None
-        return min(SAFE, self._found.ceiling) if self._is_hopeless else self._found.mtu
+        return min(SAFE, self._found.ceiling) if self.is_unanswered else self._found.mtu
 
     @property
     def reason(self) -> str:
         """Why it is that, in words."""
         if self._route is None:
             return ""
-        if self._is_hopeless or self._found.is_unheard:
+        if self.is_unanswered or self._found.is_unheard:
             return "the gateway does not answer when it is asked for more, and nearly every path carries this"
         if self._found.is_reduced:
             return "larger packets vanish on the way to the gateway"
         return "the path carries it" if self._found.passed else "what the links allow"
 
-    def look(self, leg: Leg | None, network: NetworkState, now: float) -> None:
-        """Begin anew where the path is another one, and ask what is to be asked."""
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether paths or sessions have been lost to questions often enough: the gateway seems to answer none."""
+        return self._strikes >= MOST_STRIKES
+
+    def look(
+        self, leg: Leg | None, network: NetworkState, now: float, most_strikes: float = MOST_STRIKES
+    ) -> None:
+        """Begin anew where the path is another one; ask what is to be asked, up to `most_strikes`."""
         route = None if leg is None else _route(leg, network)
         if route is None or leg is None:
             self.forget()
@@ -83,12 +90,8 @@ class Sizing:
         size = self._found.next_size if self._wanted is None else self._wanted
         if size is None:
             self._checks = self._checks or settled(self._found, now)
-        elif self._asked != (leg.id, size) and not self._is_hopeless:
+        elif self._asked != (leg.id, size) and self._strikes < most_strikes:
             self._ask(leg, route, size, now)
-
-    @property
-    def _is_hopeless(self) -> bool:
-        return self._strikes >= _MOST_STRIKES
 
     def _follow_up(self, leg: Leg) -> None:
         """What has vanished is asked for once more without its filling: has that been answered?"""
@@ -150,8 +153,8 @@ class Sizing:
     def _strike(self) -> None:
         """No answer, whatever the size; or a session has gone with a question that nothing was the matter with."""
         self._strikes += 1
-        if self._is_hopeless:
-            log.warning("the gateway does not answer large questions: it is not asked what the path carries")
+        if self._strikes == MOST_STRIKES:
+            log.warning("the gateway does not answer large questions about what the path carries")
 
     def forget(self) -> None:
         """There is no path any more."""

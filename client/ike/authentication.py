@@ -38,6 +38,7 @@ __all__ = [
     "parse_hashes",
     "shared_key_auth",
     "signed_octets",
+    "spells_trailer",
     "verify_signature",
 ]
 
@@ -242,6 +243,13 @@ def verify_signature(
             if curve_scheme is None:
                 raise Refusal(Kind.TRUST_NO_PROOF, f"AUTH method {payload.method} where a signature is due")
             _verify(curve_scheme, key, payload.data, octets)
+
+
+def spells_trailer(payload: Authentication) -> bool:
+    """Whether AUTH names an RSA-PSS algorithm with the trailer that is the default."""
+    if payload.method != AuthMethod.DIGITAL_SIGNATURE or not payload.data:
+        return False
+    return payload.data[1 : 1 + payload.data[0]] in signatures.WITH_TRAILER
 
 
 def _verify_classic_rsa(signature: bytes, key: PublicKey, octets: bytes, *, allow_sha1: bool) -> None:

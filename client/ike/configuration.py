@@ -45,8 +45,19 @@ def build_request(*, ipv4: bool, ipv6: bool, wish: Iterable[Interface] = ()) -> 
     return Configuration(CfgType.REQUEST, tuple(attributes))
 
 
-def parse_reply(configuration: Configuration | None, *, ipv4: bool, ipv6: bool) -> Assigned:
-    """The usable content of a CFG_REPLY: addresses of the families asked for, nothing where none was (C3)."""
+def has_prefixed_dns(configuration: Configuration | None) -> bool:
+    """Whether a name server's IPv6 address comes with a prefix length, as only our own address should."""
+    attributes = () if configuration is None else configuration.attributes
+    return any(a.type == CfgAttribute.INTERNAL_IP6_DNS and len(a.value) == 17 for a in attributes)
+
+
+def parse_reply(
+    configuration: Configuration | None, *, ipv4: bool, ipv6: bool, cuts_prefix: bool = False
+) -> Assigned:
+    """The usable content of a CFG_REPLY: addresses of the families asked for, nothing where none was (C3).
+
+    With `cuts_prefix` the address of a name server may have a prefix length behind it.
+    """
     if configuration is None or configuration.cfg_type != CfgType.REPLY or not (ipv4 or ipv6):
         return Assigned()
     reply = _Reply(configuration.attributes)
@@ -57,7 +68,7 @@ def parse_reply(configuration: Configuration | None, *, ipv4: bool, ipv6: bool) 
         ),
         dns=(
             *reply.values(CfgAttribute.INTERNAL_IP4_DNS, _ipv4),
-            *reply.values(CfgAttribute.INTERNAL_IP6_DNS, _ipv6),
+            *reply.values(CfgAttribute.INTERNAL_IP6_DNS, _ipv6_prefixed if cuts_prefix else _ipv6),
         ),
         domains=reply.values(CfgAttribute.INTERNAL_DNS_DOMAIN, _domain),
         subnets=(
@@ -128,8 +139,11 @@ def _ipv4(value: bytes) -> Address:
 
 
 def _ipv6(value: bytes) -> Address:
-    # Some gateways append a prefix length to the DNS server's address.
-    return _usable(IPv6Address(_sized(value[:16] if len(value) == 17 else value, 16)))
+    return _usable(IPv6Address(_sized(value, 16)))
+
+
+def _ipv6_prefixed(value: bytes) -> Address:
+    return _ipv6(value[:16] if len(value) == 17 else value)
 
 
 def _ipv4_host(value: bytes) -> Interface:
@@ -137,7 +151,7 @@ def _ipv4_host(value: bytes) -> Interface:
 
 
 def _ipv6_interface(value: bytes) -> Interface:
-    address = _ipv6(value)
+    address = _ipv6_prefixed(value)
     prefix = _sized(value, 17)[16] if len(value) > 16 else 128
     return ip_interface((address.packed, prefix))
 

@@ -22,12 +22,14 @@ from .events import (
     Kind,
     Output,
     Path,
+    QuirkSeen,
     RevocationNeeded,
     Rng,
 )
 from .exchanges.base import Asking, Exchange, Inquiring
 from .natd import NatVerdict
 from .options import Patience, SessionConfig
+from .quirks import Quirk
 from .sa import Child, IkeSa, IkeSaState, Refusals
 from .states import TRANSITIONS, SessionState
 from .timers import Timer, Timers
@@ -76,6 +78,7 @@ class Core:
     mobike: bool = False
     assigned: Assigned = field(default_factory=Assigned)
     peer_identity: str = ""
+    peer_vendors: tuple[bytes, ...] = ()  # its vendor IDs
     peer_chain: tuple[bytes, ...] = ()  # the certificates it has proven itself with, DER, its own first
     asking: tuple[Asking, IkeSa] | None = None  # what waits for the user's answer
     unanswered: Failure = UNANSWERED_QUESTION  # what it means if none comes
@@ -88,6 +91,15 @@ class Core:
     channel: Channel = Channel.NATT  # of requests, once IKE_SA_INIT is over
     dropped: int = 0  # datagrams that changed nothing
     sink: Sink = ignore
+    quirks_seen: set[Quirk] = field(default_factory=set)
+
+    def adapts(self, quirk: Quirk, evidence: str) -> bool:
+        """Whether to adapt to what the gateway has shown; its evidence is told either way, once."""
+        used = quirk not in self.config.quirks.off
+        if quirk not in self.quirks_seen:
+            self.quirks_seen.add(quirk)
+            self.emit(QuirkSeen(quirk, evidence, used))
+        return used
 
     @property
     def encapsulate(self) -> bool:

@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 
 from .keys import ChildKeys as ChildKeys
 from .keys import Secret
+from .quirks import Quirk
 
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
@@ -270,6 +271,20 @@ class Remark:
 
 
 @dataclass(frozen=True, slots=True)
+class QuirkSeen:
+    """The gateway has shown a peculiarity, as `evidence` says; `used`: we adapt, as nobody has forbidden it."""
+
+    quirk: Quirk
+    evidence: str
+    used: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LoginWanted:
+    """The gateway does not replace keys: only a new login, beside this session, can."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChildUp:
     """Install this Child SA, inbound before outbound; `replaces` is the old inbound SPI after a rekey."""
 
@@ -355,6 +370,8 @@ Output = (
     Transmit
     | RevocationNeeded
     | Remark
+    | QuirkSeen
+    | LoginWanted
     | Keepalive
     | Established
     | AnswerNeeded

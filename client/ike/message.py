@@ -317,6 +317,11 @@ def message_size(seal: Sealer, plaintext_size: int) -> int:
     return _HEADER.size + _GENERIC.size + seal.sealed_size(plaintext_size)
 
 
+def protected_size(seal: Sealer, payloads: tuple[Payload, ...]) -> int:
+    """Octets of a message with these payloads, in one Encrypted payload."""
+    return message_size(seal, len(_push_chain(payloads)[1]))
+
+
 def _push_fragments(
     message: Message, seal: Sealer, fragment_size: int, first: int, plaintext: bytes
 ) -> tuple[bytes, ...]:

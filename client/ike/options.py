@@ -10,6 +10,7 @@ from .eap.tls_framing import FRAGMENT
 from .events import Interface, Selector
 from .inquest import Memory
 from .keys import OneTimeCode, Secret
+from .quirks import Habits, QuirkSwitches
 from .registry import EapType
 
 if TYPE_CHECKING:
@@ -187,6 +188,7 @@ class SessionConfig:
     static_addresses: tuple[Interface, ...] = ()
     local_selectors: tuple[Selector, ...] = ()
     remote_selectors: tuple[Selector, ...] = ()
+    requires_pfs: bool = False  # a Child SA is replaced with a key exchange or not at all
     mobike: bool = True
     force_encapsulation: bool = False
     further: tuple[Round, ...] = ()  # rounds after the one by `login`
@@ -194,7 +196,25 @@ class SessionConfig:
     fragment_size: int = 1232  # of an IKE message in octets: fits an IPv6 packet of 1280
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     patience: Patience = field(default_factory=Patience)
+    quirks: QuirkSwitches = field(default_factory=QuirkSwitches)
     memory: Memory = field(default_factory=Memory, compare=False, repr=False)  # of what was not revoked
+    habits: Habits = field(default_factory=Habits, compare=False, repr=False)  # of this gateway
+
+    @property
+    def for_one_family(self) -> SessionConfig:
+        """The same for IPv4 alone inside."""
+        return replace(
+            self,
+            request_ipv6=False,
+            local_selectors=_of_ipv4(self.local_selectors),
+            remote_selectors=_of_ipv4(self.remote_selectors),
+        )
+
+    @property
+    def may_do_with_one_family(self) -> bool:
+        """Whether IPv4 alone is less than what is asked for, and something."""
+        both = self.request_ipv4 and self.request_ipv6 and not self.static_addresses
+        return both and bool(_of_ipv4(self.local_selectors) and _of_ipv4(self.remote_selectors))
 
     def with_password(self, was: Secret, now: Secret) -> SessionConfig:
         """The same with another password wherever `was` is one."""
@@ -206,6 +226,10 @@ class SessionConfig:
         """Whether the user must be asked for a code before a login makes sense."""
         logins = (self.login, *(entry.login for entry in self.further))
         return any(isinstance(login, EapLogin) and login.lacks_code for login in logins)
+
+
+def _of_ipv4(selectors: tuple[Selector, ...]) -> tuple[Selector, ...]:
+    return tuple(selector for selector in selectors if selector.first.version == 4)
 
 
 def _with_password(login: Login, was: Secret, now: Secret) -> Login:

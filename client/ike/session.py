@@ -28,6 +28,7 @@ from .natd import NatVerdict
 from .observation import version_of
 from .opening import Opening
 from .options import SessionConfig
+from .quirks import Quirk
 from .reception import Outcome, Reception
 from .registry import ExchangeType
 from .retransmission import retransmit_due
@@ -187,6 +188,9 @@ class Session:
         core = self._core
         core.enter(SessionState.CONNECTING)
         core.path, core.wall = path, wall
+        refused = core.config.habits.one_family
+        if refused and core.config.may_do_with_one_family and core.adapts(Quirk.ONE_FAMILY, refused):
+            core.config = core.config.for_one_family
         core.trace(now, "initiate", str(path.remote))
         core.opening = Opening(core, path, now)
 

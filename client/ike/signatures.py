@@ -267,6 +267,7 @@ def _identifier(oid: str, *parameters: bytes) -> bytes:
 
 
 _NULL = _der(0x05)
+_TRAILER = _der(0xA3, _der(0x02, b"\x01"))
 _PKCS1 = "2a864886f70d0101"  # 1.2.840.113549.1.1
 _NIST_HASH = "6086480165030402"  # 2.16.840.1.101.3.4.2
 _ECDSA_SHA2 = "2a8648ce3d0403"  # 1.2.840.10045.4.3
@@ -283,8 +284,7 @@ def _pss_identifiers(hash_id: SignatureHash, arc: str) -> Iterator[bytes]:
     The first is the one of ours; the trailer, which DER forbids, is FortiGate's.
     """
     salt = _der(0xA2, _der(0x02, bytes([_HASHES[hash_id].digest_size])))
-    trailer = _der(0xA3, _der(0x02, b"\x01"))
-    for tail, outer, inner in product(((), (trailer,)), ((_NULL,), ()), ((_NULL,), ())):
+    for tail, outer, inner in product(((), (_TRAILER,)), ((_NULL,), ()), ((_NULL,), ())):
         digest = _der(0xA0, _identifier(_NIST_HASH + arc, *outer))
         mask = _der(0xA1, _identifier(_PKCS1 + "08", _identifier(_NIST_HASH + arc, *inner)))
         yield _identifier(_PKCS1 + "0a", _der(0x30, digest, mask, salt, *tail))
@@ -302,6 +302,7 @@ def _rows() -> Iterator[tuple[bytes, Scheme]]:
 
 
 ALGORITHMS: dict[bytes, Scheme] = dict(_rows())
+WITH_TRAILER = frozenset(entry for entry in ALGORITHMS if entry.endswith(_TRAILER))
 
 
 def ours(key: PublicKey) -> list[tuple[bytes, Scheme]]:

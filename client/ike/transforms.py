@@ -180,6 +180,8 @@ KEY_EXCHANGES: tuple[KeyExchangeMethod, ...] = (
     _modp(Kex.MODP_1024, "modp1024", legacy=True),
 )
 
+WEAK_GROUPS = frozenset(row.id for row in KEY_EXCHANGES if row.legacy)
+
 # Other spellings that strongSwan's proposal strings allow for the same transforms.
 ALIASES: dict[str, str] = {
     "aes": "aes128",

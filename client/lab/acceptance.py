@@ -221,6 +221,8 @@ class Acceptance:
             if refusal.type == NotifyType.AUTHENTICATION_FAILED:
                 raise AuthenticationFailed("this gateway refuses everybody in the end")
             return (refusal,)  # the login stands, what it is for does not
+        if personality.one_family and _asks_for_both(request.first(Configuration)):
+            return (Notify(NotifyType.INTERNAL_ADDRESS_FAILURE),)
         assigned, configuration = self._configure(request.first(Configuration))
         session_config = self._session_config()
         try:
@@ -354,3 +356,8 @@ def _subnet(network: Network) -> Attribute:
         return Attribute(CfgAttribute.INTERNAL_IP4_SUBNET, value)
     value = network.network_address.packed + bytes([network.prefixlen])
     return Attribute(CfgAttribute.INTERNAL_IP6_SUBNET, value)
+
+
+def _asks_for_both(wanted: Configuration | None) -> bool:
+    asked = () if wanted is None else {attribute.type for attribute in wanted.attributes}
+    return {CfgAttribute.INTERNAL_IP4_ADDRESS, CfgAttribute.INTERNAL_IP6_ADDRESS} <= set(asked)

@@ -59,6 +59,7 @@ class Personality:
     opening_refusal: Notify | None = None  # all that it answers IKE_SA_INIT with
     deaf_to_logins: bool = False  # drop IKE_AUTH without a word
     login_refusal: Notify | None = None  # what it answers a login with that was right
+    one_family: bool = False  # refuse addresses to clients that ask for both IP versions
     login_notifies: tuple[Notify, ...] = ()  # stand beside a login that worked
     assigned: tuple[Attribute, ...] = ()  # stand behind the configuration that it means, whatever they are
 

@@ -17,7 +17,6 @@ sys.path.insert(0, str(ROOT))
 
 from client.control.evidence import Verdict  # noqa: E402 - the script stands outside the packages
 from client.explain.explain import explain  # noqa: E402
-from client.explain.quirks import QUIRKS  # noqa: E402
 from client.explain.rules.table import RULES  # noqa: E402
 from tests.explain.golden import GOLDEN  # noqa: E402
 from tests.netns.misconfigured import CASES  # noqa: E402
@@ -39,11 +38,17 @@ suffice, the cause is `unknown`, and what would tell is named: Roam does not gue
 The last four attempts of a tunnel are kept while the daemon runs, and in its state directory (0600) after that.
 When a gateway was silent, both of its ports are asked once more, at most every two minutes.
 """
+_QUIRKS = """
+## Peculiarities of gateways
+
+Beside a verdict stands what the gateway has shown of itself, and what Roam does differently for it:
+[quirks](quirks.md).
+"""
 
 
 def page() -> str:
     """The whole page."""
-    parts = [_INTRODUCTION, *_golden(), *_real(), *_causes(), *_quirks()]
+    parts = [_INTRODUCTION, *_golden(), *_real(), *_causes(), _QUIRKS]
     return "\n".join(parts) + "\n"
 
 
@@ -85,13 +90,6 @@ def _causes() -> Iterator[str]:
     for rule in RULES:
         shows = "; ".join(dict.fromkeys(clue.expects for clue in rule.clues))
         yield _row(f"`{rule.cause}`", rule.title, shows + (" (likely)" if rule.likely else ""))
-
-
-def _quirks() -> Iterator[str]:
-    yield "\n## Peculiarities of gateways\n\nThese are told beside a verdict, with what shows them:\n"
-    yield "| seen | means | setting |"
-    yield "|---|---|---|"
-    yield from (_row(quirk.name, quirk.means, quirk.switch) for quirk in QUIRKS)
 
 
 def _row(*cells: str) -> str:

@@ -38,8 +38,6 @@ from tests.ike.failing_logins import BY_CERT, BY_EAP, ROWS, STRANGERS, certifica
 from tests.ike.phases import Letter, scene
 from tests.pair import (
     AUTHORITY,
-    CLIENT_CERT,
-    GATEWAY_ID,
     VALID,
     cert_client,
     client_config,
@@ -121,26 +119,12 @@ def too_early() -> Evidence:
     return in_vain(eap_client(), with_certificate(certificate(not_before=begin, not_after=end)))
 
 
-LARGE = replace(
-    cert_client(),
-    proof=CertProof(
-        Trust(
-            (
-                AUTHORITY.certificate,
-                *(make_authority(f"CN=Root {n}", **VALID).certificate for n in range(12)),
-            ),
-            GATEWAY_ID,
-        )
-    ),
-)
-
-
 def fragments_dropped() -> Evidence:
-    chain = tuple(CLIENT_CERT.chain) * 4
-    login = cert_client().login
-    assert isinstance(login, CertLogin)
-    login = replace(login, chain=chain)
-    client = replace(LARGE, login=login)
+    """Our certificate alone is larger than a packet: nothing is left to be left out."""
+    names = ["alice@example.com", *(f"alice.{'x' * 60}.{n}@example.com" for n in range(30))]
+    large = AUTHORITY.issue("CN=alice", emails=names, server=False, **VALID)
+    login = CertLogin(large.chain, KeySigner(large.key))
+    client = replace(cert_client(), login=login)
     return in_vain(client, personality(BY_CERT, fragmentation=False), without_fragments())
 
 

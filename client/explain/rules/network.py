@@ -127,7 +127,7 @@ RULES: tuple[Rule, ...] = (
         "IP fragments do not get through, and the gateway does not announce IKE fragmentation.",
         (
             "Ask the gateway's administrator to switch IKE fragmentation (RFC 7383) on.",
-            "Until then make the login smaller: a shorter certificate chain, or only one authority in [trust] ca.",
+            "Until then a smaller certificate of yours helps: one with an elliptic curve's key, with fewer names.",
         ),
         (
             *_AFTER_INIT,

@@ -11,7 +11,7 @@ from ..core import Core
 from ..errors import AuthenticationFailed
 from ..events import Kind, Reply
 from ..keys import Secret
-from ..message import Message
+from ..message import Message, protected_size
 from ..options import EapProof, PskProof
 from ..payloads import (
     CertificateRequest,
@@ -24,6 +24,7 @@ from ..payloads import (
     TsInitiator,
     TsResponder,
 )
+from ..quirks import Quirk
 from ..refusal import Refusal
 from ..registry import CertEncoding, ExchangeType, NotifyType
 from ..revocation import Policy
@@ -69,14 +70,40 @@ class FirstAuth:
             raise Refusal(Kind.AUTH_METHOD, "the gateway does not know several rounds of authentication")
         if not prove(core, self, sa, self.login, now):
             return None
+        return self._small_enough(core, sa)
+
+    def _small_enough(self, core: Core, sa: IkeSa) -> tuple[Payload, ...]:
+        """The request, which goes out as IP fragments where the gateway takes none of IKE's (RFC 7383).
+
+        NATs and firewalls drop those.  What the gateway can do without is left out until it fits one packet: whom
+        we trust, which it has other ways to know, then the authorities of our certificate.
+        """
+        whole = self._payloads(core)
+        if Quirk.SMALL_LOGIN in core.config.quirks.on:
+            return self._payloads(core, requests=False, authorities=False)
+        octets = protected_size(sa.sealer, whole)
+        if sa.fragmentation or octets <= core.config.fragment_size:
+            return whole
+        evidence = f"no IKEV2_FRAGMENTATION_SUPPORTED, and a login of {octets} octets"
+        if not core.adapts(Quirk.SMALL_LOGIN, evidence):
+            return whole
+        smaller = self._payloads(core, requests=False)
+        if protected_size(sa.sealer, smaller) <= core.config.fragment_size:
+            return smaller
+        return self._payloads(core, requests=False, authorities=False)
+
+    def _payloads(
+        self, core: Core, *, requests: bool = True, authorities: bool = True
+    ) -> tuple[Payload, ...]:
+        config = core.config
         contact = (Notify(NotifyType.INITIAL_CONTACT),) if config.initial_contact else ()
         mobike = (Notify(NotifyType.MOBIKE_SUPPORTED),) if config.mobike else ()
         expected = config.remote_id if config.send_idr else None
         return (
             self.identity,
-            *own_certificates(self.login),
+            *own_certificates(self.login)[: None if authorities else 1],
             *contact,
-            *self._certificate_request(core),
+            *self._certificate_request(core, x509=requests),
             *((IdResponder(*expected.payload_fields()),) if expected else ()),
             *own_auth(self.login),
             *self._configuration(core),
@@ -132,13 +159,13 @@ class FirstAuth:
                 return
         raise failures[0]
 
-    def _certificate_request(self, core: Core) -> tuple[CertificateRequest, ...]:
+    def _certificate_request(self, core: Core, *, x509: bool) -> tuple[CertificateRequest, ...]:
         proof = core.config.proof
         trust = None if isinstance(proof, PskProof) else proof.trust
         if trust is None:
             return ()
         raw = (CertificateRequest(CertEncoding.RAW_PUBLIC_KEY, ()),) if trust.keys else ()
-        if raw and not trust.anchors:
+        if not x509 or (raw and not trust.anchors):
             return raw
         wanted = CertificateRequest(CertEncoding.X509_SIGNATURE, trust.authority_hashes())
         if trust.revocation is Policy.OFF:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from ..core import Core
 from ..errors import InvalidKePayload, InvalidSyntax
+from ..events import LoginWanted
 from ..kex import KeyPair, generate
 from ..keys import Secret
 from ..message import Message
-from ..payloads import KeyExchange, Nonce, SecurityAssociation
+from ..payloads import KeyExchange, Nonce, Notify, SecurityAssociation
+from ..quirks import Quirk
 from ..registry import NotifyType
 from ..transforms import KeyExchangeMethod
 
@@ -58,6 +60,13 @@ def wanted_group(response: Message) -> int | None:
     """The group that an INVALID_KE_PAYLOAD asks for."""
     error = response.notify(NotifyType.INVALID_KE_PAYLOAD)
     return int.from_bytes(error.data) if error is not None and len(error.data) == 2 else None
+
+
+def wants_new_login(core: Core, error: Notify) -> None:
+    """A gateway that makes no further SAs lets keys be replaced by a new login only (RFC 7296 section 2.8)."""
+    evidence = "NO_ADDITIONAL_SAS when keys were to be replaced"
+    if error.type == NotifyType.NO_ADDITIONAL_SAS and core.adapts(Quirk.NEW_LOGIN, evidence):
+        core.emit(LoginWanted())
 
 
 def share_method(request: Message) -> int | None:

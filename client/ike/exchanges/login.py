@@ -10,9 +10,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from ..authentication import Errand, check_shared_key, shared_key_auth, signed_octets, verify_signature
+from ..authentication import (
+    Errand,
+    check_shared_key,
+    shared_key_auth,
+    signed_octets,
+    spells_trailer,
+    verify_signature,
+)
 from ..children import accepted_selectors, build_child, install
-from ..configuration import parse_reply
+from ..configuration import has_prefixed_dns, parse_reply
 from ..core import Core
 from ..errors import AuthenticationFailed, NoProposalChosen, ProtocolError, TsUnacceptable
 from ..events import (
@@ -38,16 +45,18 @@ from ..options import Login as Means
 from ..payloads import Authentication, Certificate, Configuration, IdResponder, Notify, SecurityAssociation
 from ..pinning import Shown, candidates, check_pins
 from ..proposals import accept_esp
+from ..quirks import Quirk
 from ..refusal import Refusal
 from ..registry import AuthMethod, CertEncoding, NotifyType
 from ..sa import IkeSa
 from ..signatures import PublicKey
 from ..states import SessionState
+from ..transforms import WEAK_GROUPS
 from ..trust import Trust
 from .base import Asking, Exchange, Inquiring
 from .delete import say_farewell
 from .mobike import peer_addresses
-from .sa_init import Handshake, notify_name
+from .sa_init import Handshake, describe_error
 
 ERROR_KINDS: dict[int, Kind] = {
     NotifyType.AUTHENTICATION_FAILED: Kind.AUTH_REJECTED,
@@ -161,13 +170,6 @@ def refuse_errors(response: Message) -> None:
         raise Refusal(kind, f"the gateway answered IKE_AUTH with {describe_error(error)}")
 
 
-def describe_error(error: Notify) -> str:
-    """An error notify in words; Windows adds a number of its own ([MS-IKEE] 2.2.7)."""
-    if error.type == NotifyType.MS_STATUS:
-        return f"Windows error {int.from_bytes(error.data[:4])}"
-    return notify_name(error.type)
-
-
 def verify_proof(core: Core, sa: IkeSa, login: Login, response: Message) -> None:
     """Make sure that the gateway is the one that we expect, or raise (A5, A7).
 
@@ -188,6 +190,7 @@ def verify_proof(core: Core, sa: IkeSa, login: Login, response: Message) -> None
         case CertProof(trust) | EapProof(Trust() as trust) if auth is not None:
             found = candidates(trust, received, _shown(response), core.wall)
             key = _signer_of(auth, found.keys, login.responder_octets(sa), allow_sha1=trust.allow_sha1)
+            _check_trailer(core, auth)
             check_pins(trust, key, received, vouched=found.vouched)
             login.inquest = trust.inquest(found.path, core.config.memory, core.wall)
             login.inquest.offer(_handed_over(response), "the gateway")
@@ -247,6 +250,12 @@ def _signer_of(
     return keys[-1]
 
 
+def _check_trailer(core: Core, auth: Authentication) -> None:
+    """DER has no place for a default (X.690 section 11.5); what is meant is the same (RFC 4055 section 3.1)."""
+    if spells_trailer(auth) and not core.adapts(Quirk.PSS_TRAILER, "a signature that names its trailer"):
+        raise Refusal(Kind.TRUST_WEAK, "AUTH names its signature algorithm in a way that the profile forbids")
+
+
 def settle(core: Core, login: Login) -> None:
     """The gateway has proven who it is: whatever else answers IKE_SA_INIT is somebody else."""
     core.peer_identity = str(Identity(*login.responder_id))
@@ -282,11 +291,14 @@ def complete(core: Core, sa: IkeSa, login: Login, response: Message, now: float)
     config = core.config
     core.mobike = config.mobike and response.notify(NotifyType.MOBIKE_SUPPORTED) is not None
     core.nat = login.handshake.nat
+    core.peer_vendors = login.handshake.vendors
+    _note_group(core, login.handshake)
     asked = not config.static_addresses
     assigned = parse_reply(
         response.first(Configuration),
         ipv4=asked and config.request_ipv4,
         ipv6=asked and config.request_ipv6,
+        cuts_prefix=_cuts_prefix(core, response),
     )
     core.assigned = replace(assigned, addresses=config.static_addresses or assigned.addresses)
     core.adopt(sa, now)
@@ -311,10 +323,34 @@ def complete(core: Core, sa: IkeSa, login: Login, response: Message, now: float)
         _give_up(core, error, now)
 
 
+def _note_group(core: Core, handshake: Handshake) -> None:
+    """Begin the next login with the group that the gateway insisted on; not with one that only legacy allows."""
+    group = handshake.asked_group
+    if group is not None and group not in WEAK_GROUPS:
+        core.config.habits.group = group
+
+
+def _cuts_prefix(core: Core, response: Message) -> bool:
+    odd = has_prefixed_dns(response.first(Configuration))
+    return odd and core.adapts(Quirk.DNS_PREFIX, "a name server's IPv6 address in 17 octets")
+
+
+def _ask_for_less(core: Core, error: Notify) -> str:
+    """Remember to ask for IPv4 alone; what to say of that."""
+    if error.type != NotifyType.INTERNAL_ADDRESS_FAILURE or not core.config.may_do_with_one_family:
+        return ""
+    evidence = "INTERNAL_ADDRESS_FAILURE when asked for addresses of both IP versions"
+    if not core.adapts(Quirk.ONE_FAMILY, evidence):
+        return ""
+    core.config.habits.one_family = evidence
+    return "; the next login asks for IPv4 alone"
+
+
 def _install_first_child(core: Core, sa: IkeSa, login: Login, response: Message, now: float) -> None:
     if (error := response.error()) is not None:
         kind = ERROR_KINDS.get(error.type, Kind.PEER_PROTOCOL)
-        raise Refusal(kind, f"the gateway refused the Child SA with {describe_error(error)}")
+        refusal = f"the gateway refused the Child SA with {describe_error(error)}"
+        raise Refusal(kind, refusal + _ask_for_less(core, error))
     chosen = response.first(SecurityAssociation)
     if chosen is None:
         raise Refusal(Kind.PEER_PROTOCOL, "the gateway's answer lacks the Child SA")

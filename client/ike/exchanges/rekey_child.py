@@ -18,6 +18,7 @@ from ..kex import KeyPair, generate
 from ..message import Message
 from ..payloads import KeyExchange, Nonce, Notify, Payload, SecurityAssociation, TsInitiator, TsResponder
 from ..proposals import accept_esp, choose_esp
+from ..quirks import Quirk, microsoft_vendor
 from ..registry import ExchangeType, NotifyType, ProtocolId
 from ..sa import Child, ChildState, IkeSa, PeerRekey
 from ..sa_payload import Proposal
@@ -30,9 +31,16 @@ from .create_child import (
     required_proposals,
     share_method,
     wanted_group,
+    wants_new_login,
 )
 from .delete import DeleteChild, forget_lost_child, say_farewell
-from .sa_init import NONCE_SIZE, notify_name
+from .sa_init import NONCE_SIZE, describe_error, notify_name
+
+KEY_EXCHANGE_REFUSALS = (
+    NotifyType.NO_PROPOSAL_CHOSEN,
+    NotifyType.INVALID_KE_PAYLOAD,
+    NotifyType.MS_STATUS,  # 13816, for one, from Windows
+)
 
 
 class RekeyChild:
@@ -40,9 +48,10 @@ class RekeyChild:
 
     TYPE: ClassVar[ExchangeType] = ExchangeType.CREATE_CHILD_SA
 
-    def __init__(self, core: Core, spi_in: int, group: int | None) -> None:
+    def __init__(self, core: Core, spi_in: int, group: int | None, *, is_other_way: bool = False) -> None:
         self.spi_in = spi_in
         self.group = group
+        self.is_other_way = is_other_way  # with a key exchange, and without one was refused; or the reverse
         self.new_spi_in = core.new_esp_spi()
         self.nonce = core.rng(NONCE_SIZE)
         self.pair: KeyPair | None = generate(group, core.rng) if group is not None else None
@@ -52,7 +61,7 @@ class RekeyChild:
     def preferred(cls, core: Core, spi_in: int) -> RekeyChild:
         """A rekey with the group that the profile prefers, or without one."""
         groups = core.config.esp_offer.kex_methods
-        return cls(core, spi_in, groups[0] if groups else None)
+        return cls(core, spi_in, groups[0] if groups and not _goes_without(core) else None)
 
     def build(self, core: Core, sa: IkeSa, now: float) -> tuple[Payload, ...] | None:
         """# --> CREATE_CHILD_SA { N(REKEY_SA), SA, Ni, [KEi,] TSi, TSr }."""
@@ -127,12 +136,40 @@ class RekeyChild:
         if child.peer_rekey is not None:
             return
         if group is not None and group != self.group and group in core.config.esp_offer.kex_methods:
-            core.begin(RekeyChild(core, self.spi_in, group), sa, first=True)
-        elif error.type in (NotifyType.NO_PROPOSAL_CHOSEN, NotifyType.INVALID_KE_PAYLOAD) and self.group:
-            core.begin(RekeyChild(core, self.spi_in, None), sa, first=True)
-        elif not core.retry(Timer.REKEY_CHILD, now, child.refusals, self.spi_in):
+            again = RekeyChild(core, self.spi_in, group, is_other_way=self.is_other_way)
+            core.begin(again, sa, first=True)
+            return
+        if (other := self._other_way(core, error)) is not None:
+            core.begin(other, sa, first=True)
+            return
+        wants_new_login(core, error)
+        if not core.retry(Timer.REKEY_CHILD, now, child.refusals, self.spi_in):
             evidence = f"the gateway refuses to replace the Child SA, at last with {notify_name(error.type)}"
             say_farewell(core, Failure(Kind.PEER_PROTOCOL, evidence), now)
+
+    def _other_way(self, core: Core, error: Notify) -> RekeyChild | None:
+        """What the gateway has against the key exchange, or its lack, may be mended by the reverse: once."""
+        if self.is_other_way or error.type not in KEY_EXCHANGE_REFUSALS:
+            return None
+        if self.group is None:
+            groups = core.config.esp_offer.kex_methods
+            return RekeyChild(core, self.spi_in, groups[0], is_other_way=True) if groups else None
+        if core.config.requires_pfs:
+            return None
+        evidence = f"{describe_error(error)} when a Child SA was to be replaced with a fresh key exchange"
+        if not core.adapts(Quirk.NO_PFS, evidence):
+            return None
+        core.config.habits.no_pfs = evidence
+        return RekeyChild(core, self.spi_in, None, is_other_way=True)
+
+
+def _goes_without(core: Core) -> bool:
+    """Whether this gateway is known to take no key exchange: by its refusal, or as one of Microsoft's."""
+    if core.config.requires_pfs or not core.config.esp_offer.kex_methods:
+        return False
+    vendor = microsoft_vendor(core.peer_vendors)
+    evidence = core.config.habits.no_pfs or (f"vendor ID {vendor} (Microsoft)" if vendor else "")
+    return bool(evidence) and core.adapts(Quirk.NO_PFS, evidence)
 
 
 def answer_rekey_child(

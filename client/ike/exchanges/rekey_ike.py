@@ -29,6 +29,7 @@ from .create_child import (
     required_proposals,
     share_method,
     wanted_group,
+    wants_new_login,
 )
 from .delete import DeleteChild, DeleteIke, say_farewell
 from .rekey_child import RekeyChild
@@ -86,6 +87,7 @@ class RekeyIke:
         if group is not None and group != self.pair.method and group in core.config.ike_offer.kex_methods:
             core.begin(RekeyIke(core, group), sa, first=True)
             return
+        wants_new_login(core, error)
         if core.retry(Timer.REKEY_IKE, now, sa.refusals):
             return
         evidence = f"the gateway refuses to replace the IKE SA, at last with {notify_name(error.type)}"

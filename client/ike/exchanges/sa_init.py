@@ -20,9 +20,10 @@ from ..kex import KeyPair, generate
 from ..keys import derive_ike_keys
 from ..message import Message, encode_clear
 from ..natd import NatVerdict, detection_notifies, judge_nat
-from ..payloads import CertificateRequest, KeyExchange, Nonce, Notify, Payload, SecurityAssociation
+from ..payloads import CertificateRequest, KeyExchange, Nonce, Notify, Payload, SecurityAssociation, VendorId
 from ..proposals import accept_ike
-from ..registry import ExchangeType, NotifyType
+from ..quirks import Quirk
+from ..registry import ExchangeType, Kex, NotifyType
 from ..sa import SPI_SIZE, IkeSa
 
 NONCE_SIZE = 32  # at least half the key of every PRF that we offer (RFC 7296 section 2.10)
@@ -44,6 +45,8 @@ class Handshake:
     nat: NatVerdict
     several_rounds: bool = False  # the gateway knows RFC 4739
     announced: Announced | None = None  # what it takes, if it says so (RFC 9593)
+    vendors: tuple[bytes, ...] = ()
+    asked_group: int | None = None  # by INVALID_KE_PAYLOAD, instead of the one that we began with
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class SaInit:
         self.spi_i = core.new_ike_spi()
         self.nonce = core.rng(NONCE_SIZE)
         self.proposals = core.config.ike_offer.proposals_with_spi(b"")
-        self.key_pair: KeyPair = generate(core.config.ike_offer.kex_methods[0], core.rng)
+        self.key_pair: KeyPair = generate(_first_group(core), core.rng)
         self.cookie: bytes | None = None
         self.cookies = 0
         self.group_changes = 0
@@ -200,7 +203,18 @@ class SaInit:
             judge_nat(message.all(Notify), self.spi_i, message.spi_r, local, remote),
             message.notify(NotifyType.MULTIPLE_AUTH_SUPPORTED) is not None,
             parse_announcements(announced.data) if announced else None,
+            tuple(vendor.data for vendor in message.all(VendorId)),
+            self.key_pair.method if self.group_changes else None,
         )
+
+
+def _first_group(core: Core) -> int:
+    """The group to begin with: our first one, unless this gateway has asked for another one of ours before."""
+    first, group = core.config.ike_offer.kex_methods[0], core.config.habits.group
+    if group is None or group == first or group not in core.config.ike_offer.kex_methods:
+        return first
+    evidence = f"it asked for the group {Kex(group).name.lower()} at an earlier login"
+    return group if core.adapts(Quirk.FIRST_GROUP, evidence) else first
 
 
 def first_channel(path: Path) -> Channel:
@@ -220,3 +234,10 @@ def notify_name(number: int) -> str:
         return NotifyType(number).name
     except ValueError:
         return f"notify {number}"
+
+
+def describe_error(error: Notify) -> str:
+    """An error notify in words; Windows adds a number of its own ([MS-IKEE] 2.2.7)."""
+    if error.type == NotifyType.MS_STATUS:
+        return f"Windows error {int.from_bytes(error.data[:4])}"
+    return notify_name(error.type)
