@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from client.ike.announcements import Announced
 from client.ike.authentication import KeySigner
 from client.ike.events import Closed, Established, Kind, LoginWanted, QuirkSeen
 from client.ike.options import CertLogin, CertProof, SessionConfig
@@ -293,8 +294,10 @@ def test_who_asks_for_one_family_already_has_nothing_less_to_ask_for() -> None:
 class TrailerSigner(KeySigner):
     """Signs as FortiGate does: RSA-PSS whose AlgorithmIdentifier spells the trailer out."""
 
-    def sign(self, octets: bytes, peer_hashes: frozenset[int]) -> Authentication:
-        made = super().sign(octets, peer_hashes)
+    def sign(
+        self, octets: bytes, peer_hashes: frozenset[int], announced: Announced | None = None
+    ) -> Authentication:
+        made = super().sign(octets, peer_hashes, announced)
         signature = made.data[1 + made.data[0] :]
         identifier = bytes.fromhex(PSS_SHA256_TRAILER)
         return replace(made, data=bytes([len(identifier)]) + identifier + signature)
