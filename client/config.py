@@ -20,6 +20,7 @@ from .ike.keys import OneTimeCode, Secret
 from .ike.options import (
     CertLogin,
     CertProof,
+    DistantIdentity,
     EapLogin,
     EapProof,
     Inner,
@@ -40,7 +41,7 @@ from .ike.quirks import Quirk, QuirkSwitches
 from .ike.registry import EapType, ProtocolId, TransformType
 from .ike.revocation import Policy
 from .ike.selectors import ANY_IPV4, ANY_IPV6, selector_of, selectors_of_addresses
-from .ike.signatures import TlsPrivateKey
+from .ike.signatures import TlsPrivateKey, TlsPublicKey
 from .ike.trust import Trust
 from .material import (
     Anchors,
@@ -234,8 +235,10 @@ def _tls_options(profile: Profile, entry: LocalRound, material: Material, path: 
     return TlsOptions(trust, identity, inner, entry.outer_identity or "", insists_on_binding=binding)
 
 
-def _tls_identity(entry: LocalRound, material: Material, path: str) -> TlsIdentity:
+def _tls_identity(entry: LocalRound, material: Material, path: str) -> TlsIdentity | DistantIdentity:
     own = own_key(entry, material, path)
+    if isinstance(own.key, KeyElsewhere) and isinstance(own.key.public, TlsPublicKey):
+        return DistantIdentity(own.chain, own.key.reference, own.key.public, own.key.signs_pss)
     if not isinstance(own.key, TlsPrivateKey):
         raise ProfileError(f"{path}.cert", "has a key of a kind that EAP with TLS cannot use")
     return TlsIdentity(own.chain, own.key)

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from profiles import containers
@@ -103,6 +104,11 @@ class KeyElsewhere:
     def public_key(self) -> PublicKey:
         """As of a private key."""
         return self.public
+
+    @property
+    def signs_pss(self) -> bool:
+        """Whether its holder may know RSA-PSS where it needs to: an SSH agent does not."""
+        return not (self.reference.startswith("agent:") and isinstance(self.public, rsa.RSAPublicKey))
 
 
 @dataclass(frozen=True, slots=True)

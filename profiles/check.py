@@ -92,9 +92,9 @@ def _certificate(entry: LocalRound, path: str) -> None:
 
 def _key_elsewhere(entry: LocalRound, path: str) -> None:
     where = f"{path}.{'cert' if entry.key is None else 'key'}"
-    if entry.method == "eap":
-        hint = 'Use it with method = "cert", or name a file for EAP.'
-        raise ProfileError(where, "EAP cannot use a key on a card or in an agent in this version", hint)
+    if entry.needs_password and (entry.key_file or "").startswith("pkcs11:"):
+        hint = "Allow methods alone that need no password."
+        raise ProfileError(f"{path}.secret", "cannot be both a password and the PIN of a card", hint)
     if (entry.key or "").strip() == "agent:" and entry.cert is None:
         hint = "Write its fingerprint as ssh-add -l prints it, for example agent:SHA256:…"
         raise ProfileError(where, "which key of the agent is meant?", hint)

@@ -85,14 +85,14 @@ def secrets_of(profile: Profile, files: Mapping[str, bytes]) -> tuple[Reference,
 
 
 def _needs_secret(entry: LocalRound, files: Mapping[str, bytes]) -> bool:
+    if entry.needs_password:
+        return not entry.asks_in_course
     if entry.key_is_elsewhere:
         return False  # its PIN is between the user and the card
-    if not entry.needs_password:
-        # It takes its time to load, for which profiles with a password need not wait.
-        from .containers import is_locked
+    # It takes its time to load, for which profiles with a password need not wait.
+    from .containers import is_locked
 
-        return is_locked(files.get(entry.key_file or "", b""))
-    return not entry.asks_in_course
+    return is_locked(files.get(entry.key_file or "", b""))
 
 
 def files_of(profile: Profile) -> tuple[Reference, ...]:

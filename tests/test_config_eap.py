@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
     PrivateFormat,
+    PublicFormat,
 )
 
 from client.config import AUTO, Material, SecretMissing, session_config
@@ -15,6 +16,7 @@ from client.ike.keys import OneTimeCode, Secret
 from client.ike.options import (
     CertLogin,
     CertProof,
+    DistantIdentity,
     EapLogin,
     EapProof,
     Inner,
@@ -23,10 +25,11 @@ from client.ike.options import (
     TlsOptions,
 )
 from client.ike.registry import EapType
-from client.lab.pki import make_authority, pem
+from client.lab.pki import KeyKind, make_authority, pem
 from profiles.errors import ProfileError
+from profiles.references import secrets_of
 from profiles.store import load_text
-from tests.configured import CERT, CERTIFICATE, EAP, FILES, KEY, SECRETS, configure
+from tests.configured import CA, CERT, CERTIFICATE, EAP, FILES, KEY, SECRETS, configure
 
 
 @pytest.mark.parametrize(
@@ -218,3 +221,51 @@ def test_the_gateway_may_prove_itself_inside_eap(authorities: bool) -> None:
     config = configure(text if authorities else text.replace('\nca = ["file:ca.pem"]\n', "\n"))
     assert isinstance(config.proof, EapProof)
     assert (config.proof.trust is not None) is authorities
+
+
+AGENT = TLS.replace('key = "file:laptop.key"', 'key = "agent:alice"')
+CARD = TLS.replace('key = "file:laptop.key"', 'key = "pkcs11:token=alice"')
+
+
+def held(kind: KeyKind, text: str = CARD) -> TlsOptions:
+    """The options of a profile whose key is elsewhere."""
+    issued = CA.issue("CN=laptop", server=False, key=kind)
+    shown = issued.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    files = {**FILES, "file:laptop.pem": pem(issued.certificate).encode()}
+    return tls_of(configure(text, {**files, "agent:alice": shown, "pkcs11:token=alice": shown}, {}))
+
+
+@pytest.mark.parametrize(("text", "key"), [(AGENT, "agent:alice"), (CARD, "pkcs11:token=alice")])
+def test_a_key_elsewhere_serves_for_eap_tls(text: str, key: str) -> None:
+    identity = held("ecdsa", text).identity
+    assert isinstance(identity, DistantIdentity)
+    assert identity.key == key
+    assert len(identity.chain) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "signs"),
+    [(AGENT, "rsa", False), (AGENT, "ed25519", True), (CARD, "rsa", True), (CARD, "ecdsa", True)],
+)
+def test_an_agent_has_no_pss_and_so_no_rsa_in_tls_1_3(text: str, kind: KeyKind, signs: bool) -> None:
+    identity = held(kind, text).identity
+    assert isinstance(identity, DistantIdentity)
+    assert identity.signs_pss is signs
+
+
+def test_a_key_elsewhere_of_a_kind_that_tls_has_not_is_an_error() -> None:
+    with pytest.raises(ProfileError, match="of a kind that EAP with TLS cannot use"):
+        held("mldsa65")
+
+
+def test_one_secret_is_not_both_a_pin_and_a_password() -> None:
+    with pytest.raises(ProfileError, match="the PIN of a card") as raised:
+        held("ecdsa", CARD.replace('["tls"]', '["tls", "mschapv2"]'))
+    assert raised.value.path == "auth.local[0].secret"
+
+
+def test_a_password_is_asked_for_beside_a_key_in_an_agent() -> None:
+    profile = load_text(AGENT.replace('["tls"]', '["tls", "mschapv2"]'))
+    assert [reference.text for reference in secrets_of(profile, FILES)] == ["ask:"]
+    assert secrets_of(load_text(AGENT), FILES) == ()
+    assert secrets_of(load_text(CARD), FILES) == ()

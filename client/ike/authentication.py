@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -37,6 +38,7 @@ __all__ = [
     "check_shared_key",
     "parse_hashes",
     "shared_key_auth",
+    "signature_in",
     "signed_octets",
     "spells_trailer",
     "verify_signature",
@@ -137,18 +139,31 @@ class Errand:
 
     def finish(self, answer: Secret) -> Authentication:
         """AUTH of `ALGORITHM BASE64`; `AuthenticationFailed` for what the key's owner has not signed."""
-        name, _, text = answer.reveal().partition(b" ")
-        way = next((w for w in self.ways if w.scheme.name.encode() == name), None)
-        if way is None:
-            raise Refusal(Kind.AUTH_NEEDS_SIGNER, f"{self.key} was signed with in a way nobody asked for")
-        try:
-            signature = way.scheme.adapt(base64.b64decode(text, validate=True))
-        except ValueError:
-            raise Refusal(Kind.AUTH_NEEDS_SIGNER, f"the signature by {self.key} does not read") from None
-        if not _is_valid(way.scheme, self.public, signature, self.octets):
-            evidence = f"the signature by {self.key} does not fit our certificate or public key"
-            raise Refusal(Kind.AUTH_NEEDS_SIGNER, evidence)
-        return way.auth(signature)
+        ways = {way.scheme.name: way for way in reversed(self.ways)}
+        schemes = {name: way.scheme for name, way in ways.items()}
+        name, signature = signature_in(answer, self.key, schemes, self.public, self.octets)
+        return ways[name].auth(signature)
+
+
+def signature_in(
+    answer: Secret, key: str, schemes: Mapping[str, Scheme], public: PublicKey, octets: bytes
+) -> tuple[str, bytes]:
+    """The algorithm and the signature in `ALGORITHM BASE64`; `Refusal` for what the key's owner has not signed.
+
+    `schemes` are those that were asked for, by name.
+    """
+    word, _, text = answer.reveal().partition(b" ")
+    name = next((name for name in schemes if name.encode() == word), None)
+    if name is None:
+        raise Refusal(Kind.AUTH_NEEDS_SIGNER, f"{key} was signed with in a way nobody asked for")
+    try:
+        signature = schemes[name].adapt(base64.b64decode(text, validate=True))
+    except ValueError:
+        raise Refusal(Kind.AUTH_NEEDS_SIGNER, f"the signature by {key} does not read") from None
+    if not _is_valid(schemes[name], public, signature, octets):
+        evidence = f"the signature by {key} does not fit our certificate or public key"
+        raise Refusal(Kind.AUTH_NEEDS_SIGNER, evidence)
+    return name, signature
 
 
 class DistantSigner:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .eap.usim import Usim
     from .identity import Identity
     from .proposals import Offer
-    from .signatures import TlsPrivateKey
+    from .signatures import PublicKey, TlsPrivateKey
     from .trust import Trust
 
 
@@ -61,6 +61,20 @@ class TlsIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class DistantIdentity:
+    """The same with a private key that its holder keeps: the profile's reference to it, and its public half.
+
+    `signs_pss`: whether an RSA key can be asked for RSA-PSS, the only way that TLS 1.3 has for it (RFC 8446 section
+    4.2.3); where it cannot, TLS 1.2 is spoken.
+    """
+
+    chain: tuple[bytes, ...] = field(repr=False)
+    key: str
+    public: PublicKey = field(repr=False)
+    signs_pss: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class TlsOptions:
     """What the EAP methods built on TLS need beside a name and a password.
 
@@ -69,7 +83,7 @@ class TlsOptions:
     """
 
     trust: Trust
-    identity: TlsIdentity | None = None
+    identity: TlsIdentity | DistantIdentity | None = None
     inner: tuple[Inner, ...] = (Inner.MSCHAPV2,)
     outer_identity: str = ""
     fragment: int = FRAGMENT  # octets of TLS in one EAP packet

@@ -27,7 +27,7 @@ UNSHOWN = {
     "PEAP, TLS 1.3, hostapd 2.10": "it derives the keys of the cryptobinding otherwise than RFC 9427",
     "EAP-MSCHAPv2, an expired password is changed": "no server at hand has passwords that expire without a domain "
     "behind it; shown against the embedded gateway",
-    "EAP with a key on a card or in an agent": "refused with this reason: this version cannot use it so",
+    "EAP-TLS, TLS 1.3, RSA, key in the SSH agent": "agents have no RSA-PSS: TLS 1.2 is spoken then",
     "certificate, ML-DSA": "strongSwan 5.9.8 and 6.0.1 do not know it",
 }
 """What is not shown against a real peer, and why."""

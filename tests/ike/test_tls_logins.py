@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from client.ike.authentication import KeySigner
+from client.ike.core import SIGN_WITHIN
 from client.ike.events import Kind
 from client.ike.identity import Identity
 from client.ike.keys import Secret
@@ -16,6 +17,7 @@ from client.ike.registry import EapType
 from client.ike.trust import Trust
 from client.lab.eap_methods import Accounts
 from client.lab.eap_tls import TlsService
+from client.lab.pki import Issued
 from client.lab.responder import GatewayConfig
 from tests.ike.eap.tls_dialogue import AUTHORITY as LOGIN_AUTHORITY
 from tests.ike.eap.tls_dialogue import (
@@ -31,6 +33,8 @@ from tests.ike.eap.tls_dialogue import (
     VERSIONS,
     identity_of,
 )
+from tests.ike.test_distant_signers import answer, asked, finish
+from tests.ike.tls.holding import CARD, identity, user
 from tests.pair import AUTHORITY, GATEWAY_ID, Flight, Pair, client_config, fit, gateway_config
 
 
@@ -159,3 +163,45 @@ def outcome(pair: Pair) -> tuple[Kind, bool]:
     assert pair.closed is not None
     failure = pair.closed.failure
     return failure.kind, "the login server inside EAP" in failure.evidence
+
+
+# A private key that somebody else holds
+
+
+def holding(issued: Issued) -> SessionConfig:
+    return client(EapType.TLS, options=replace(OPTIONS, identity=identity(issued)))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_keys_holder_signs_in_the_course_of_eap_and_the_tunnel_stands(version: str) -> None:
+    issued = user("rsa")
+    pair, wanted = asked(
+        holding(issued), gateway(EapType.TLS, service=replace(SERVICE, newest=VERSIONS[version]))
+    )
+    sent = len(pair.sent)
+    pair.run(SIGN_WITHIN / 2)  # nothing is sent while the card thinks
+    assert len(pair.sent) == sent
+    pair.client.answer(answer(issued.key, wanted), pair.now)
+    assert finish(pair)
+
+
+def test_nobody_signs_in_the_course_of_eap() -> None:
+    pair, _ = asked(holding(user()), gateway(EapType.TLS))
+    pair.run(SIGN_WITHIN + 1)
+    assert pair.closed is not None
+    assert (pair.closed.failure.kind, pair.closed.failure.final) == (Kind.AUTH_NEEDS_SIGNER, True)
+    assert CARD in pair.closed.failure.evidence
+    pair, _ = asked(holding(user()), gateway(EapType.TLS))
+    pair.client.decline(pair.now, "the card is not in its reader")
+    pair.settle()
+    assert pair.closed is not None
+    assert pair.closed.failure.kind is Kind.AUTH_NEEDS_SIGNER
+
+
+def test_a_signature_in_the_course_of_eap_that_will_not_do_ends_the_login() -> None:
+    pair, wanted = asked(holding(user()), gateway(EapType.TLS))
+    pair.client.answer(answer(STRANGER.key, wanted), pair.now)
+    assert not finish(pair)
+    assert pair.closed is not None
+    assert pair.closed.failure.kind is Kind.AUTH_NEEDS_SIGNER
+    assert "does not fit" in pair.closed.failure.evidence

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from tests.netns.peers.releases import PeerUnavailable, Release
 from tests.netns.peers.roadwarrior import Method, Road, make_credentials, serve
 from tests.netns.peers.strongswan import StrongSwan
 from tests.netns.profiles import NAME, profile
-from tests.netns.test_logins import Files, octets, stranger
+from tests.netns.test_logins import octets, stranger
 from tests.ui.signers import agents
 from tests.ui.signers.softhsm import PIN, soft_hsm
 
@@ -46,15 +46,16 @@ class Keys:
     def __init__(self, laptop: Laptop) -> None:
         self.laptop = laptop
 
-    def keep(self, text: str, files: Files, whose: str) -> None:
+    def keep(self, text: str, files: Mapping[str, str | bytes], whose: str) -> None:
         """Write the profile, its key not in a file but with its holder."""
-        key = load_pem_private_key(octets(files.pop("key.pem")), None)
+        kept = dict(files)
+        key = load_pem_private_key(octets(kept.pop("key.pem")), None)
         assert isinstance(key, PrivateKey)
         reference = self.hold(key, whose)
         text = text.replace('key = "file:key.pem"', f'key = "{reference}"\nsecret = "file:password"')
         if reference == "agent:":
             text = text.replace('\nsecret = "file:password"', "")
-        self.laptop.write_profile(NAME, text, {**files, "password": PIN})
+        self.laptop.write_profile(NAME, text, {**kept, "password": PIN})
 
     def hold(self, key: PrivateKey, whose: str) -> str:
         """Give the key away, and say what a profile calls it then."""

@@ -36,7 +36,7 @@ from ui.cli import main
 from ui.commands.signer import serve
 from ui.credentials import Terminal
 from ui.preparation import prepare
-from ui.signers.holder import KeyHolder
+from ui.signers.holder import Trustee
 from ui.tui.app import RoamApp
 from ui.tui.control import Control
 from ui.tui.screens.ask import AskScreen
@@ -186,7 +186,7 @@ def test_signer_is_for_profiles_that_need_it(
     assert "needs nobody to sign for it" in capsys.readouterr().err
 
 
-def prepared_before(monkeypatch: pytest.MonkeyPatch, holders: Mapping[str, KeyHolder]) -> None:
+def prepared_before(monkeypatch: pytest.MonkeyPatch, holders: Mapping[str, Trustee]) -> None:
     """The terminal UI has brought a tunnel up with these."""
     begin = Control.__init__
 

@@ -25,7 +25,7 @@ from profiles.store import default_store
 from .. import output, render
 from ..credentials import Terminal
 from ..preparation import Prepared, choose, prepare
-from ..signers.holder import NEEDS_SIGNER, KeyHolder, reply
+from ..signers.holder import NEEDS_SIGNER, Trustee, reply
 
 RETRY_TIME = 2.0
 """Seconds between two looks for a daemon that is away."""
@@ -82,7 +82,7 @@ def _is_stuck(status: TunnelStatus) -> bool:
     return status.state == "blocked" and status.failure is not None and status.failure.kind == NEEDS_SIGNER
 
 
-def _sign(client: Client, tunnel: str, needed: SecretNeeded, holders: Mapping[str, KeyHolder]) -> None:
+def _sign(client: Client, tunnel: str, needed: SecretNeeded, holders: Mapping[str, Trustee]) -> None:
     if needed.tunnel != tunnel:
         return
     answer = reply(needed, holders)

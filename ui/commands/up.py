@@ -31,7 +31,7 @@ from .. import output, render
 from ..credentials import Prompter, Terminal, new_password, offer_to_keep
 from ..preparation import Prepared, choose, prepare
 from ..progress import TICK, Steps
-from ..signers.holder import KeyHolder, reply
+from ..signers.holder import Trustee, reply
 from .signer import send
 
 _EXPLAINED = ("address.", "auth.", "crypto.", "net.", "peer.", "trust.", "ts.", "wait.")
@@ -122,7 +122,7 @@ class Attempt:
         self._unanswered: ControlError | None = None
         self.replaced: dict[str, SecretText] = {}
         """Other passwords that the person has given in the course of the login, by reference."""
-        self._holders: Mapping[str, KeyHolder] = {}
+        self._holders: Mapping[str, Trustee] = {}
 
     def run(self, prepared: Prepared, *, wait: bool) -> TunnelStatus:
         """The tunnel's status at the end; `ControlError` where it did not come up."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from client.control.messages import ControlError, SecretAnswer, SecretCancel, SecretNeeded, SecretText
 
@@ -17,6 +18,12 @@ _IKE_SA_INIT = b"\x22"
 _INITIATOR = b"\x08"
 
 
+_TLS_1_3 = b" " * 64 + b"TLS 1.3, client CertificateVerify\0"
+_HASH_SIZES = frozenset({32, 48})
+_TLS_1_2 = frozenset(bytes([1, 2, 11, *status, 12, 13, 14, 11, 16]) for status in ((), (22,)))
+"""Types of the messages: from ClientHello to ClientKeyExchange, with or without CertificateStatus."""
+
+
 class KeyHolder(Protocol):
     """A key that signs and is never seen; `ControlError` of kind `auth.needs_signer` where it cannot."""
 
@@ -27,15 +34,36 @@ class KeyHolder(Protocol):
         """A signature by the first of the algorithms that it can, and that one; ECDSA as DER."""
 
 
-def reply(needed: SecretNeeded, holders: Mapping[str, KeyHolder]) -> SecretAnswer | SecretCancel | None:
+class Form(NamedTuple):
+    """A form of logins, and how to tell whether octets are what proves the user in one."""
+
+    title: str
+    fits: Callable[[bytes], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Trustee:
+    """A key with its holder, and the logins that the profile uses it for: nothing else is signed, whatever asks."""
+
+    holder: KeyHolder
+    forms: tuple[Form, ...]
+
+    def why_not(self, octets: bytes) -> str:
+        """Why these octets are not signed; empty where they are."""
+        if any(form.fits(octets) for form in self.forms):
+            return ""
+        return f"what was to be signed is no login by {' or '.join(form.title for form in self.forms)}"
+
+
+def reply(needed: SecretNeeded, trustees: Mapping[str, Trustee]) -> SecretAnswer | SecretCancel | None:
     """What to answer to the daemon; None where the question is about no key of ours."""
     wanted = needed.signature
-    if wanted is None or (holder := holders.get(wanted.key)) is None:
+    if wanted is None or (trustee := trustees.get(wanted.key)) is None:
         return None
-    if not is_login(wanted.octets):
-        return SecretCancel(needed.id, "what was to be signed is no login by IKEv2")
+    if why := trustee.why_not(wanted.octets):
+        return SecretCancel(needed.id, why)
     try:
-        name, signature = holder.sign(wanted.algorithms, wanted.octets)
+        name, signature = trustee.holder.sign(wanted.algorithms, wanted.octets)
     except ControlError as error:
         return SecretCancel(needed.id, error.evidence)
     return SecretAnswer(needed.id, SecretText(f"{name} {base64.b64encode(signature).decode()}"))
@@ -44,8 +72,7 @@ def reply(needed: SecretNeeded, holders: Mapping[str, KeyHolder]) -> SecretAnswe
 def is_login(octets: bytes) -> bool:
     """Whether octets can be what an initiator's AUTH covers (RFC 7296 section 2.15).
 
-    They begin with our IKE_SA_INIT request.  Whoever holds the key signs nothing else, whatever asks: no login
-    by SSH or TLS, no document.
+    They begin with our IKE_SA_INIT request: no login by SSH or TLS does, and no document.
     """
     if len(octets) < _HEADER:
         return False
@@ -59,6 +86,25 @@ def is_login(octets: bytes) -> bool:
         and not any(octets[20:24])
         and _HEADER < length < len(octets)
     )
+
+
+def is_tls_login(octets: bytes) -> bool:
+    """Whether octets can be what a client's CertificateVerify covers, in TLS 1.3 or 1.2.
+
+    The former is a hash behind words of its own (RFC 8446 section 4.4.3), the latter all messages of the handshake
+    so far (RFC 5246 section 7.4.8).  Which server it is for cannot be told from a hash.
+    """
+    if octets.startswith(_TLS_1_3):
+        return len(octets) - len(_TLS_1_3) in _HASH_SIZES
+    order, at = b"", 0
+    while at < len(octets):
+        order += octets[at : at + 1]
+        at += 4 + int.from_bytes(octets[at + 1 : at + 4])
+    return at == len(octets) and order in _TLS_1_2
+
+
+IKE = Form("IKEv2", is_login)
+TLS = Form("TLS inside EAP", is_tls_login)
 
 
 def cannot(why: str, hint: str = "") -> ControlError:

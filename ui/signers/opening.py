@@ -12,7 +12,7 @@ from profiles.prompts import prompt_for
 from profiles.references import Reference, elsewhere, parse
 
 from ..credentials import Prompter, collect
-from .holder import KeyHolder
+from .holder import IKE, TLS, KeyHolder, Trustee
 
 if TYPE_CHECKING:
     from .card import Pin
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Opened:
     """Holders by reference, and what the daemon may have of their keys."""
 
-    holders: dict[str, KeyHolder] = field(default_factory=dict)
+    holders: dict[str, Trustee] = field(default_factory=dict)
     shown: dict[str, bytes] = field(default_factory=dict)
 
 
@@ -34,19 +34,27 @@ def open_holders(
     for reference in elsewhere(profile):
         entry = next(e for e in profile.auth.local if reference.text in (e.cert, e.key))
         if reference.scheme == "agent":
-            _open_agent(opened, reference, entry, files)
+            _open_agent(opened, reference, profile, entry, files)
         else:
             asks = _PinPrompt(profile, entry, directory, prompter, ask)
             _open_card(opened, reference, entry, files, asks)
     return opened
 
 
-def _open_agent(opened: Opened, reference: Reference, entry: LocalRound, files: Mapping[str, bytes]) -> None:
+def _trustee(holder: KeyHolder, reference: Reference, profile: Profile) -> Trustee:
+    """The holder, for the rounds that use its key."""
+    methods = {entry.method for entry in profile.auth.local if entry.key_file == reference.text}
+    return Trustee(holder, tuple(TLS if method == "eap" else IKE for method in sorted(methods)))
+
+
+def _open_agent(
+    opened: Opened, reference: Reference, profile: Profile, entry: LocalRound, files: Mapping[str, bytes]
+) -> None:
     from .agent import find
 
     certificate = {**files, **opened.shown}.get(entry.cert or "")
     key = find(reference.target.strip(), certificate)
-    opened.holders[reference.text] = key
+    opened.holders[reference.text] = _trustee(key, reference, profile)
     opened.shown[reference.text] = key.shown()
 
 
@@ -61,7 +69,7 @@ def _open_card(
     opened.shown[reference.text] = card.shown() if certificate is None else certificate
     if reference.text == entry.key_file:
         card.unlock()
-        opened.holders[reference.text] = card
+        opened.holders[reference.text] = _trustee(card, reference, ask_pin.profile)
 
 
 @dataclass(frozen=True, slots=True)

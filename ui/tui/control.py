@@ -18,7 +18,7 @@ from client.control.messages import (
     Up,
 )
 
-from ..signers.holder import KeyHolder
+from ..signers.holder import Trustee
 
 
 class Control:
@@ -26,7 +26,7 @@ class Control:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.holders: dict[str, KeyHolder] = {}
+        self.holders: dict[str, Trustee] = {}
         """By reference: keys that stay elsewhere sign while the terminal UI runs."""
 
     async def status(self) -> StatusReport:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol, runtime_checkable
 
-from ..events import AnswerKind, Kind
+from ..events import AnswerKind, Kind, SignatureWanted
 from ..keys import Secret
 from ..refusal import Refusal
 from ..registry import EapType
@@ -36,6 +36,7 @@ class Ask:
     prompt: str  # the server's words, safe to show; may be empty
     resume: Callable[[Secret], bytes | Ask] = field(repr=False)
     refusal: EapFailed | None = None  # what the server has judged already, if the answer is another try
+    signature: SignatureWanted | None = None  # for AnswerKind.SIGNATURE, which the key's holder answers
 
 
 def then(step: Callable[[], bytes | Ask], wrap: Callable[[bytes], bytes]) -> bytes | Ask:

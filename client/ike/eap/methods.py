@@ -42,7 +42,7 @@ def password_of(login: EapLogin) -> Secret:
 def _tls(login: EapLogin, rng: Rng, wall: datetime) -> Method:
     from .tls_method import EapTls  # OpenSSL is loaded for the profiles that need it alone
 
-    return EapTls(login, wall)
+    return EapTls(login, rng, wall)
 
 
 def _ttls(login: EapLogin, rng: Rng, wall: datetime) -> Method:

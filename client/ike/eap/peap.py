@@ -49,7 +49,7 @@ class Peap(TlsMethod):
     TYPE: ClassVar[EapType] = EapType.PEAP
 
     def __init__(self, login: EapLogin, rng: Rng, wall: datetime) -> None:
-        super().__init__(login, wall)
+        super().__init__(login, rng, wall)
         self._inner = InnerEap(login, self._options.inner, rng, wall)
         self._rng = rng
         self._confirmed = False

@@ -9,7 +9,6 @@ The judgement falls inside the handshake, before anything of ours that depends o
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 
 from cryptography import x509
@@ -20,6 +19,7 @@ from ..inquest import Inquest, Memory
 from ..keys import Secret
 from ..options import TlsIdentity
 from ..refusal import Refusal
+from ..tls.faults import TlsFailed as TlsFailed
 from ..trust import Trust, TrustError, verify_login_server
 
 OP_LEGACY_SERVER_CONNECT = 0x4
@@ -32,21 +32,6 @@ OPTIONS = SSL.OP_NO_TICKET | SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | O
 DEPTH = 6  # authorities above the server's certificate
 TLS_1_3 = "TLSv1.3"
 _RECORD = 16384
-
-CLOSED = "close notify"  # OpenSSL has no words for it where it comes as a fatal alert, as from strongSwan
-_ALERT = re.compile(r"alert (.+)")
-
-
-class TlsFailed(Exception):
-    """TLS has ended; `alert` is what the other end gave as its reason, None where the fault was found here.
-
-    What is left to be sent, an alert of ours, can still be taken.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason or CLOSED)
-        found = _ALERT.search(reason)
-        self.alert = found[1] if found else None if reason else CLOSED
 
 
 class TlsEnd:

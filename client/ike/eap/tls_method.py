@@ -13,16 +13,20 @@ A server that is not trusted gets an alert and nothing else; it may say what it 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, NoReturn, Protocol
 
-from ..events import Kind
+from ..events import AnswerKind, Kind, Rng, SignatureWanted
 from ..keys import Secret
-from ..options import EapLogin, TlsOptions
+from ..options import DistantIdentity, EapLogin, TlsOptions
+from ..refusal import Refusal
 from ..registry import EapType
+from ..tls.client import DistantTls
+from ..tls.faults import CLOSED, TlsFailed
 from .method import Ask, EapFailed, then
 from .packet import EapPacket, name_of
-from .tls import CLOSED, TlsClient, TlsEnd, TlsFailed
+from .tls import TlsClient, TlsEnd
 from .tls_framing import ACKNOWLEDGEMENT, Framing, TlsPacket
 
 MSK_SIZE = 64
@@ -47,21 +51,57 @@ _ENDS = (CLOSED, "access denied")
 """How a server ends TLS when it does not like what we said inside."""
 
 
+class Tls(Protocol):
+    """Our end of TLS, with a key in memory (`tls.TlsClient`) or with somebody else's (`DistantTls`)."""
+
+    @property
+    def established(self) -> bool: ...
+
+    @property
+    def closed(self) -> bool: ...
+
+    @property
+    def proven(self) -> bool: ...
+
+    @property
+    def refusal(self) -> Refusal | None: ...
+
+    @property
+    def remark(self) -> str: ...
+
+    @property
+    def is_1_3(self) -> bool: ...
+
+    def receive(self, records: bytes) -> bytes: ...
+
+    def send(self, plaintext: bytes) -> None: ...
+
+    def take(self) -> bytes: ...
+
+    def export(self, label: bytes, size: int, context: bytes | None = None) -> Secret: ...
+
+
 class TlsMethod:
     """One run; subclasses say what happens inside."""
 
     TYPE: ClassVar[EapType]
     SHOWS_CERTIFICATE: ClassVar[bool] = False
 
-    def __init__(self, login: EapLogin, wall: datetime) -> None:
+    def __init__(self, login: EapLogin, rng: Rng, wall: datetime) -> None:
         self._options = options_of(login)
-        self._tls = TlsClient(
-            self._options.trust, wall, self._options.identity if self.SHOWS_CERTIFICATE else None
-        )
+        self._tls = self._end(rng, wall)
         self._framing = Framing(self._options.fragment)
         self._started = False
         self._begun = False
         self._identifier = 0  # of the request under way
+
+    def _end(self, rng: Rng, wall: datetime) -> Tls:
+        trust, identity = self._options.trust, self._options.identity
+        if not self.SHOWS_CERTIFICATE:
+            return TlsClient(trust, wall, None)
+        if isinstance(identity, DistantIdentity):
+            return DistantTls(trust, wall, identity, rng)
+        return TlsClient(trust, wall, identity)
 
     # What a subclass says
 
@@ -104,19 +144,39 @@ class TlsMethod:
                 Kind.AUTH_METHOD, f"the server insists on version {packet.version} of {name_of(self.TYPE)}"
             )
         if self._framing.is_sending:
-            if not packet.is_empty:
-                raise self._disorder("no acknowledgement of a fragment")
-            return self._framing.next_fragment()
+            return self._framing.next_fragment() if packet.is_empty else self._interrupted(packet)
         message = self._framing.receive(packet)
         return ACKNOWLEDGEMENT if message is None else self._take(message)
 
-    def _take(self, message: bytes) -> bytes | Ask:
+    def _interrupted(self, packet: TlsPacket) -> NoReturn:
+        """strongSwan refuses a certificate in the middle of our fragments, as soon as it has read that much."""
         try:
-            plaintext = self._tls.receive(message)
+            self._tls.receive(self._framing.receive(packet) or b"")
+        except TlsFailed as failure:
+            raise EapFailed(*self._judged(failure), last_words=ACKNOWLEDGEMENT) from None
+        raise self._disorder("no acknowledgement of a fragment")
+
+    def _take(self, message: bytes) -> bytes | Ask:
+        return self._go_on(lambda: self._tls.receive(message))
+
+    def _go_on(self, turn: Callable[[], bytes]) -> bytes | Ask:
+        try:
+            plaintext = turn()
         except TlsFailed as failure:
             alert = self._framing.send(self._tls.take())
             raise EapFailed(*self._judged(failure), last_words=alert) from None
+        if isinstance(self._tls, DistantTls) and self._tls.wanted is not None:
+            return self._ask_holder(self._tls, self._tls.wanted)
         return then(lambda: self._say(plaintext), self._sealed)
+
+    def _ask_holder(self, tls: DistantTls, wanted: SignatureWanted) -> Ask:
+        """Nothing of our flight leaves before it is whole."""
+        return Ask(
+            AnswerKind.SIGNATURE,
+            "",
+            lambda answer: self._go_on(lambda: tls.resume(answer)),
+            signature=wanted,
+        )
 
     def _say(self, plaintext: bytes) -> bytes | Ask:
         if not self._tls.established:
@@ -162,7 +222,7 @@ class TlsMethod:
         return Kind.CRYPTO_NO_PROPOSAL, f"the login server ends TLS: {failure.alert}"
 
 
-def key_material(tls: TlsEnd, method: EapType) -> Secret:
+def key_material(tls: Tls | TlsEnd, method: EapType) -> Secret:
     """MSK and EMSK of TLS itself, as each version and method has them."""
     if tls.is_1_3:
         return tls.export(_EXPORTER, MATERIAL_SIZE, bytes([method]))

@@ -33,8 +33,7 @@ from .mschapv2 import (
     nt_response,
     pull_success,
 )
-from .tls import TlsEnd
-from .tls_method import TlsMethod
+from .tls_method import Tls, TlsMethod
 
 _CHALLENGE_LABEL = (
     b"ttls challenge"  # RFC 5281 section 11.1; without context in TLS 1.3 too (RFC 9427 section 2.5)
@@ -50,7 +49,7 @@ class Phase2(Protocol):
         """Whether an EAP-Success may come now."""
         ...
 
-    def begin(self, tls: TlsEnd) -> bytes | Ask:
+    def begin(self, tls: Tls) -> bytes | Ask:
         """The first AVPs."""
         ...
 
@@ -65,7 +64,7 @@ class Ttls(TlsMethod):
     TYPE: ClassVar[EapType] = EapType.TTLS
 
     def __init__(self, login: EapLogin, rng: Rng, wall: datetime) -> None:
-        super().__init__(login, wall)
+        super().__init__(login, rng, wall)
         self._phase2 = _phase2(login, self._options.inner, rng, wall)
 
     @property
@@ -112,7 +111,7 @@ class _Pap:
         self._login = login
         self.is_done = False  # once said: the server answers with EAP-Success or EAP-Failure
 
-    def begin(self, tls: TlsEnd) -> bytes:
+    def begin(self, tls: Tls) -> bytes:
         password = password_of(self._login).reveal()
         self.is_done = True
         padded = password + bytes(-len(password) % _PASSWORD_BLOCK)
@@ -134,7 +133,7 @@ class _Mschapv2:
         self._authenticator = b""
         self.is_done = False
 
-    def begin(self, tls: TlsEnd) -> bytes:
+    def begin(self, tls: Tls) -> bytes:
         material = tls.export(_CHALLENGE_LABEL, CHALLENGE_SIZE + 1).reveal()
         challenge, self._identifier = material[:CHALLENGE_SIZE], material[CHALLENGE_SIZE]
         mine = self._rng(CHALLENGE_SIZE)
@@ -179,7 +178,7 @@ class _Eap:
     def is_done(self) -> bool:
         return self._inner.is_done
 
-    def begin(self, tls: TlsEnd) -> bytes | Ask:
+    def begin(self, tls: Tls) -> bytes | Ask:
         return then(self._inner.identify, _eap_message)
 
     def reply(self, avps: tuple[Avp, ...]) -> bytes | Ask:

@@ -15,7 +15,17 @@ from client.ike.events import Kind
 from client.ike.revocation import Link, Policy
 from client.lab.pki import Issued
 from tests.ike.eap.test_tls import accepting, server_context, shake_hands
-from tests.ike.eap.tls_dialogue import AUTHORITY, BETWEEN, NAME, OPTIONS, SERVER, VALID, VERSIONS, WALL
+from tests.ike.eap.tls_dialogue import (
+    AUTHORITY,
+    BETWEEN,
+    IDENTITY,
+    NAME,
+    OPTIONS,
+    SERVER,
+    VALID,
+    VERSIONS,
+    WALL,
+)
 from tests.ike.statements import HOUR, OCSP_URL, response, revocation_list, sources
 
 REVOKED = ocsp.OCSPCertStatus.REVOKED
@@ -40,7 +50,7 @@ def ends(
     context = server_context(server, VERSIONS[version])
     context.set_ocsp_server_callback(lambda _connection, _data: staple)
     trust = replace(OPTIONS.trust, revocation=policy, lists=lists)
-    return TlsClient(trust, WALL, OPTIONS.identity), TlsEnd(accepting(context))
+    return TlsClient(trust, WALL, IDENTITY), TlsEnd(accepting(context))
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -23,6 +23,7 @@ from tests.ike.eap.tls_dialogue import (
     AUTHORITY,
     BETWEEN,
     CLIENT,
+    IDENTITY,
     NAME,
     OPTIONS,
     SERVER,
@@ -50,7 +51,7 @@ def accepting(context: SSL.Context) -> SSL.Connection:
 
 
 def client(
-    trust: Trust = OPTIONS.trust, wall: datetime = WALL, identity: TlsIdentity | None = OPTIONS.identity
+    trust: Trust = OPTIONS.trust, wall: datetime = WALL, identity: TlsIdentity | None = IDENTITY
 ) -> TlsClient:
     return TlsClient(trust, wall, identity)
 

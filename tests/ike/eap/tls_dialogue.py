@@ -59,7 +59,8 @@ def identity_of(issued: Issued) -> TlsIdentity:
     return TlsIdentity(issued.chain, issued.key)
 
 
-OPTIONS = TlsOptions(Trust((AUTHORITY.certificate,), Identity.parse(NAME)), identity_of(CLIENT))
+IDENTITY = identity_of(CLIENT)
+OPTIONS = TlsOptions(Trust((AUTHORITY.certificate,), Identity.parse(NAME)), IDENTITY)
 SERVICE = TlsService(identity_of(SERVER), WALL, (AUTHORITY.certificate,))
 
 
