@@ -118,7 +118,7 @@ NEVER = (
 LIBRARIES = {
     "pyroute2": ("client.rtnetlink", "client.net", "client.system", "client.lab"),
     "netifaces": ("client.net",),
-    "dbus_fast": ("client.net", "client.system", "ui.desktop"),
+    "dbus_fast": ("client.net", "client.system", "ui.desktop", "ui.kwallet"),
     "keyring": ("ui",),
     "pkcs11": ("ui.signers",),
     "tomlkit": ("profiles.writing",),
