@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 
@@ -10,6 +11,7 @@ from client.ike.eap.method import Ask, EapFailed
 from client.ike.eap.packet import EapPacket
 from client.ike.eap.peer import EapPeer
 from client.ike.eap.tls_framing import ACKNOWLEDGEMENT, TlsPacket
+from client.ike.errors import ProtocolError
 from client.ike.events import AnswerKind, Kind
 from client.ike.keys import Secret
 from client.ike.options import EapLogin, Inner, TlsOptions
@@ -189,3 +191,23 @@ def test_a_server_may_refuse_our_certificate_in_the_middle_of_our_fragments(*, d
     assert kind_of(raised.value) is Kind.AUTH_REJECTED
     assert raised.value.last_words is not None
     assert EapPacket.pull(raised.value.last_words).data == ACKNOWLEDGEMENT
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_spoilt_packets_raise_nothing_but_errors_of_the_protocol(version: str) -> None:
+    genuine = dialogue(way("EAP-TLS", user()), service(version))
+    asked(genuine)
+    random = Random(version)
+    for _ in range(200):
+        peer = EapPeer(way("EAP-TLS", user()), seeded("peer"), WALL)
+        for packet in genuine.requests:
+            octets = bytearray(packet)
+            for _ in range(random.randrange(3)):
+                octets[random.randrange(4, len(octets))] = random.randrange(256)
+            try:
+                outcome = peer.handle(bytes(octets))
+            except (EapFailed, ProtocolError):
+                break
+            if isinstance(outcome, Ask):
+                break
+        assert not peer.finished

@@ -6,6 +6,7 @@ import copy
 from dataclasses import replace
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import ocsp
 from OpenSSL import SSL
@@ -22,7 +23,7 @@ from client.ike.trust import Trust
 from client.lab.pki import KeyKind
 from tests.ike.eap.test_stapling import stapled
 from tests.ike.eap.test_tls import accepting, server_context
-from tests.ike.eap.tls_dialogue import OPTIONS, SERVER, STRANGER, STRANGERS, VERSIONS
+from tests.ike.eap.tls_dialogue import BETWEEN, NAME, OPTIONS, SERVER, STRANGER, STRANGERS, VALID, VERSIONS
 from tests.ike.test_distant_signers import answer
 from tests.ike.tls.holding import CARD, Ends, client, ends, server, user
 
@@ -260,6 +261,22 @@ def test_a_server_that_does_not_know_our_certificate_says_so(version: str) -> No
     with pytest.raises(TlsFailed) as raised:
         both.here.receive(both.there.take())
     assert raised.value.alert == "unknown ca"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("signs", [True, False])
+def test_a_servers_key_that_may_not_sign_proves_nothing(version: str, *, signs: bool) -> None:
+    usage = x509.KeyUsage(signs, False, True, False, False, False, False, False, False)
+    there = BETWEEN.issue(f"CN={NAME}", dns=[NAME], key="rsa", extensions=[(usage, True)], **VALID)
+    both = ends(version, there=there)
+    if signs:
+        both.shake_hands()
+        return
+    both.here.receive(b"")
+    both.there.receive(both.here.take())
+    with pytest.raises(TlsFailed, match="not made for signatures"):
+        both.here.receive(both.there.take())
+    assert kind_of(both.here) is Kind.TRUST_NO_PROOF
 
 
 # Signatures that will not do

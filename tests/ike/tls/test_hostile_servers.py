@@ -20,7 +20,7 @@ from tests.ike.test_distant_signers import answer
 from tests.ike.tls.holding import client, identity, user
 
 MUTANTS = 700
-NOISE = 300
+NOISE = 120
 
 
 class Recording(DistantTls):
