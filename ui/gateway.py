@@ -29,6 +29,7 @@ def seen(found: dict[str, object]) -> list[str]:
             lines.append(f"    for {printable(names)}" if names else "    without a name to check")
             until = str(shown.get("not_after", ""))[:10]
             lines.append(f"    issued by {printable(str(shown.get('issuer', '')))}, valid until {until}")
+            lines += [f"    {printable(str(shown['pin']))}"] if shown.get("pin") else []
     lines += [f"  {printable(str(note))}" for note in _list(found.get("notes"))]
     if found.get("preset"):
         lines.append(f"  preset that suits: {printable(str(found['preset']))}")

@@ -46,7 +46,11 @@ def choose(store: Store, name: str | None) -> ProfileFile:
             raise as_control_error(error) from None
     files = store.files()
     if not files:
-        raise ControlError("profile.unknown", f"there is no profile in {store.user} or {store.system}")
+        raise ControlError(
+            "profile.unknown",
+            f"there is no profile in {store.user} or {store.system}",
+            "'roam new' makes one of a server and a user, 'roam import FILE' of an administrator's file.",
+        )
     if len(files) > 1:
         names = ", ".join(file.name for file in files)
         raise ControlError("usage", f"there are several profiles: {names}", "Name one: 'roam up NAME'.")

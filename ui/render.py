@@ -140,7 +140,9 @@ def _short(entry: TunnelStatus, now: float, width: int | None) -> Iterator[str]:
 
 def tunnel(entry: TunnelStatus, now: float, width: int | None = None) -> str:
     """Everything about one tunnel, on one screen: what is wrong comes first."""
-    first = headline(entry, now) + (f"  ({printable(entry.title)})" if entry.title else "")
+    first = headline(entry, now) + (
+        f"  ({printable(entry.title)})" if entry.title not in ("", entry.name) else ""
+    )
     rows = [*trouble(entry, now), *facts(entry, now)]
     return "\n".join([fold(first, width, 2), *(_line(name, value, width) for name, value in rows)])
 

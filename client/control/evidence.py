@@ -30,6 +30,7 @@ class CertificateRecord(Message):
     not_before: str = ""
     not_after: str = ""
     key: str = ""
+    pin: str = ""  # of its key, as [trust] pin has it
 
 
 class MessageRecord(Message):

@@ -46,7 +46,13 @@ def message_record(facts: MessageFacts, at: float) -> MessageRecord:
 def certificate_record(facts: CertificateFacts) -> CertificateRecord:
     """A certificate in words."""
     return CertificateRecord(
-        facts.subject, facts.issuer, facts.names, facts.not_before, facts.not_after, facts.key
+        facts.subject,
+        facts.issuer,
+        facts.names,
+        facts.not_before,
+        facts.not_after,
+        facts.key,
+        facts.pin,
     )
 
 

@@ -11,6 +11,7 @@ from profiles.presets import Preset, for_gateway
 from profiles.writing import compose
 
 from ..control.probing import AddressFound, Probed
+from ..ike.proposals import PRESETS
 
 _METHODS = {
     "EAP-MSCHAPv2": "mschapv2",
@@ -119,7 +120,9 @@ def _login(seen: AddressFound) -> dict[str, Any]:
 
 
 def _crypto(seen: AddressFound) -> dict[str, Any]:
-    """What it takes, strong things alone where there are any."""
+    """What it takes where that is not what we offer anyway; strong things alone where there are any."""
+    if _suits(seen):
+        return {}  # what is offered without a word, and what later versions put in its place
     strong = [suite for suite in seen.suites if not suite.endswith(_WEAK)]
     suites = strong or list(seen.suites)
     if not suites or not seen.groups:
@@ -129,6 +132,14 @@ def _crypto(seen: AddressFound) -> dict[str, Any]:
     if not strong or _has_weak_groups_alone(seen):
         crypto["allow_legacy"] = True
     return crypto
+
+
+def _suits(seen: AddressFound) -> bool:
+    """Whether it takes something of what a profile without [crypto] offers."""
+    for words in (set(proposal.split("-")) for proposal in PRESETS["modern"][0]):
+        if not words.isdisjoint(seen.groups) and any(words.issuperset(s.split("-")) for s in seen.suites):
+            return True
+    return False
 
 
 def _has_weak_groups_alone(seen: AddressFound) -> bool:

@@ -26,6 +26,7 @@ class CertificateFacts:
     not_before: str
     not_after: str
     key: str  # "rsa 2048", "ec 256", "ed25519", …
+    pin: str = ""  # of the key, as [trust] pin of a profile has it
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from ipaddress import ip_address
+from typing import cast
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
@@ -35,6 +36,7 @@ from .payloads import (
     UnknownPayload,
     VendorId,
 )
+from .pinning import fingerprint
 from .refusal import printable
 from .registry import (
     AuthMethod,
@@ -49,6 +51,7 @@ from .registry import (
     TransformType,
 )
 from .sa_payload import Proposal, Transform
+from .signatures import PublicKey
 from .transforms import encryption, integrity, kex_method, pseudorandom
 
 MOST = 16  # of each kind of thing that one message may have any number of
@@ -256,7 +259,7 @@ def certificate(data: bytes) -> CertificateFacts | None:
         )
     except (*chains.UNREADABLE, ProtocolError):
         return None
-    key = read.public_key()
+    key = cast("PublicKey", read.public_key())
     match key:
         case rsa.RSAPublicKey():
             kind = f"rsa {key.key_size}"
@@ -265,7 +268,8 @@ def certificate(data: bytes) -> CertificateFacts | None:
         case _:
             kind = type(key).__name__.removeprefix("_").removesuffix("PublicKey").lower()
     dates = (read.not_valid_before_utc.isoformat(), read.not_valid_after_utc.isoformat())
-    return CertificateFacts(subject, issuer, names, *dates, kind)
+    pin = f"sha256:{fingerprint(key)}"
+    return CertificateFacts(subject, issuer, names, *dates, kind, pin)
 
 
 def _authorities(message: Message) -> tuple[str, ...]:

@@ -109,7 +109,13 @@ def test_a_suggested_profile_reads_and_asks_as_the_gateway_does() -> None:
     assert (profile.auth.local[0].method, profile.auth.local[0].eap_methods) == ("eap", ("gtc",))
     assert profile.trust.system_store
     assert "CN=Test Root" in found.profile
-    assert profile.crypto.ike
+    assert profile.crypto.ike == (), "it takes what is offered without a word"
+
+
+def test_what_is_not_offered_unasked_is_suggested() -> None:
+    found = seen(replace(BY_EAP, ike_offer=parse_offer(ProtocolId.IKE, ("aes256-sha256-modp4096-ecp521",))))
+    (proposal,) = load_text(found.profile).crypto.ike
+    assert set(proposal.split("-")) == {"aes256", "sha256", "modp4096", "ecp521"}
 
 
 def test_a_gateway_that_shows_nothing_is_taken_for_one_by_pre_shared_key() -> None:

@@ -124,6 +124,7 @@ def test_the_gateways_certificate_is_shown_with_its_names() -> None:
         "issuer": "CN=Example VPN CA",
         "names": ["vpn.example.com"],
         "not_after": "2036-11-20T00:00:00Z",
+        "pin": "sha256:00ff",
     }
     address = {
         "address": "192.0.2.1",
@@ -136,6 +137,7 @@ def test_the_gateways_certificate_is_shown_with_its_names() -> None:
         "  certificate of CN=vpn.example.com",
         "    for vpn.example.com",
         "    issued by CN=Example VPN CA, valid until 2036-11-20",
+        "    sha256:00ff",
         "  preset that suits: fortigate",
     ]
     assert seen({"addresses": "nonsense"}) == [

@@ -151,4 +151,7 @@ def _words(entry: ProfileEntry) -> str:
 
 
 def _empty(store: Store) -> str:
-    return f"no profile in {store.user} or {store.system}"
+    return (
+        f"no profile in {store.user} or {store.system}\n"
+        "'roam new' makes one of a server and a user, 'roam import FILE' of an administrator's file"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 from client.control.client import Client
@@ -10,7 +11,7 @@ from client.control.messages import ControlError
 from client.control.verification import Deviation, Proof, Verified, Verify
 
 from .. import output
-from ..render import printable, some
+from ..render import fold, printable, some
 from . import not_up
 
 TYPE_CHECKING = False
@@ -28,7 +29,8 @@ def verify(options: argparse.Namespace) -> int:
     if options.json:
         output.say(output.envelope("verify", found))
     else:
-        output.say("\n".join(report(found)))
+        width = output.columns(sys.stdout)
+        output.say("\n".join(fold(line, width, 12) for line in report(found)))
     return exit_code(found.verdict) if found.verdict else DONE
 
 

@@ -19,9 +19,7 @@ from ..gateway import PROBE_TIME, read_material, seen
 from ..preparation import as_control_error
 
 _LOGINS: dict[str, Login] = {"password": "password", "cert": "cert", "psk": "psk"}
-_TRUST = (
-    "Who vouches for the gateway? Empty: a public authority; ask: compare its key yourself; or its CA's file:"
-)
+_TRUST = "Who vouches for the gateway? Empty: a public authority. ask: you compare its key yourself."
 
 
 def new(options: argparse.Namespace) -> int:
@@ -130,8 +128,9 @@ def _certificate(options: argparse.Namespace, login: Login, prompter: Prompter, 
 
 def _trust(options: argparse.Namespace, login: Login, prompter: Prompter, *, asks: bool) -> Trust:
     word = options.ca
-    if word is None:
-        word = prompter.line(_TRUST) if asks and login != "psk" else ""
+    if word is None and asks and login != "psk":
+        output.note(_TRUST)
+        word = prompter.line("The file of its CA, ask, or empty:")
     if word == "ask":
         return "ask"
-    return read_material(word) if word not in ("", "system") else "system"
+    return read_material(word) if word not in (None, "", "system") else "system"
