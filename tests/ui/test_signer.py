@@ -36,7 +36,7 @@ from ui.cli import main
 from ui.commands.signer import serve
 from ui.credentials import Terminal
 from ui.preparation import prepare
-from ui.signers.holder import Trustee
+from ui.signers.holder import IKE, TLS, Form, Trustee
 from ui.tui.app import RoamApp
 from ui.tui.control import Control
 from ui.tui.screens.ask import AskScreen
@@ -184,6 +184,22 @@ def test_signer_is_for_profiles_that_need_it(
     (directory / "me.key").write_text(pem(CLIENT_CERT.key))
     assert main(["signer"]) == 2
     assert "needs nobody to sign for it" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("office")
+@pytest.mark.parametrize(
+    ("method", "forms"),
+    [
+        ('"cert"', (IKE,)),
+        ('"eap"\nidentity = "alice"\neap_methods = ["tls"]', (TLS,)),
+    ],
+)
+def test_a_key_signs_for_what_the_profile_uses_it(
+    directory: Path, method: str, forms: tuple[Form, ...]
+) -> None:
+    (directory / "office.toml").write_text(PROFILE.replace('"cert"', method))
+    prepared = prepare(default_store().find("office"), Terminal())
+    assert prepared.holders[KEY].forms == forms
 
 
 def prepared_before(monkeypatch: pytest.MonkeyPatch, holders: Mapping[str, Trustee]) -> None:

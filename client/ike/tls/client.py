@@ -58,7 +58,7 @@ class DistantTls:
         self._failed = False
         self.wanted: SignatureWanted | None = None  # what the handshake waits for
         self.closed = False  # by the other end, in good order
-        self.refusal: Refusal | None = None  # why the server is not trusted, or gets no signature
+        self.refusal: Refusal | None = None  # what the user is told instead of what TLS has ended with
 
     @property
     def established(self) -> bool:
@@ -201,6 +201,10 @@ class DistantTls:
             self.closed = True
             return
         self._failed = True
+        identity = self._dialogue.identity
+        if description == Alert.PROTOCOL_VERSION and not identity.signs_pss:
+            why = f"the login server wants TLS 1.3, for which {identity.key} cannot sign (it has no RSA-PSS)"
+            self.refusal = Refusal(Kind.CRYPTO_NO_PROPOSAL, why)
         raise TlsFailed("" if description == Alert.CLOSE_NOTIFY else f"alert {name_of(description)}")
 
     # The handshake

@@ -162,6 +162,8 @@ def test_an_rsa_key_that_has_no_pss_speaks_tls_1_2() -> None:
     with pytest.raises(TlsFailed) as raised:
         here.receive(there.take())
     assert raised.value.alert == "protocol version"
+    assert kind_of(here) is Kind.CRYPTO_NO_PROPOSAL
+    assert f"{CARD} cannot sign (it has no RSA-PSS)" in str(here.refusal)
 
 
 def test_the_holder_chooses_the_scheme_and_1_3_has_no_pkcs1() -> None:
