@@ -105,11 +105,7 @@ class _Wallet:
 async def _service(bus: MessageBus) -> str:
     """The wallet that runs, or that the bus would start."""
     known = {
-        name
-        for member in ("ListNames", "ListActivatableNames")
-        for name in await _call(
-            bus, ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus"), member
-        )
+        name for member in ("ListNames", "ListActivatableNames") for name in await _call(bus, _BUS, member)
     }
     found = next((service for service in SERVICES if service in known), None)
     if found is None:
