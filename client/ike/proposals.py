@@ -241,7 +241,18 @@ def _protection(parts: _Parts, aead: bool) -> list[Transform]:
     return encr + [Transform(TransformType.INTEG, row.id) for row in parts.integrities]
 
 
+RETIRED = {
+    "des": "DES, which RFC 8247 forbids",
+    "3des": "Triple DES, whose blocks are too small for a tunnel's traffic (RFC 8221 section 5)",
+    "md5": "MD5, which RFC 8247 forbids",
+    "modp768": "group 1, which RFC 8247 forbids",
+}
+"""Words that other programs know for what Roam does not have, also with `allow_legacy`."""
+
+
 def _unknown(word: str) -> str:
+    if word in RETIRED:
+        return f"there is no {RETIRED[word]}: let the gateway offer AES with SHA-2 and group 14, 19 or 31"
     nearest = get_close_matches(word, (*WORDS, *_SN_WORDS), n=1)
     return f"unknown word {word!r}" + (f", did you mean {nearest[0]!r}?" if nearest else "")
 

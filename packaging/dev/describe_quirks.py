@@ -48,6 +48,14 @@ These follow from the standards. They are shown because they explain what one se
 
 | seen | means | setting |
 |---|---|---|"""
+_RETIRED = """
+## What is too old
+
+Gateways that have nothing better than DES, 3DES, MD5 or group 1 (768 bits) cannot be reached, also not with
+`allow_legacy`. RFC 8247 forbids all of these but 3DES; that has blocks of 64 bits, which repeat themselves after
+some gigabytes of traffic, and RFC 8221 says not to use it for ESP. On such a gateway its administrator should turn
+on AES (`aes256` or `aes128`) with SHA-256 and group 14, for IKE and for ESP: gateways that know IKEv2 have had these
+for ten years and more. `roam probe` shows what a gateway has."""
 _VENDORS = """
 ## Vendor IDs
 
@@ -65,6 +73,7 @@ def page() -> str:
         *(line for row in ADAPTATIONS for line in _adaptation(row)),
         _BESIDE.lstrip("\n"),
         *(_row(entry.name, entry.means, entry.switch) for entry in PECULIARITIES),
+        _RETIRED,
         _VENDORS,
         *(_row(f"`{vendor.prefix}`", vendor.name, vendor.source) for vendor in VENDORS),
     ]

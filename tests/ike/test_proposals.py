@@ -113,7 +113,10 @@ def test_proposals_are_numbered_from_one_and_never_repeated() -> None:
     [
         (ProtocolId.IKE, "aes256gcm16-prfsha256-x2551", "'x2551', did you mean 'x25519'"),
         (ProtocolId.IKE, "aes256-sha265-modp2048", "'sha265', did you mean 'sha256'"),
-        (ProtocolId.IKE, "aes256-sha256-modp768", "unknown word 'modp768'"),
+        (ProtocolId.IKE, "aes256-sha256-modp768", "there is no group 1, which RFC 8247 forbids"),
+        (ProtocolId.IKE, "3des-sha1-modp1024", "let the gateway offer AES with SHA-2"),
+        (ProtocolId.ESP, "3des-md5", "there is no Triple DES"),
+        (ProtocolId.ESP, "aes256-md5", "there is no MD5"),
         (ProtocolId.IKE, "", "unknown word ''"),
         (ProtocolId.IKE, "aes256--sha256-x25519", "unknown word ''"),
         (ProtocolId.IKE, "aes256-sha256", "needs a key exchange method"),
