@@ -128,6 +128,7 @@ class StandingRecord(Message):
     nat_local: bool = False
     nat_remote: bool = False
     encapsulated: bool = True
+    mtu: int = 0  # of the tunnel's link; 0: not noted
     addresses: tuple[str, ...] = ()
     dns: tuple[str, ...] = ()
     packets_in: int | None = None  # ESP; None: nobody has counted
@@ -157,7 +158,9 @@ class AttemptRecord(Message):
     messages: tuple[MessageRecord, ...] = ()
     left_out: int = 0  # messages in the middle that found no room
     dropped: tuple[DropRecord, ...] = ()
-    fragments: tuple[str, ...] = ()  # of the last answer that came in parts: "1 of 3"
+    fragments: tuple[str, ...] | None = (
+        None  # of the last answer that came in parts: "1 of 3"; None: not noted
+    )
     icmp: tuple[IcmpRecord, ...] = ()
     checks: tuple[CheckRecord, ...] = ()
     standing: StandingRecord | None = None

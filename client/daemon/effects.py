@@ -12,6 +12,7 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from functools import partial
 
+from ..control.evidence import CheckRecord
 from ..ike.events import (
     AnswerNeeded,
     Channel,
@@ -124,6 +125,7 @@ class Effects:
         self._memory = Memory()
         self._habits = Habits()
         self._size_told: int | None = None  # leg
+        self._mtu_noted: tuple[int, int] | None = None  # leg, octets
 
     def want(self, session: SessionConfig, after_refusal: SessionConfig | None) -> None:
         """What to log in with from now on; habits may have been those of another gateway."""
@@ -265,10 +267,14 @@ class Effects:
         return frozenset(leg.underlay for leg in self.legs.values())
 
     def size(self, config: TunnelConfig, network: NetworkState) -> None:
-        """See that the link is as large as what the path carries; the user's own word stands."""
-        leg = self.carrier.bound if config.mtu is None else None
+        """See that the link is as large as what the path carries; the user's own word stands, and is looked at."""
+        leg = self.carrier.bound
         self.sizing.look(leg, network, self._world.clock(), self._most_strikes)
         self._holding.resize(self.sizing.mtu)
+        mtu = config.mtu or self.sizing.mtu
+        if leg is not None and mtu is not None and self._mtu_noted != (leg.id, mtu):
+            self._mtu_noted = leg.id, mtu
+            self.notes.note_mtu(leg.id, mtu)
         if leg is not None and self.sizing.is_unanswered and self._size_told != leg.id:
             self._size_told = leg.id
             self._tell_quirk(leg.id, Quirk.SIZE_QUESTIONS, "large questions, and none was answered")
@@ -346,7 +352,9 @@ class Effects:
                 leg.is_doubted = active
                 self.events.append(Doubt(leg.id, active, since, hinted))
             case SizeProbed():
-                self.sizing.hear(leg, output)
+                if (size := self.sizing.hear(leg, output)) is not None:
+                    outcome = "answered" if output.carried else "silent"
+                    self.notes.note_checks(leg.id, (CheckRecord(f"inside {size} octets", outcome),))
             case Closed(failure):
                 if failure.kind is Kind.AUTH_REJECTED and self.after_refusal is not None:
                     self._take_other_login(leg)

@@ -98,6 +98,11 @@ class Notes:
         if (recorder := self._of(leg)) is not None:
             recorder.note_activity(inbound_at, outbound_at)
 
+    def note_mtu(self, leg: int, octets: int) -> None:
+        """How large packets inside the tunnel may be."""
+        if (recorder := self._of(leg)) is not None:
+            recorder.note_mtu(octets)
+
     def note_icmp(self, leg: int, errors: Iterable[IcmpRecord]) -> None:
         """What routers have reported to a session's sockets."""
         if (recorder := self._of(leg)) is not None:

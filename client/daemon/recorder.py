@@ -125,6 +125,7 @@ class Recorder:
             case QuirkSeen(quirk, evidence, used):
                 self._quirks[quirk] = QuirkRecord(str(quirk), evidence[:_LONGEST], used)
             case PathMoved():
+                self._checks = [entry for entry in self._checks if not entry.what.startswith("inside ")]
                 self._moves.append("confirmed")
             case MoveRefused():
                 self._moves.append("refused")
@@ -144,6 +145,10 @@ class Recorder:
     def note_activity(self, inbound_at: float, outbound_at: float) -> None:
         """When the data path last received an authentic packet and last sent one."""
         self._inbound_at, self._outbound_at = inbound_at, outbound_at
+
+    def note_mtu(self, octets: int) -> None:
+        """How large packets inside the tunnel may be."""
+        self._change(mtu=octets)
 
     def note_icmp(self, error: IcmpRecord) -> None:
         """A router's report about a datagram of ours; anybody can send one, so few are kept."""

@@ -117,13 +117,13 @@ class Sizing:
         if route.underlay.remote != self._gateway:
             self._gateway, self._strikes = route.underlay.remote, 0
 
-    def hear(self, leg: Leg, told: SizeProbed) -> None:
-        """What became of a question."""
+    def hear(self, leg: Leg, told: SizeProbed) -> int | None:
+        """What became of a question: octets of the inner packet that it was about, if it was one of ours."""
         if self._asked is None or self._route is None or self._asked[0] != leg.id:
-            return
+            return None
         size = self._asked[1]
         if told.size != _message_size(self._route, size):
-            return
+            return None
         before = self._found.mtu
         self._found = self._found.note(size, carried=told.carried)
         self._asked = self._wanted = None
@@ -134,9 +134,10 @@ class Sizing:
         if not told.carried or self._found.mtu != before:
             self._checks = None
         if self._found.mtu != before:
-            log.info("packets inside the tunnel have up to %d octets: %s", self._found.mtu, self.reason)
+            log.info("packets inside the tunnel may have %d octets: %s", self._found.mtu, self.reason)
         if self._found.is_unheard:
             self._strike()
+        return size
 
     def note_traffic(self, now: float) -> None:
         """Traffic flows, or should: is it time to look again?"""

@@ -33,9 +33,20 @@ def explain(evidence: Evidence) -> Verdict:
             tuple(_neighbour(view, BY_CAUSE[cause], lines) for cause in rule.unlike[:MOST_NEIGHBOURS]),
             quirks=seen,
         )
-    if view.is_up and view.standing is not None and not evidence.failure:
-        return Verdict(WORKING, "Nothing is wrong: the tunnel is up.", confidence="certain", quirks=seen)
+    if view.is_up and view.standing is not None and not evidence.failure and (carried := _carried(view)):
+        title = "Nothing is wrong: the tunnel is up."
+        return Verdict(WORKING, title, (carried,), confidence="certain", quirks=seen)
     return _unknown(view, seen)
+
+
+def _carried(view: View) -> str:
+    """What shows that a tunnel that is up is of use: it stands, and its largest packets pass."""
+    size, mtu = view.passing, view.standing.mtu if view.standing is not None else 0
+    return (
+        f"packets of {size} octets inside the tunnel pass, the largest that it lets out"
+        if 0 < mtu <= size
+        else ""
+    )
 
 
 def _best(view: View) -> tuple[Rule | None, tuple[str, ...]]:
@@ -64,9 +75,15 @@ def _unknown(view: View, seen: tuple[str, ...]) -> Verdict:
     )[:MOST_NEIGHBOURS]
     missing = dict.fromkeys(clue.source.gather for rule in near for clue in rule.clues if not clue.find(view))
     said = view.evidence.failure_text or view.attempt.ended_by
+    if view.is_up and view.standing is not None and not said:
+        title = "The tunnel is up, and nothing that was noted speaks against it."
+        missing = {"whether traffic passes: 'roam verify NAME'": None, **missing}
+    else:
+        known = view.attempts or said
+        title = "The evidence does not tell why." if known else "There is no evidence of a failure."
     return Verdict(
         UNKNOWN,
-        "The evidence does not tell why." if view.attempts or said else "There is no evidence of a failure.",
+        title,
         (said,) if said else (),
         neighbours=tuple(_neighbour(view, rule, ()) for rule in near),
         gather=tuple(missing) or ("'roam up NAME', and 'roam explain NAME' after it",),

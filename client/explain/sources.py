@@ -103,7 +103,7 @@ _REMOVALS: dict[Source, Callable[[Evidence], Evidence]] = {
     Source.DOUBT: _cleared(doubted=False, forgotten=False),
     Source.DROPPED: _cleared(dropped=()),
     Source.EAP: _messages(_without_eap),
-    Source.FRAGMENTS: _cleared(fragments=()),
+    Source.FRAGMENTS: _cleared(fragments=None),
     Source.ICMP: _cleared(icmp=()),
     Source.IDENTITIES: _blank(identity="", id_type=""),
     Source.JUDGEMENT: _without_judgement,

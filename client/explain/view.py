@@ -121,6 +121,16 @@ class View:
         """The outcome of a check, empty where it was not made."""
         return next((entry.outcome for entry in self.attempt.checks if entry.what == what), "")
 
+    @property
+    def passing(self) -> int:
+        """Octets of the largest packet inside the tunnel that is known to pass; 0 where none is."""
+        sizes = [
+            int(entry.what.split()[1])
+            for entry in self.attempt.checks
+            if entry.what.startswith("inside ") and entry.outcome == "answered"
+        ]
+        return max(sizes, default=0)
+
     def icmp(self, *meanings: str) -> str:
         """A router's report in words."""
         for entry in self.attempt.icmp:

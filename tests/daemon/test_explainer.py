@@ -45,6 +45,7 @@ def test_a_tunnel_is_explained_while_it_stands_and_after_it_has_gone(tmp_path: P
     async def scene(office: Office) -> None:
         await office.handlers.up(ALICE, UP)
         await office.machine.until_state("up", 5)
+        await asyncio.sleep(1)  # until it is known what the path carries
         assert (await explanation(office, ALICE, None)).verdict.cause == "working"
         await office.handlers.down(ALICE, Down("office"))
         after = await explanation(office, ALICE, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -124,10 +125,14 @@ def test_a_tunnel_that_stands_is_told_with_its_traffic() -> None:
             await machine.until(
                 lambda: machine.status.traffic is not None and machine.status.traffic.packets_out > 0
             )
+            await asyncio.sleep(1)
             left = evidence_of(driver)
             standing = left.attempts[-1].standing
             assert standing is not None
-            assert (standing.packets_in, standing.packets_out) == (1, 2)
+            assert (standing.packets_in, standing.packets_out, standing.mtu) == (1, 2, 1400)
+            assert [(entry.what, entry.outcome) for entry in left.attempts[-1].checks] == [
+                ("inside 1400 octets", "answered")
+            ]
             assert explain(left).cause == "working"
 
     run(body)

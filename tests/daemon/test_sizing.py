@@ -8,6 +8,7 @@ from dataclasses import replace
 from client.daemon.driver import Driver
 from client.daemon.inbox import PathEvent
 from client.daemon.sizing import Sizing
+from client.explain.explain import explain
 from client.ike.exchanges.size_probe import TRIES
 from client.ike.window import LONGEST_PATIENCE
 from client.system.datapath import Activity
@@ -133,6 +134,26 @@ def test_the_users_word_stands() -> None:
         await asyncio.sleep(10)
         assert mtu(machine) == 1390
         assert machine.status.mtu_reason == "the profile says so"
+        verdict = explain(driver.notes.evidence("office", now(), now()))
+        assert verdict.cause == "net.mtu"
+        assert "Remove mtu from [routing]" in verdict.fix[0]
+        assert verdict.evidence[1] == "the tunnel lets packets of 1390 octets out"
+
+    play(scene)
+
+
+def test_a_black_hole_that_roam_has_coped_with_is_told_as_such() -> None:
+    async def scene(machine: Machine, driver: Driver) -> None:
+        carries(machine, 1330)
+        await bring_up(machine, driver)
+        await asyncio.sleep(20)
+        assert explain(driver.notes.evidence("office", now(), now())).cause == "net.mtu_reduced"
+        machine.internet.largest.clear()
+        machine.plug(driver, LTE)
+        await machine.until(lambda: machine.status.state == "up", 20)
+        await asyncio.sleep(2)
+        verdict = explain(driver.notes.evidence("office", now(), now()))
+        assert verdict.cause == "working", "what was found of another path is forgotten"
 
     play(scene)
 

@@ -16,7 +16,7 @@ from client.ike.keys import Secret
 from client.ike.options import CertLogin, CertProof, EapLogin, SessionConfig
 from client.ike.payloads import CertificateRequest, Notify
 from client.ike.proposals import parse_offer
-from client.ike.registry import CertEncoding, EapType, ExchangeType, NotifyType, ProtocolId
+from client.ike.registry import CertEncoding, EapType, ExchangeType, Kex, NotifyType, ProtocolId
 from client.ike.trust import Trust
 from client.lab.eap_methods import Accounts
 from client.lab.pki import make_authority
@@ -290,6 +290,12 @@ def one_way(*, encapsulated: bool) -> Evidence:
     return pair.evidence(state="up")
 
 
+def wants_group(group: Kex) -> Build:
+    """A gateway that has this group and no other."""
+    refusal = Notify(N.INVALID_KE_PAYLOAD, int(group).to_bytes(2))
+    return lambda: in_vain(gateway=personality(opening_refusal=refusal))
+
+
 def too_large(how: str) -> Evidence:
     """It stands, small packets pass and large ones do not; a router may say so."""
     pair = standing()
@@ -300,6 +306,7 @@ def too_large(how: str) -> Evidence:
     else:
         pair.recorder.note_check(CheckRecord("inside 1200 octets", "answered"))
         pair.recorder.note_check(CheckRecord("inside 1400 octets", "silent"))
+        pair.recorder.note_mtu(1400 if how == "looked at" else 1200)
     return pair.evidence(state="up")
 
 

@@ -11,6 +11,7 @@ from client.control.evidence import LookupRecord
 from client.explain.sources import Source
 from client.ike.keys import Secret
 from client.ike.payloads import Notify
+from client.ike.registry import Kex
 from client.tunnel.model import NetworkState
 from tests.daemon.world import WIFI, network
 from tests.explain.breaking import (
@@ -45,6 +46,7 @@ from tests.explain.breaking import (
     too_large,
     trusting,
     unable,
+    wants_group,
     wrong_password,
 )
 from tests.explain.broken import (
@@ -61,15 +63,11 @@ from tests.pair import (
 
 @dataclass(frozen=True)
 class Case:
-    """How the evidence comes about, the cause, and what is found where the deciding evidence is missing.
-
-    `decides` is what is taken away; `then` is what may be said instead, "unknown" unless a neighbour remains.
-    """
+    """How the evidence comes about, the cause, and the evidence without which nothing may be concluded."""
 
     build: Build
     cause: str
     decides: Source
-    then: str = "unknown"
 
 
 NETWORK: dict[str, Case] = {
@@ -124,26 +122,24 @@ NETWORK: dict[str, Case] = {
     "UDP 4500 blocked": Case(only_port(4500), "net.udp4500_blocked", Source.CHECKS),
     "both ports blocked": Case(only_port(500, 4500), "net.gateway_silent", Source.CHECKS),
     "IP fragments dropped": Case(fragments_dropped, "net.fragments_dropped", Source.SIZES),
-    "large answers lost": Case(answer_in_parts, "net.answer_fragments_lost", Source.FRAGMENTS, "peer.silent"),
+    "large answers lost": Case(answer_in_parts, "net.answer_fragments_lost", Source.FRAGMENTS),
     "ESP blocked": Case(lambda: one_way(encapsulated=False), "net.esp_blocked", Source.STANDING),
     "no way back through the tunnel": Case(
         lambda: one_way(encapsulated=True), "peer.no_return_traffic", Source.STANDING
     ),
-    "an MTU black hole": Case(lambda: too_large("looked at"), "net.mtu", Source.CHECKS, "working"),
-    "a router that reports its MTU": Case(
-        lambda: too_large("reported"), "net.mtu_reported", Source.ICMP, "working"
+    "an MTU black hole, and a profile that knows better": Case(
+        lambda: too_large("looked at"), "net.mtu", Source.CHECKS
     ),
+    "an MTU black hole": Case(lambda: too_large("made to fit"), "net.mtu_reduced", Source.CHECKS),
+    "a router that reports its MTU": Case(lambda: too_large("reported"), "net.mtu_reported", Source.ICMP),
 }
 
 OPENING: dict[str, Case] = {
     "wrong proposal for IKE": Case(
         row("no common algorithm for IKE"), "crypto.ike_proposal", Source.NOTIFIES
     ),
-    "wrong group": Case(
-        lambda: in_vain(gateway=personality(opening_refusal=Notify(N.INVALID_KE_PAYLOAD, (2).to_bytes(2)))),
-        "crypto.group",
-        Source.NOTIFIES,
-    ),
+    "wrong group": Case(wants_group(Kex.MODP_4096), "crypto.group", Source.NOTIFIES),
+    "a weak group alone": Case(wants_group(Kex.MODP_1024), "crypto.group_legacy", Source.NOTIFIES),
     "wrong proposal for ESP": Case(
         row("no common algorithm for ESP"), "crypto.esp_proposal", Source.NOTIFIES
     ),
@@ -237,13 +233,12 @@ TRUST: dict[str, Case] = {
     ),
     "a weak certificate": Case(row("a weak certificate"), "trust.weak", Source.CERTIFICATES),
     "a certificate for another purpose": Case(
-        row("a certificate for another purpose"), "trust.purpose", Source.CERTIFICATES, "trust.no_certificate"
+        row("a certificate for another purpose"), "trust.purpose", Source.CERTIFICATES
     ),
     "an impostor": Case(
         row("a signature that does not fit"),
         "trust.bad_signature",
         Source.CERTIFICATES,
-        "trust.no_certificate",
     ),
     "a key where a certificate is due": Case(
         row("a pre-shared key where a certificate is due"), "trust.no_certificate", Source.ANSWERS
@@ -280,7 +275,6 @@ LIFE: dict[str, Case] = {
         deleted_after(3600, notifies=(Notify(N.AUTH_LIFETIME, (3600).to_bytes(4)),)),
         "life.lifetime",
         Source.NOTIFIES,
-        "life.deleted",
     ),
     "restarted": Case(forgotten, "life.forgotten", Source.DROPPED),
     "silence": Case(lambda: silence(inbound=False), "life.silent", Source.STANDING),

@@ -7,6 +7,7 @@ import pytest
 from client.control.evidence import (
     AttemptRecord,
     CertificateRecord,
+    CheckRecord,
     Evidence,
     MessageRecord,
     StandingRecord,
@@ -74,9 +75,15 @@ def test_nothing_is_concluded_from_nothing(source: Source) -> None:
 
 
 def test_what_stands_and_has_not_failed_is_well() -> None:
-    stands = Evidence(state="up", attempts=(AttemptRecord(1.0, standing=StandingRecord(5.0)),))
+    passed = (CheckRecord("inside 1400 octets", "answered"),)
+    attempt = AttemptRecord(1.0, standing=StandingRecord(5.0, mtu=1400), checks=passed)
+    stands = Evidence(state="up", attempts=(attempt,))
     assert explain(stands).cause == WORKING
-    assert explain(without(stands, Source.STANDING)).cause == UNKNOWN
+    for source in (Source.STANDING, Source.CHECKS):
+        verdict = explain(without(stands, source))
+        assert verdict.cause == UNKNOWN
+    assert verdict.title == "The tunnel is up, and nothing that was noted speaks against it."
+    assert "roam verify" in verdict.gather[0]
 
 
 @pytest.mark.parametrize("name", GOLDEN)

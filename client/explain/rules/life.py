@@ -38,7 +38,13 @@ def _announced(view: View) -> str:
 
 
 def _once(view: View) -> bool:
-    return len(_lives(view)) == 1 and not _announced(view)
+    return len(_lives(view)) == 1
+
+
+def _unannounced(view: View) -> str:
+    """Positively: the gateway's notifies were noted, and this was none of them."""
+    known = view.opened is not None and bool(view.opened.notifies)
+    return "the gateway has announced no end of the login" if known and not _announced(view) else ""
 
 
 def _delete(view: View) -> str:
@@ -103,6 +109,7 @@ RULES: tuple[Rule, ...] = (
             ended("peer.deleted"),
             Clue(Source.ANSWERS, "a Delete of the gateway", _delete),
             stood("a single session that stood", _once),
+            Clue(Source.NOTIFIES, "no AUTH_LIFETIME", _unannounced),
         ),
         likely=True,
         unlike=("life.regular", "life.lifetime", "life.forgotten"),

@@ -29,11 +29,12 @@ def _small(view: View) -> str:
 
 
 def _partial(view: View) -> str:
-    return (
-        f"of the answer to IKE_AUTH came {', '.join(view.attempt.fragments)}"
-        if view.attempt.fragments
-        else ""
-    )
+    parts = view.attempt.fragments
+    return f"of the answer to IKE_AUTH came {', '.join(parts)}" if parts else ""
+
+
+def _no_part(view: View) -> str:
+    return "no part of an answer came in" if view.attempt.fragments == () else ""
 
 
 def _plain_esp(view: View) -> bool:
@@ -62,12 +63,24 @@ def _size_limit(view: View) -> str:
     lost = [size for size, outcome in sizes.items() if outcome == "silent"]
     if not passing or not lost or max(passing) >= min(lost):
         return ""
-    return f"packets of {max(passing)} octets came back through the tunnel, packets of {min(lost)} did not"
+    return f"packets of {max(passing)} octets inside the tunnel are answered for, those of {min(lost)} vanish"
+
+
+def _too_large(view: View) -> str:
+    mtu = view.standing.mtu if view.standing is not None and view.is_up else 0
+    return f"the tunnel lets packets of {mtu} octets out" if 0 < view.passing < mtu else ""
+
+
+def _made_to_fit(view: View) -> str:
+    mtu = view.standing.mtu if view.standing is not None and view.is_up else 0
+    return f"the tunnel lets packets of {mtu} octets out, no larger ones" if 0 < mtu <= view.passing else ""
 
 
 def _stands(view: View) -> bool:
     return view.standing is not None
 
+
+_SIZE_LIMIT = Clue(Source.CHECKS, "small packets that pass, and large ones that do not", _size_limit)
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -158,6 +171,7 @@ RULES: tuple[Rule, ...] = (
         (
             *_AFTER_INIT,
             Clue(Source.SIZES, "an IKE_AUTH small enough for one packet", _small),
+            Clue(Source.FRAGMENTS, "not even a part of an answer", _no_part),
             checked("udp 4500", "answered"),
         ),
         likely=True,
@@ -183,17 +197,22 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "net.mtu",
-        "Large packets get lost inside the tunnel, small ones pass.",
-        ("Set mtu in [routing] to the size that passes, 1280 if in doubt.",),
+        "Large packets get lost on the way to the gateway, and the tunnel sends such.",
         (
-            stood("a session that stood", _stands),
-            Clue(
-                Source.CHECKS,
-                "small packets that come back through the tunnel and large ones that do not",
-                _size_limit,
-            ),
+            "Remove mtu from [routing] in the profile: Roam then finds out what passes, and keeps to it.",
+            "Or set it to what passes (see above), 1280 if in doubt.",
         ),
-        unlike=("peer.no_return_traffic", "net.esp_blocked"),
+        (_SIZE_LIMIT, Clue(Source.STANDING, "a tunnel that lets larger packets out", _too_large)),
+        unlike=("net.mtu_reduced", "peer.no_return_traffic", "net.esp_blocked"),
+    ),
+    Rule(
+        "net.mtu_reduced",
+        "The way to the gateway carries smaller packets only; Roam has made the tunnel fit.",
+        (
+            "Nothing to do. If large transfers hang all the same, the way back is narrower: set a smaller mtu.",
+        ),
+        (_SIZE_LIMIT, Clue(Source.STANDING, "a tunnel that keeps to what passes", _made_to_fit)),
+        unlike=("net.mtu", "peer.no_return_traffic"),
     ),
     Rule(
         "net.mtu_reported",

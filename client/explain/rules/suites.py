@@ -8,6 +8,7 @@ from ..sources import Source
 from ..view import AUTH, CHILD, INIT, View
 
 _LOOP = 3
+_WEAK_GROUPS = ("group 1", "modp1024", "modp1536", "group 22")
 
 
 def _offered(which: str) -> Clue:
@@ -24,6 +25,12 @@ def _foreign_group(view: View) -> str:
     if entry is None or not groups or entry.detail in groups:
         return ""
     return f"the gateway wants {entry.detail}, the profile offers {', '.join(groups)}"
+
+
+def _weak_group(view: View) -> str:
+    entry = view.notify(INIT, "INVALID_KE_PAYLOAD")
+    weak = entry is not None and entry.detail in _WEAK_GROUPS
+    return f"{entry.detail} is weak (RFC 8247 section 2.4)" if entry is not None and weak else ""
 
 
 def _rekey_group(view: View) -> str:
@@ -62,6 +69,7 @@ RULES: tuple[Rule, ...] = (
         (
             "Run 'roam probe HOST': it finds what the gateway accepts. Then set ike in [crypto] to it.",
             'Or try preset = "compatible" in [crypto].',
+            "A gateway with weak algorithms alone (group 2 or 5, SHA-1) needs allow_legacy = true there as well.",
         ),
         (notified(INIT, "NO_PROPOSAL_CHOSEN"), _offered("ike")),
         unlike=("crypto.group", "peer.ikev1", "crypto.esp_proposal"),
@@ -74,12 +82,29 @@ RULES: tuple[Rule, ...] = (
             notified(INIT, "INVALID_KE_PAYLOAD"),
             Clue(Source.OFFER, "a group that is not offered", _foreign_group),
         ),
-        unlike=("crypto.ike_proposal", "crypto.pfs_group"),
+        unlike=("crypto.ike_proposal", "crypto.group_legacy"),
+    ),
+    Rule(
+        "crypto.group_legacy",
+        "The gateway wants a key exchange group that is weak, and that the profile does not offer.",
+        (
+            "Ask the gateway's administrator for group 14 (modp2048) or a better one.",
+            "Until then: allow_legacy = true in [crypto], and the group in ike; 'roam status' reminds you of it.",
+        ),
+        (
+            notified(INIT, "INVALID_KE_PAYLOAD"),
+            Clue(Source.OFFER, "a group that is not offered", _foreign_group),
+            Clue(Source.NOTIFIES, "a weak group that is asked for", _weak_group),
+        ),
+        unlike=("crypto.group", "crypto.ike_proposal"),
     ),
     Rule(
         "crypto.esp_proposal",
         "The login worked; the gateway accepts none of the algorithms offered for the traffic (ESP).",
-        ('Set esp in [crypto] to what the gateway has, or try preset = "compatible".',),
+        (
+            'Set esp in [crypto] to what the gateway has, or try preset = "compatible".',
+            "If it has nothing but SHA-1, allow_legacy = true in [crypto] is needed as well.",
+        ),
         (notified(AUTH, "NO_PROPOSAL_CHOSEN"), _offered("esp")),
         unlike=("crypto.ike_proposal", "crypto.pfs_group"),
     ),
@@ -88,6 +113,7 @@ RULES: tuple[Rule, ...] = (
         "The tunnel died when its keys were to be renewed: the gateway wants another group for that, or none.",
         (
             "Set pfs = \"off\" in [crypto], or put the gateway's group into esp; 'roam rekey' tries it at once.",
+            "A weak group there (modp1024, as MikroTik has it by default) needs allow_legacy = true as well.",
         ),
         (
             notified(CHILD, "NO_PROPOSAL_CHOSEN", "INVALID_KE_PAYLOAD"),

@@ -113,7 +113,7 @@ def _weak(view: View) -> str:
 
 def _none_shown(view: View) -> str:
     answers = [entry for entry in view.answers(AUTH) if entry.auth or entry.identity]
-    if not answers or view.certificates:
+    if not answers or not answers[0].payloads or "CERT" in answers[0].payloads:
         return ""
     return f"the gateway's answer proves by {answers[0].auth or 'nothing'}, without a certificate"
 
