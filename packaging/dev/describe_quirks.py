@@ -54,7 +54,7 @@ _RETIRED = """
 Gateways that have nothing better than DES, 3DES, MD5 or group 1 (768 bits) cannot be reached, also not with
 `allow_legacy`. RFC 8247 forbids all of these but 3DES; that has blocks of 64 bits, which repeat themselves after
 some gigabytes of traffic, and RFC 8221 says not to use it for ESP. On such a gateway its administrator should turn
-on AES (`aes256` or `aes128`) with SHA-256 and group 14, for IKE and for ESP: gateways that know IKEv2 have had these
+on AES (`aes256` or `aes128`) with SHA-256 and group 14, for IKE and for ESP: gateways with IKEv2 have had these
 for ten years and more. `roam probe` shows what a gateway has."""
 _VENDORS = """
 ## Vendor IDs
