@@ -178,6 +178,8 @@ def _verify(
     for certificate in path[:-1]:  # what an anchor is signed with proves nothing and is not asked
         _check_signature(certificate)
     _check_purpose(leaf, purposes)
+    for certificate in path[1:-1]:
+        _check_authority_purpose(certificate, purposes)
     return Vouched(leaf, key, path)
 
 
@@ -299,12 +301,31 @@ def _check_purpose(certificate: x509.Certificate, purposes: frozenset[x509.Objec
             raise TrustError(
                 Kind.TRUST_NO_PROOF, f"the key of {_called(certificate)} is not made for signatures"
             )
-        if isinstance(usage, x509.ExtendedKeyUsage) and purposes.isdisjoint(usage):
-            found = ", ".join(sorted(oid.dotted_string for oid in usage))
-            raise TrustError(
-                Kind.TRUST_NO_PROOF,
-                f"the certificate {_called(certificate)} is made for other purposes: {found}",
-            )
+        if isinstance(usage, x509.ExtendedKeyUsage):
+            _check_extended_usage(certificate, usage, purposes)
+
+
+def _check_authority_purpose(
+    certificate: x509.Certificate, purposes: frozenset[x509.ObjectIdentifier]
+) -> None:
+    """What an authority in between is made for bounds what it makes, as OpenSSL and browsers have it.
+
+    An anchor is trusted for what the profile wants of it.
+    """
+    for extension in certificate.extensions:
+        if isinstance(extension.value, x509.ExtendedKeyUsage):
+            _check_extended_usage(certificate, extension.value, purposes)
+
+
+def _check_extended_usage(
+    certificate: x509.Certificate, usage: x509.ExtendedKeyUsage, purposes: frozenset[x509.ObjectIdentifier]
+) -> None:
+    if purposes.isdisjoint(usage):
+        found = ", ".join(sorted(oid.dotted_string for oid in usage))
+        raise TrustError(
+            Kind.TRUST_NO_PROOF,
+            f"the certificate {_called(certificate)} is made for other purposes: {found}",
+        )
 
 
 def _check_name(wanted: Identity, certificate: x509.Certificate) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import crypto
+from OpenSSL._util import lib as binding
 
 from client.ike.trust import Trust, TrustError, verify_gateway
 from client.lab.pki import Authority, Issued, KeyKind, der, make_authority
@@ -231,6 +235,64 @@ def for_clients_alone(key: KeyKind) -> Case:
     return case(gateway(top, key=key, usages=[ExtendedKeyUsageOID.CLIENT_AUTH]).chain, top)
 
 
+def middle_for(*usages: x509.ObjectIdentifier) -> Make:
+    """Somebody between whose own certificate says for what those below it are good."""
+
+    def make(key: KeyKind) -> Case:
+        top = root(key=key)
+        between = below(top, key=key, extensions=[(x509.ExtendedKeyUsage(usages), False)])
+        passes = not {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}.isdisjoint(
+            usages
+        )
+        return case(gateway(between, key=key).chain, top, passes=passes)
+
+    return make
+
+
+middle_for_clients = middle_for(ExtendedKeyUsageOID.CLIENT_AUTH)
+middle_for_mail = middle_for(ExtendedKeyUsageOID.EMAIL_PROTECTION, ExtendedKeyUsageOID.OCSP_SIGNING)
+middle_for_servers = middle_for(ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+
+
+def excluded_address(key: KeyKind) -> Case:
+    top = root(key=key)
+    network = x509.IPAddress(ipaddress.ip_network("192.0.2.0/24"))
+    between = below(top, key=key, extensions=[(x509.NameConstraints(None, [network]), True)])
+    leaf = between.issue(
+        "CN=Gateway",
+        dns=["gw.example.org"],
+        ips=["192.0.2.1"],
+        key=key,
+        not_before=START,
+        not_after=END,
+    )
+    return case(leaf.chain, top)
+
+
+def excluded_subject(key: KeyKind) -> Case:
+    top = root(key=key)
+    names = [x509.DirectoryName(x509.Name.from_rfc4514_string("CN=Gateway"))]
+    between = below(top, key=key, extensions=[(x509.NameConstraints(None, names), True)])
+    return case(gateway(between, key=key).chain, top)
+
+
+def signed_by_pss(key: KeyKind) -> Case:
+    top = root(key=key)
+    leaf = gateway(top, key=key).certificate
+    builder = x509.CertificateBuilder(
+        leaf.issuer,
+        leaf.subject,
+        leaf.public_key(),
+        leaf.serial_number,
+        leaf.not_valid_before_utc,
+        leaf.not_valid_after_utc,
+        list(leaf.extensions),
+    )
+    pss = padding.PSS(padding.MGF1(hashes.SHA256()), 32)
+    made = builder.sign(top.key, hashes.SHA256(), rsa_padding=pss)
+    return case([der(made)], top, passes=True)
+
+
 def swapped(key: KeyKind) -> Case:
     top = root(key=key)
     leaf, upper = gateway(below(top, key=key), key=key).chain
@@ -268,8 +330,14 @@ CORPUS: tuple[Make, ...] = (
     forged_middle,
     content_changed,
     for_clients_alone,
+    middle_for_clients,
+    middle_for_mail,
+    middle_for_servers,
+    excluded_address,
+    excluded_subject,
     swapped,
 )
+NAMES = {value: name for name, value in list(globals().items()) if callable(value)}
 
 
 def ours(case: Case) -> bool:
@@ -281,12 +349,15 @@ def ours(case: Case) -> bool:
 
 
 def openssl(case: Case) -> bool:
-    """The verdict of X509_verify_cert about the path; names and purposes are not its business here."""
+    """The verdict of X509_verify_cert about the path to a server's certificate; names are not its business here."""
     store = crypto.X509Store()
     for anchor in case.anchors:
         store.add_cert(crypto.X509.from_cryptography(anchor))
     store.set_time(case.wall)
     store.set_flags(PARTIAL_CHAIN)
+    binding.X509_STORE_set_purpose(
+        store._store, binding.X509_PURPOSE_SSL_SERVER
+    )  # pyOpenSSL has no words for it
     try:
         leaf, *others = [
             crypto.X509.from_cryptography(x509.load_der_x509_certificate(octets)) for octets in case.chain
@@ -300,9 +371,9 @@ def openssl(case: Case) -> bool:
 def cases() -> Iterator[tuple[str, KeyKind, Make]]:
     for make in CORPUS:
         for key in KEYS:
-            yield f"{make.__name__}, {key}", key, make
-    for make in (by_intermediate, forged_leaf, forged_middle, leaf_signs):
-        yield f"{make.__name__}, rsa", "rsa", make
+            yield f"{NAMES[make]}, {key}", key, make
+    for make in (by_intermediate, forged_leaf, forged_middle, leaf_signs, signed_by_pss):
+        yield f"{NAMES[make]}, rsa", "rsa", make
 
 
 ALL = list(cases())

@@ -22,6 +22,7 @@ from tests.ike.certificates import (
     START,
     WALL,
     accepted,
+    below,
     gateway,
     refused,
     root,
@@ -216,3 +217,18 @@ def test_an_anchor_with_a_key_that_nobody_knows_is_in_nobodys_way() -> None:
     assert verify_gateway(trust, GATEWAY, GOOD.chain, WALL) == GOOD.key.public_key()
     with pytest.raises(TrustError):
         verify_gateway(Trust((odd,), GATEWAY), GATEWAY, GOOD.chain, WALL)
+
+
+@pytest.mark.parametrize("usage", [Usage.ANY_EXTENDED_KEY_USAGE, Usage.IPSEC_IKE])
+def test_an_authority_in_between_may_be_made_for_ike_or_for_everything(usage: x509.ObjectIdentifier) -> None:
+    """RFC 5280 section 4.2.1.12; OpenSSL knows no gateways, and wants servers of the web."""
+    between = below(ROOT, extensions=[(x509.ExtendedKeyUsage([usage]), False)])
+    accepted(gateway(between).chain, ROOT)
+
+
+def test_an_authority_in_between_that_is_made_for_something_else_is_named() -> None:
+    usages = x509.ExtendedKeyUsage([Usage.CODE_SIGNING])
+    between = below(ROOT, "CN=Code", extensions=[(usages, False)])
+    kind, evidence = refused(gateway(between).chain, ROOT)
+    assert kind is Kind.TRUST_NO_PROOF
+    assert "“CN=Code” is made for other purposes: 1.3.6.1.5.5.7.3.3" in evidence
