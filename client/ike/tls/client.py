@@ -155,16 +155,20 @@ class DistantTls:
         return b""
 
     def _take_messages(self) -> None:
+        """What comes after new keys must begin a record (RFC 8446 section 5.1)."""
         while self.wanted is None and (message := self._next_message()) is not None:
+            keys = self._wire.reading
             if self.established:
                 self._take_afterwards(message)
             else:
                 self._go_on(message)
+            if self._messages and self._wire.reading is not keys:
+                raise Fault(Alert.UNEXPECTED_MESSAGE, "messages of TLS reach across a change of keys")
         if self.wanted is not None and self._messages:
             raise Fault(Alert.UNEXPECTED_MESSAGE, "the server does not wait for our answer")
 
     def _next_message(self) -> Message | None:
-        """The first whole message.  What comes after new keys must begin a record (RFC 8446 section 5.1)."""
+        """The first whole message."""
         if len(self._messages) < HEADER_SIZE:
             return None
         size = int.from_bytes(self._messages[1:HEADER_SIZE])
@@ -174,8 +178,6 @@ class DistantTls:
             return None
         message = Message(self._messages[0], bytes(self._messages[HEADER_SIZE : HEADER_SIZE + size]))
         del self._messages[: HEADER_SIZE + size]
-        if self._messages and message.type in _LAST_OF_THEIR_KEYS:
-            raise Fault(Alert.UNEXPECTED_MESSAGE, "messages of TLS reach across a change of keys")
         return message
 
     def _take_afterwards(self, message: Message) -> None:
@@ -228,9 +230,6 @@ class DistantTls:
             alert = _ALERTS.get(error.failure.kind, Alert.BAD_CERTIFICATE)
         self._wire.write(ContentType.ALERT, bytes([_FATAL, alert]))
         return TlsFailed(str(error) or CLOSED)
-
-
-_LAST_OF_THEIR_KEYS = {HandshakeType.FINISHED, HandshakeType.KEY_UPDATE}
 
 
 def handshake(dialogue: Dialogue) -> Steps[Agreed]:

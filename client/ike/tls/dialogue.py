@@ -1,6 +1,6 @@
 """What the flights of both versions share: messages awaited, the server's proof, and our signature.
 
-A handshake is a generator.  It yields what it waits for, `MESSAGE` or the `Errand` of a signature, and is sent it.
+A handshake is a generator.  It yields what it waits for, `MESSAGE` or the `SignatureWanted`, and is sent it.
 """
 
 from __future__ import annotations

@@ -186,6 +186,19 @@ def test_what_is_no_flight_ends_the_connection(what: str) -> None:
         here.receive(b"")
 
 
+def test_no_message_reaches_across_a_change_of_keys() -> None:
+    messages = genuine("1.3")
+    here = client(user())
+    here.receive(b"")
+    with pytest.raises(TlsFailed, match="across a change of keys"):
+        here.receive(record(22, messages[0] + messages[1]))
+    here = client(user())
+    here.receive(b"")
+    deliver(here, messages[:-1])
+    with pytest.raises(TlsFailed, match="across a change of keys"):
+        deliver(here, [messages[-1] + Message(4, b"ticket").octets])
+
+
 def test_no_more_is_kept_than_a_message_and_a_record() -> None:
     here = client(user())
     here.receive(b"")
