@@ -13,7 +13,7 @@ from profiles.model import LocalRound, Name, Profile
 
 from .ike.authentication import DistantSigner, KeySigner, Signer
 from .ike.eap.methods import BY_WORD, warm
-from .ike.eap.usim import SoftwareUsim, Usim
+from .ike.eap.usim import DistantUsim, SoftwareUsim, Usim
 from .ike.events import Selector
 from .ike.identity import Identity
 from .ike.keys import OneTimeCode, Secret
@@ -53,6 +53,7 @@ from .material import (
     named_anchors,
     own_key,
     revocation_lists,
+    subscriber_name,
 )
 from .material import Material as Material
 from .material import SecretMissing as SecretMissing
@@ -174,21 +175,26 @@ def _login(
         case "eap":
             local = profile.identity.local
             name = entry.identity or (local.value if local is not None else None)
+            if name is None and entry.sim is not None:
+                name = subscriber_name(entry, material, path)
+                return _eap_login(profile, entry, name, material, path), Identity.parse(name)
             if name is None:
                 raise ProfileError(f"{path}.identity", "is missing: EAP needs a user name")
-            if entry.uses_card:
-                return EapLogin(
-                    name, Secret(b""), _eap_methods(entry), usim=_card(entry, material, path)
-                ), None
-            password = _password(entry, material, path) if entry.needs_password else Secret(b"")
-            methods = _eap_methods(entry)
-            warm(methods)  # here the daemon learns of them, and has time
-            return EapLogin(name, password, methods, _tls_options(profile, entry, material, path)), None
+            return _eap_login(profile, entry, name, material, path), None
         case "cert":
             own = own_key(entry, material, path)
             signer = _signer(own, allow_sha1=profile.crypto.allow_legacy)
             raw = own.public if entry.shows_bare_key else None
             return CertLogin(own.chain, signer, raw), own.subject
+
+
+def _eap_login(profile: Profile, entry: LocalRound, name: str, material: Material, path: str) -> EapLogin:
+    methods = _eap_methods(entry)
+    if entry.uses_card:
+        return EapLogin(name, Secret(b""), methods, usim=_card(entry, material, path))
+    password = _password(entry, material, path) if entry.needs_password else Secret(b"")
+    warm(methods)  # here the daemon learns of them, and has time
+    return EapLogin(name, password, methods, _tls_options(profile, entry, material, path))
 
 
 def _signer(own: OwnKey, *, allow_sha1: bool) -> Signer:
@@ -199,6 +205,9 @@ def _signer(own: OwnKey, *, allow_sha1: bool) -> Signer:
 
 
 def _card(entry: LocalRound, material: Material, path: str) -> Usim:
+    """The subscription: a SIM whose holder we ask, or its key in our hands."""
+    if entry.sim is not None:
+        return DistantUsim(entry.sim)
     text = material.secret(entry.secret, f"{path}.secret")
     return at(f"{path}.secret", lambda: SoftwareUsim.parse(text))
 

@@ -5,6 +5,7 @@ The caller has read the files and fetched the secrets; both come keyed by the re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -123,6 +124,21 @@ class OwnKey:
     def public(self) -> bytes:
         """The SubjectPublicKeyInfo."""
         return self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+_SUBSCRIBER = re.compile(r"[0-9]{6,15}@[a-z0-9-]+(\.[a-z0-9-]+)*")
+
+
+def subscriber_name(entry: LocalRound, material: Material, path: str) -> str:
+    """Who a SIM says that it is: the digit that tells the method wanted, before the IMSI and its network's realm.
+
+    3GPP TS 23.003 section 19.3.2; RFC 4187 section 4.1.1.6, RFC 9048 section 3.
+    """
+    shown = material.file(entry.sim or "", f"{path}.key").decode("ascii", errors="replace")
+    if not _SUBSCRIBER.fullmatch(shown):
+        hint = 'Write identity = "…" as the gateway knows the subscription.'
+        raise ProfileError(f"{path}.key", "does not say whose subscription it is", hint)
+    return ("0" if entry.eap_methods[0] == "aka" else "6") + shown
 
 
 def own_key(entry: LocalRound, material: Material, path: str) -> OwnKey:

@@ -45,7 +45,8 @@ def _rounds(profile: Profile) -> None:
     for n, entry in enumerate(profile.auth.local):
         path = f"auth.local[{n}]"
         _certificate(entry, path)
-        if entry.method != "cert" and entry.identity is None and profile.identity.local is None:
+        names_itself = entry.method == "cert" or entry.sim is not None
+        if not names_itself and entry.identity is None and profile.identity.local is None:
             hint = 'Write local = "you@example.com" under [identity], as the gateway knows you.'
             raise ProfileError("identity.local", "is missing, and nothing else says who we are", hint)
         if entry.method == "eap":
@@ -82,12 +83,23 @@ def _weak_proof(profile: Profile, entry: LocalRound, path: str) -> None:
 def _certificate(entry: LocalRound, path: str) -> None:
     if entry.shows_certificate and entry.cert is None and (entry.method == "eap" or entry.key is None):
         raise ProfileError(f"{path}.cert", "is missing")
+    if entry.sim is not None:
+        _sim(entry, path)
+        return
     if entry.key_is_elsewhere:
         _key_elsewhere(entry, path)
     why = "these eap_methods" if entry.method == "eap" else f'method = "{entry.method}"'
     for name, value in (("cert", entry.cert), ("key", entry.key)):
         if not entry.shows_certificate and value is not None:
             raise ProfileError(f"{path}.{name}", f"means nothing with {why}")
+
+
+def _sim(entry: LocalRound, path: str) -> None:
+    if not entry.uses_card:
+        hint = 'It goes with method = "eap" and eap_methods = ["aka"] or ["aka-prime"].'
+        raise ProfileError(f"{path}.key", "a SIM proves nothing in this way to log in", hint)
+    if entry.cert is not None:
+        raise ProfileError(f"{path}.cert", "means nothing with a SIM")
 
 
 def _key_elsewhere(entry: LocalRound, path: str) -> None:

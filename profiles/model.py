@@ -78,7 +78,10 @@ class LocalRound:
     """[[auth.local]]: one round in which we prove who we are."""
 
     method: Literal["psk", "cert", "eap"] = option("how we prove who we are", example='"eap"')
-    identity: str | None = option("EAP identity (user name); without it the local identity", None)
+    identity: str | None = option(
+        "EAP identity (user name); without it the local identity, or the one that a SIM makes of its IMSI",
+        None,
+    )
     cert: str | None = option(
         "reference to our certificate with its intermediates (PEM), to a bundle with its key (PKCS #12, PEM), or "
         "(pkcs11:) to both on a card",
@@ -86,7 +89,7 @@ class LocalRound:
     )
     key: str | None = option(
         "reference to its private key: a file (PEM or DER), a card (pkcs11:URI) or the SSH agent (agent:KEY); "
-        "without it, cert holds the key",
+        "without it, cert holds the key.  For aka: the SIM in a card reader (sim:)",
         None,
     )
     eap_methods: tuple[EapWord, ...] = option(
@@ -112,8 +115,8 @@ class LocalRound:
         None,
     )
     secret: str = option(
-        "reference to the password, the pre-shared key, the passphrase of an encrypted key, the PIN of a card, or "
-        "(aka) K:OPc of a subscription in hexadecimal",
+        "reference to the password, the pre-shared key, the passphrase of an encrypted key, the PIN of a card or "
+        "SIM, or (aka without one) K:OPc of a subscription in hexadecimal",
         "ask:",
     )
 
@@ -142,10 +145,17 @@ class LocalRound:
         return self.method == "eap" and not {"aka", "aka-prime"}.isdisjoint(self.eap_methods)
 
     @property
+    def sim(self) -> str | None:
+        """Reference to the card reader's SIM that has the subscription's key."""
+        return self.key if (self.key or "").startswith("sim:") else None
+
+    @property
     def needs_password(self) -> bool:
         """Whether the secret is more than the passphrase of a key."""
         if self.method != "eap":
             return self.method == "psk"
+        if self.sim is not None:
+            return False
         words = set(self.eap_methods)
         is_inside = not words.isdisjoint({"ttls", "peap"}) and set(self.inner) != {"eap-tls"}
         is_auto = "auto" in words and self.cert is None
@@ -158,8 +168,8 @@ class LocalRound:
 
     @property
     def key_is_elsewhere(self) -> bool:
-        """Whether our private key stays on a card or in an agent."""
-        return (self.key_file or "").startswith(("pkcs11:", "agent:"))
+        """Whether our private key stays on a card, on a SIM or in an agent."""
+        return (self.key_file or "").startswith(("pkcs11:", "agent:", "sim:"))
 
     @property
     def serves_once(self) -> bool:

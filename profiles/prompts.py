@@ -22,6 +22,8 @@ def prompt_for(profile: Profile, secret: str, kind: str = "") -> str:
 
 
 def _word(entry: LocalRound, kind: str) -> str:
+    if entry.sim is not None:
+        return "PIN of the SIM of"
     if kind == "pin" or (entry.key_is_elsewhere and not entry.needs_password):
         return "PIN of the card of"
     if kind == "passphrase" or not entry.needs_password:

@@ -16,7 +16,7 @@ OPEN_TEXTS = frozenset(
     }
 )  # fmt: skip
 """Keys whose text comes from a list of the schema's, or from the registry of algorithms."""
-_SCHEMES = ("keyring:", "credential:", "file:", "pkcs11:", "agent:", "ask:")
+_SCHEMES = ("keyring:", "credential:", "file:", "pkcs11:", "agent:", "sim:", "ask:")
 
 
 def redacted_profile(text: str) -> str:

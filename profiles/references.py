@@ -6,6 +6,7 @@
 `ask:` or `ask:PROMPT`  asked when needed
 `pkcs11:URI`  a key, or a certificate with its key, on a smart card or token (RFC 7512)
 `agent:` or `agent:KEY`  a key in the user's SSH agent: by fingerprint, by comment, or the certificate's own
+`sim:` or `sim:WHICH`  the subscription of a SIM in a card reader
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from typing import Literal
 from .errors import ProfileError, nearest
 from .model import LocalRound, Profile
 
-Scheme = Literal["keyring", "credential", "file", "ask", "pkcs11", "agent"]
-ELSEWHERE: tuple[Scheme, ...] = ("pkcs11", "agent")
-"""Where a private key stays, so that its holder is asked for signatures."""
+Scheme = Literal["keyring", "credential", "file", "ask", "pkcs11", "agent", "sim"]
+ELSEWHERE: tuple[Scheme, ...] = ("pkcs11", "agent", "sim")
+"""Where a private key stays, so that its holder is asked for signatures or answers."""
 SECRET_SCHEMES: tuple[Scheme, ...] = ("keyring", "credential", "file", "ask")
 FILE_SCHEMES: tuple[Scheme, ...] = ("credential", "file")
 CERT_SCHEMES: tuple[Scheme, ...] = (*FILE_SCHEMES, "pkcs11")
@@ -61,7 +62,7 @@ def parse(text: str, path: str, allowed: Collection[Scheme] = SECRET_SCHEMES) ->
             f'"{scheme}:" is no reference that fits here' if colon and scheme.isalnum() else "is no reference"
         )
         raise ProfileError(path, f"{detail} ({words})", nearest(scheme, allowed) if colon else "")
-    if known not in {"ask", "agent"} and not target.strip():
+    if known not in {"ask", "agent", "sim"} and not target.strip():
         raise ProfileError(path, f"nothing follows {scheme}:")
     if known == "credential" and ("/" in target or target in {".", ".."}):
         raise ProfileError(path, "a credential's name has no slash")

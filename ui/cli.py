@@ -370,7 +370,7 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
     "status": ("show the tunnels", ".commands.status", _named),
     "watch": ("follow what happens, one JSON object a line", ".commands.status", _watch),
     "answer": ("answer what the daemon asks", ".commands.answers", _answer),
-    "signer": ("sign for logins with a key on a card or in an agent", ".commands.signer", _signer),
+    "signer": ("prove who we are with a key on a card, on a SIM or in an agent", ".commands.signer", _signer),
     "rekey": ("replace the keys of a tunnel", ".commands.tunnels", _rekey),
     "reauth": ("log in anew, without a break", ".commands.tunnels", _reauth),
     "wait": ("wait until a tunnel stands, or carries traffic", ".commands.waiting", _wait),

@@ -14,7 +14,7 @@ from profiles.references import Reference, UnsafeFile, files_of, parse, read_fil
 from profiles.store import ProfileFile, Store, load_text
 
 from .credentials import Prompter, Secrets, collect
-from .signers.holder import Trustee
+from .signers.holder import Holder
 from .signers.opening import open_holders
 from .unlocking import unlock
 
@@ -25,7 +25,7 @@ class Prepared:
 
     request: Up
     secrets: Secrets
-    holders: Mapping[str, Trustee] = field(default_factory=dict)
+    holders: Mapping[str, Holder] = field(default_factory=dict)
 
     def with_replaced(self, values: Mapping[str, SecretText]) -> Prepared:
         """The same after a login by other passwords: the old ones are still where they are kept."""

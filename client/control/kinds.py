@@ -246,8 +246,8 @@ KINDS: dict[str, tuple[int, str, str]] = {
     ),
     "secret.wrong": (
         USAGE,
-        "a passphrase does not open its file",
-        "'roam up --ask' asks for the passphrase again, stored or not.",
+        "a passphrase or PIN is not the right one",
+        "'roam up --ask' asks for it again, stored or not.",
     ),
     "secret.unsafe": (
         USAGE,

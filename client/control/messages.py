@@ -35,8 +35,12 @@ SECRET_KINDS = (
     "confirm-fingerprint",
     "choose-certificate",
     "signature",
+    "sim-challenge",
 )
-"""What is asked for.  `signature`: nothing that a person types, but what a program makes that holds the key."""
+"""What is asked for."""
+
+HELD_KINDS = frozenset({"signature", "sim-challenge"})
+"""Questions for a program that holds the key or the SIM: nothing that a person could type."""
 
 VISIBLE_KINDS = frozenset({"confirm-fingerprint", "choose-certificate"})
 """Questions whose answer is no secret: it may be shown while it is typed."""
@@ -290,6 +294,18 @@ class SignatureWanted(Message):
     octets: bytes
 
 
+class SimChallenge(Message):
+    """The network's challenge to the SIM that the profile calls `key`: `rand` and `autn` of 3GPP TS 33.102.
+
+    The answer is `RES CK IK` in hexadecimal, or `AUTS` where the SIM counts otherwise than the network, or
+    `impostor` where AUTN does not come from who has the SIM's key.
+    """
+
+    key: str
+    rand: bytes
+    autn: bytes
+
+
 class SecretNeeded(Message):
     """Topic `secret`, to the tunnel's owner and root only: the daemon asks a person (DESIGN 3)."""
 
@@ -301,6 +317,7 @@ class SecretNeeded(Message):
     owner: int = 0
     signature: SignatureWanted | None = None  # with kind "signature"
     reference: str = ""  # what of the profile the answer stands for, where it does
+    challenge: SimChallenge | None = None  # with kind "sim-challenge"
 
 
 class SecretAnswer(Message):

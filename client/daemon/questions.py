@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..control.messages import SecretNeeded, SignatureWanted
+from ..control.messages import HELD_KINDS, SecretNeeded, SignatureWanted, SimChallenge
 from ..ike.core import SIGN_WITHIN
 from .order import Key
 
@@ -63,12 +63,13 @@ class Questions:
         prompt: str,
         signature: SignatureWanted | None = None,
         reference: str = "",
+        challenge: SimChallenge | None = None,
     ) -> None:
         """Ask; an earlier question about the same tunnel is void."""
         self.withdraw(key)
-        expires = self._wall() + (ANSWER_WITHIN if signature is None else SIGN_WITHIN)
+        expires = self._wall() + (SIGN_WITHIN if kind in HELD_KINDS else ANSWER_WITHIN)
         number = secrets.token_hex(8)
-        needed = SecretNeeded(number, key.id, kind, prompt, expires, owner, signature, reference)
+        needed = SecretNeeded(number, key.id, kind, prompt, expires, owner, signature, reference, challenge)
         self._open[needed.id] = Question(needed, key, subject)
         self._publish(needed)
 

@@ -10,7 +10,14 @@ from itertools import count
 
 from ..config import SecretMissing, tunnel_config
 from ..control.evidence import Evidence
-from ..control.messages import HINTS, ControlError, SecretNeeded, SignatureWanted, TunnelStatus
+from ..control.messages import (
+    HINTS,
+    ControlError,
+    SecretNeeded,
+    SignatureWanted,
+    SimChallenge,
+    TunnelStatus,
+)
 from ..ike.events import AnswerNeeded, Failure
 from ..ike.keys import Secret
 from ..tunnel.leaks import Resolving, Verdict, verdicts
@@ -271,13 +278,16 @@ class _Asker:
         if entry is not None:
             title = entry.order.profile.title
             prompt = f"{title} asks: {needed.prompt}" if needed.prompt else f"Answer for {title}"
-            signature = None
+            signature, challenge = None, None
+            if (sim := needed.challenge) is not None:
+                prompt = f"{title} needs the answer of {sim.key} to the network's challenge"
+                challenge = SimChallenge(sim.key, sim.rand, sim.autn)
             if (wanted := needed.signature) is not None:
                 prompt = f"{title} needs a signature with {wanted.key}"
                 signature = SignatureWanted(wanted.key, wanted.algorithms, wanted.octets)
             questions, owner = self.tunnels.questions, entry.order.owner
             reference = entry.order.password_of_login(needed.kind)
-            questions.ask(self.key, owner, OfLogin(leg), needed.kind, prompt, signature, reference)
+            questions.ask(self.key, owner, OfLogin(leg), needed.kind, prompt, signature, reference, challenge)
 
     def secret_replaced(self, was: Secret, now: Secret) -> None:
         entry = self.tunnels.find(self.key)

@@ -164,9 +164,8 @@ class Core:
         self.asking = exchange, sa
         self.unanswered = unanswered
         within = ANSWER_WITHIN
-        if needed.signature is not None:
-            evidence = f"nobody has signed with {needed.signature.key}, which proves who we are"
-            self.unanswered = Failure(Kind.AUTH_NEEDS_SIGNER, evidence, final=True)
+        if needed.unheld:
+            self.unanswered = Failure(Kind.AUTH_NEEDS_SIGNER, needed.unheld, final=True)
             within = SIGN_WITHIN
         self.timers.set(Timer.ANSWER, now + within)
         self.emit(needed)

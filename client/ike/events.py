@@ -147,6 +147,7 @@ class AnswerKind(StrEnum):
     NEW_PASSWORD = "new-password"  # noqa: S105 - in place of one that has expired
     OTP = "otp"  # serves once: it is not kept, and not used again
     SIGNATURE = "signature"  # by a key that the user holds: nothing for a person to type
+    SIM_CHALLENGE = "sim-challenge"  # what a SIM in the user's hands makes of it: likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,12 +224,34 @@ class SignatureWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class SimChallenge:
+    """The network's challenge (TS 33.102 section 6.3.1) to the SIM that the profile calls `key`, 16 octets each.
+
+    The answer is `RES CK IK` or `AUTS`, in hexadecimal, or the word `impostor`.
+    """
+
+    key: str
+    rand: bytes
+    autn: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerNeeded:
     """The login waits for the user: `Session.answer` or `decline` goes on; `prompt` is the server's words."""
 
     kind: AnswerKind
     prompt: str
     signature: SignatureWanted | None = None  # for AnswerKind.SIGNATURE
+    challenge: SimChallenge | None = None  # for AnswerKind.SIM_CHALLENGE
+
+    @property
+    def unheld(self) -> str:
+        """What it means if nobody answers who holds what is needed; nothing where a person is asked."""
+        if self.signature is not None:
+            return f"nobody has signed with {self.signature.key}, which proves who we are"
+        if self.challenge is not None:
+            return f"nobody has asked the SIM {self.challenge.key}, which proves who we are"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,12 +40,13 @@ Secrets never stand in a profile, only references to them:
 | `ask:` or `ask:PROMPT` | asked when it is needed: at `roam up`, or by the daemon (`roam answer`) |
 
 Certificates and keys are `file:` or `credential:` references to PEM (a CA also DER) that need not be private. A key
-may stay where it is, and its holder is asked for signatures:
+may stay where it is, and its holder is asked for signatures or, of a SIM, for answers:
 
 | reference | key |
 |---|---|
 | `pkcs11:URI` | on a card or token (RFC 7512), for `cert` with the certificate; needs `roam-vpn[pkcs11]` |
 | `agent:KEY` | in the SSH agent: fingerprint as `ssh-add -l` prints it, or comment; `agent:` is the certificate's |
+| `sim:` or `sim:WHICH` | on the SIM (`aka`) in a card reader; WHICH: `reader=NAME;imsi=DIGITS`, either or both |
 """
 TAIL = """\
 ## Not in this version

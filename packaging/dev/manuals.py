@@ -116,7 +116,7 @@ def profile_manual() -> str:
         _text(
             "A profile is a TOML file. Its id is the file's name without .toml. An unknown key is an error. "
             "Secrets never stand in a profile, only references to them: keyring:NAME, file:PATH, credential:NAME, "
-            "ask:PROMPT; keys may also be pkcs11:URI or agent:KEY."
+            "ask:PROMPT; keys may also be pkcs11:URI, agent:KEY or (of a SIM in a card reader) sim:."
         ),
         ".SH KEYS",
         *_keys("", model.Profile),

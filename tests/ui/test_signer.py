@@ -36,7 +36,7 @@ from ui.cli import main
 from ui.commands.signer import serve
 from ui.credentials import Terminal
 from ui.preparation import prepare
-from ui.signers.holder import IKE, TLS, Form, Trustee
+from ui.signers.holder import IKE, TLS, Form, Holder, Trustee
 from ui.tui.app import RoamApp
 from ui.tui.control import Control
 from ui.tui.screens.ask import AskScreen
@@ -199,10 +199,12 @@ def test_a_key_signs_for_what_the_profile_uses_it(
 ) -> None:
     (directory / "office.toml").write_text(PROFILE.replace('"cert"', method))
     prepared = prepare(default_store().find("office"), Terminal())
-    assert prepared.holders[KEY].forms == forms
+    holder = prepared.holders[KEY]
+    assert isinstance(holder, Trustee)
+    assert holder.forms == forms
 
 
-def prepared_before(monkeypatch: pytest.MonkeyPatch, holders: Mapping[str, Trustee]) -> None:
+def prepared_before(monkeypatch: pytest.MonkeyPatch, holders: Mapping[str, Holder]) -> None:
     """The terminal UI has brought a tunnel up with these."""
     begin = Control.__init__
 

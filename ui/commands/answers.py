@@ -11,6 +11,7 @@ import sys
 from client.control.client import Client
 from client.control.kinds import DONE
 from client.control.messages import (
+    HELD_KINDS,
     VISIBLE_KINDS,
     ControlError,
     SecretAnswer,
@@ -53,7 +54,7 @@ def _choose(open_questions: tuple[SecretNeeded, ...], wanted: str | None) -> Sec
 
 
 def _ask(needed: SecretNeeded) -> str:
-    if needed.kind == "signature" and sys.stdin.isatty():
+    if needed.kind in HELD_KINDS and sys.stdin.isatty():
         hint = f"'roam signer {needed.tunnel}' does it."
         raise ControlError("usage", f"nobody can type this: {needed.prompt}", hint)
     if sys.stdin.isatty():

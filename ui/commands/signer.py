@@ -1,6 +1,7 @@
-"""`roam signer`: keeps a key at hand for a tunnel's logins, until it is ended.
+"""`roam signer`: keeps a key or a SIM at hand for a tunnel's logins, until it is ended.
 
-The key stays on its card or in the agent, and the PIN in this program; the daemon is told nothing but signatures.
+The key stays on its card or in the agent, and the PIN in this program; the daemon is told nothing but signatures
+and a SIM's answers.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from profiles.store import default_store
 from .. import output, render
 from ..credentials import Terminal
 from ..preparation import Prepared, choose, prepare
-from ..signers.holder import NEEDS_SIGNER, Trustee, reply
+from ..signers.holder import NEEDS_SIGNER, Holder, reply
 
 RETRY_TIME = 2.0
 """Seconds between two looks for a daemon that is away."""
@@ -37,10 +38,10 @@ def signer(options: argparse.Namespace) -> int:
     file = choose(default_store(), options.name)
     prepared = prepare(file, Terminal(), ask=options.ask)
     if not prepared.holders:
-        hint = 'It is for profiles with key = "pkcs11:…" or "agent:…".'
+        hint = 'It is for profiles with key = "pkcs11:…", "agent:…" or "sim:…".'
         raise ControlError("usage", f"{file.name} needs nobody to sign for it", hint)
     keys = ", ".join(render.printable(name) for name in prepared.holders)
-    output.note(f"{file.name}: ready to sign with {keys}; Ctrl-C ends it")
+    output.note(f"{file.name}: ready to prove who we are with {keys}; Ctrl-C ends it")
     try:
         serve(options.socket, file.path.stem, prepared)
     except KeyboardInterrupt:
@@ -82,14 +83,18 @@ def _is_stuck(status: TunnelStatus) -> bool:
     return status.state == "blocked" and status.failure is not None and status.failure.kind == NEEDS_SIGNER
 
 
-def _sign(client: Client, tunnel: str, needed: SecretNeeded, holders: Mapping[str, Trustee]) -> None:
+def _sign(client: Client, tunnel: str, needed: SecretNeeded, holders: Mapping[str, Holder]) -> None:
     if needed.tunnel != tunnel:
         return
     answer = reply(needed, holders)
     if answer is not None:
         send(client, answer)
-        done = f"refused, {answer.why}" if isinstance(answer, SecretCancel) else "a login is signed"
+        done = f"refused, {answer.why}" if isinstance(answer, SecretCancel) else _done(needed)
         output.note(f"{tunnel}: {render.printable(done)}")
+
+
+def _done(needed: SecretNeeded) -> str:
+    return "a login is signed" if needed.challenge is None else "the SIM has answered a challenge"
 
 
 def send(client: Client, answer: SecretAnswer | SecretCancel | None) -> None:

@@ -13,6 +13,7 @@ from time import monotonic
 from client.control.client import Client
 from client.control.kinds import DONE
 from client.control.messages import (
+    HELD_KINDS,
     VISIBLE_KINDS,
     ControlError,
     Event,
@@ -31,7 +32,7 @@ from .. import output, render
 from ..credentials import Prompter, Terminal, new_password, offer_to_keep
 from ..preparation import Prepared, choose, prepare
 from ..progress import TICK, Steps
-from ..signers.holder import Trustee, reply
+from ..signers.holder import Holder, reply
 from .signer import send
 
 _EXPLAINED = ("address.", "auth.", "crypto.", "net.", "peer.", "trust.", "ts.", "wait.")
@@ -122,7 +123,7 @@ class Attempt:
         self._unanswered: ControlError | None = None
         self.replaced: dict[str, SecretText] = {}
         """Other passwords that the person has given in the course of the login, by reference."""
-        self._holders: Mapping[str, Trustee] = {}
+        self._holders: Mapping[str, Holder] = {}
 
     def run(self, prepared: Prepared, *, wait: bool) -> TunnelStatus:
         """The tunnel's status at the end; `ControlError` where it did not come up."""
@@ -215,7 +216,7 @@ class Attempt:
         if needed.id in self._answered:
             return
         self._answered.add(needed.id)
-        if needed.kind == "signature":
+        if needed.kind in HELD_KINDS:
             return send(self._client, reply(needed, self._holders))
         self._steps.pause()
         asked_at = monotonic()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,8 @@ from client.control.messages import ControlError, SecretText
 from profiles import public_keys
 
 from .holder import cannot
+from .pin import AskPin as AskPin
+from .pin import Pin as Pin
 from .uri import TokenUri
 
 if TYPE_CHECKING:
@@ -34,18 +36,6 @@ _DIGEST_INFO = {  # RFC 8017 section 9.2, note 1
     "sha384": bytes.fromhex("3041300d060960864801650304020205000430"),
     "sha512": bytes.fromhex("3051300d060960864801650304020305000440"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """A PIN; `typed`: by a person, just now.  None of both where the reader has a keypad of its own."""
-
-    value: SecretText
-    typed: bool
-
-
-AskPin = Callable[[str], Pin]
-"""Brings the PIN; takes what the person should know before typing it, or nothing."""
 
 
 class Card:

@@ -1,4 +1,4 @@
-"""What every holder of a private key does, and what it answers to the daemon's request for a signature."""
+"""What every holder of a private key or a SIM does, and what it answers to the daemon."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from client.control.messages import ControlError, SecretAnswer, SecretCancel, SecretNeeded, SecretText
+from client.control.messages import (
+    ControlError,
+    SecretAnswer,
+    SecretCancel,
+    SecretNeeded,
+    SecretText,
+    SignatureWanted,
+)
+
+from .sim_plugin import Auts, Impostor, Judgement, Vectors
 
 NEEDS_SIGNER = "auth.needs_signer"
 
@@ -55,18 +64,54 @@ class Trustee:
         return f"what was to be signed is no login by {' or '.join(form.title for form in self.forms)}"
 
 
-def reply(needed: SecretNeeded, trustees: Mapping[str, Trustee]) -> SecretAnswer | SecretCancel | None:
-    """What to answer to the daemon; None where the question is about no key of ours."""
-    wanted = needed.signature
-    if wanted is None or (trustee := trustees.get(wanted.key)) is None:
+class SimHolder(Protocol):
+    """A subscription that answers and is never seen; `ControlError` of kind `auth.needs_signer` where it cannot."""
+
+    def shown(self) -> bytes:
+        """Whose it is: what the daemon may know."""
+
+    def authenticate(self, rand: bytes, autn: bytes) -> Judgement:
+        """The answer to a network's challenge."""
+
+
+Holder = Trustee | SimHolder
+
+
+def reply(needed: SecretNeeded, holders: Mapping[str, Holder]) -> SecretAnswer | SecretCancel | None:
+    """What to answer to the daemon; None where the question is about no key and no SIM of ours."""
+    wanted = needed.signature or needed.challenge
+    holder = None if wanted is None else holders.get(wanted.key)
+    if wanted is None or holder is None:
         return None
-    if why := trustee.why_not(wanted.octets):
-        return SecretCancel(needed.id, why)
     try:
-        name, signature = trustee.holder.sign(wanted.algorithms, wanted.octets)
+        match wanted, holder:
+            case SignatureWanted(), Trustee():
+                words = _signature(wanted, holder)
+            case (SignatureWanted(), _) | (_, Trustee()):
+                return None
+            case _:
+                words = _judgement(holder.authenticate(wanted.rand, wanted.autn))
     except ControlError as error:
         return SecretCancel(needed.id, error.evidence)
-    return SecretAnswer(needed.id, SecretText(f"{name} {base64.b64encode(signature).decode()}"))
+    return SecretAnswer(needed.id, SecretText(words))
+
+
+def _signature(wanted: SignatureWanted, trustee: Trustee) -> str:
+    if why := trustee.why_not(wanted.octets):
+        raise cannot(why)
+    name, signature = trustee.holder.sign(wanted.algorithms, wanted.octets)
+    return f"{name} {base64.b64encode(signature).decode()}"
+
+
+def _judgement(judgement: Judgement) -> str:
+    """As `SimChallenge` wants it."""
+    match judgement:
+        case Vectors(res, ck, ik):
+            return " ".join(octets.hex() for octets in (res, ck, ik))
+        case Auts(auts):
+            return auts.hex()
+        case Impostor():
+            return "impostor"
 
 
 def is_login(octets: bytes) -> bool:

@@ -5,38 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from profiles.model import LocalRound, Profile
 from profiles.prompts import prompt_for
 from profiles.references import Reference, elsewhere, parse
 
 from ..credentials import Prompter, collect
-from .holder import IKE, TLS, KeyHolder, Trustee
-
-if TYPE_CHECKING:
-    from .card import Pin
+from .holder import IKE, TLS, Holder, KeyHolder, Trustee
+from .pin import Pin
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
     """Holders by reference, and what the daemon may have of their keys."""
 
-    holders: dict[str, Trustee] = field(default_factory=dict)
+    holders: dict[str, Holder] = field(default_factory=dict)
     shown: dict[str, bytes] = field(default_factory=dict)
 
 
 def open_holders(
     profile: Profile, files: Mapping[str, bytes], directory: Path, prompter: Prompter, *, ask: bool
 ) -> Opened:
-    """Find every key that stays where it is, and unlock it; `ControlError` where that is not possible."""
+    """Find every key and SIM that stays where it is, and unlock it; `ControlError` where that is not possible."""
     opened = Opened()
     for reference in elsewhere(profile):
         entry = next(e for e in profile.auth.local if reference.text in (e.cert, e.key))
+        asks = _PinPrompt(profile, entry, directory, prompter, ask)
         if reference.scheme == "agent":
             _open_agent(opened, reference, profile, entry, files)
+        elif reference.scheme == "sim":
+            _open_sim(opened, reference, asks)
         else:
-            asks = _PinPrompt(profile, entry, directory, prompter, ask)
             _open_card(opened, reference, entry, files, asks)
     return opened
 
@@ -56,6 +55,15 @@ def _open_agent(
     key = find(reference.target.strip(), certificate)
     opened.holders[reference.text] = _trustee(key, reference, profile)
     opened.shown[reference.text] = key.shown()
+
+
+def _open_sim(opened: Opened, reference: Reference, ask_pin: _PinPrompt) -> None:
+    from .sim import find
+    from .uri import parse_sim
+
+    sim = find(parse_sim(reference.target, reference.path), ask_pin)
+    opened.holders[reference.text] = sim
+    opened.shown[reference.text] = sim.shown()
 
 
 def _open_card(
@@ -83,8 +91,6 @@ class _PinPrompt:
     ask: bool
 
     def __call__(self, warning: str) -> Pin:
-        from .card import Pin
-
         reference = parse(self.entry.secret, "auth.local.secret")
         prompt = prompt_for(self.profile, self.entry.secret, "pin")
         words = f"{prompt} ({warning})" if warning else prompt

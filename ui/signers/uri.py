@@ -1,4 +1,7 @@
-"""PKCS #11 URIs (RFC 7512), as far as they name a key: `pkcs11:token=My%20Card;object=vpn;id=%01`."""
+"""How a profile names a card: PKCS #11 URIs (RFC 7512), as far as they name a key, and likewise SIMs.
+
+`pkcs11:token=My%20Card;object=vpn;id=%01`, `sim:reader=Alcor;imsi=001010123456789`
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from profiles.errors import ProfileError, nearest
 _TOKEN = ("token", "serial", "manufacturer", "model")
 _OBJECT = ("object", "id", "type")
 _QUERY = ("module-path", "module-name")
+_SIM = ("reader", "imsi", "plugin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +44,29 @@ def parse_uri(target: str, path: str) -> TokenUri:
     )
 
 
-def _attributes(text: str, separator: str, known: tuple[str, ...], path: str) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class SimUri:
+    """What must fit: a part of the reader's name, the IMSI; and the plugin that reaches it."""
+
+    reader: str = ""
+    imsi: str = ""
+    plugin: str = "pcsc"
+
+
+def parse_sim(target: str, path: str) -> SimUri:
+    """What follows `sim:`, nothing where any SIM will do; `ProfileError` at `path` as with `parse_uri`."""
+    attributes = _attributes(target.strip(), ";", _SIM, path, "sim:")
+    return SimUri(**{name: unquote(value) for name, value in attributes.items()})
+
+
+def _attributes(
+    text: str, separator: str, known: tuple[str, ...], path: str, scheme: str = "pkcs11:"
+) -> dict[str, str]:
     found: dict[str, str] = {}
     for part in filter(None, text.split(separator)):
         name, equals, value = part.partition("=")
         if not equals or name not in known:
-            words = f'"{name}" is nothing that a pkcs11: reference can name ({", ".join(known)})'
+            words = f'"{name}" is nothing that a {scheme} reference can name ({", ".join(known)})'
             raise ProfileError(path, words, nearest(name, known))
         if name in found:
             raise ProfileError(path, f'"{name}" stands there twice')

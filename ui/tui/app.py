@@ -14,7 +14,14 @@ from textual.app import App, SystemCommand
 from textual.screen import Screen
 from textual.types import CSSPathType
 
-from client.control.messages import VISIBLE_KINDS, ControlError, SecretNeeded, TunnelStatus, summary
+from client.control.messages import (
+    HELD_KINDS,
+    VISIBLE_KINDS,
+    ControlError,
+    SecretNeeded,
+    TunnelStatus,
+    summary,
+)
 
 from .. import render
 from ..signers.holder import reply
@@ -177,7 +184,7 @@ class RoamApp(App[None]):
     @work(group="questions")
     async def _answer(self, needed: SecretNeeded) -> None:
         """Put a question of the daemon to the person; what a key of ours is to sign, to its holder."""
-        if needed.kind == "signature":
+        if needed.kind in HELD_KINDS:
             await self._sign(needed)
             return
         value = await self._ask(needed.prompt, needed.kind not in VISIBLE_KINDS)

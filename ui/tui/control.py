@@ -18,7 +18,7 @@ from client.control.messages import (
     Up,
 )
 
-from ..signers.holder import Trustee
+from ..signers.holder import Holder
 
 
 class Control:
@@ -26,7 +26,7 @@ class Control:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.holders: dict[str, Trustee] = {}
+        self.holders: dict[str, Holder] = {}
         """By reference: keys that stay elsewhere sign while the terminal UI runs."""
 
     async def status(self) -> StatusReport:

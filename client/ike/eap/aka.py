@@ -8,6 +8,7 @@
                                                <--  Synchronization-Failure(AUTS)      once; then anew
                                                <--  Authentication-Reject              the network is an impostor
 
+A card in the user's hands is asked between a challenge and its answer; the dialogue waits for it.
 We know one identity, the permanent one, and no fast re-authentication: pseudonyms would have to be kept.
 """
 
@@ -17,7 +18,7 @@ import hashlib
 from typing import ClassVar
 
 from ..errors import InvalidSyntax
-from ..events import Kind
+from ..events import AnswerKind, Kind, SimChallenge
 from ..keys import Secret
 from ..registry import EapCode, EapType
 from .aka_wire import (
@@ -34,9 +35,9 @@ from .aka_wire import (
     plain,
     with_mac,
 )
-from .method import EapFailed
+from .method import Ask, EapFailed
 from .packet import EapPacket
-from .usim import AUTN_SIZE, RAND_SIZE, Answer, Resynchronise, Usim
+from .usim import AUTN_SIZE, RAND_SIZE, Answer, Errand, Judgement, Resynchronise, Usim
 
 MOST_IDENTITIES = 3  # requests for an identity: any, for a full authentication, the permanent one
 MOST_RESYNCS = 1
@@ -74,7 +75,7 @@ class Aka:
         """64 octets, once the network has proven itself and we have answered."""
         return self._keys.msk if self._keys is not None and self.is_done else None
 
-    def answer(self, request: EapPacket) -> bytes:
+    def answer(self, request: EapPacket) -> bytes | Ask:
         """What the subtype asks for."""
         try:
             packet = AkaPacket.pull(request.data)
@@ -92,9 +93,9 @@ class Aka:
             case _:
                 raise self._unable(f"subtype {packet.subtype} out of turn")
 
-    def _unable(self, why: str) -> EapFailed:
+    def _unable(self, why: str, kind: Kind = Kind.PEER_PROTOCOL) -> EapFailed:
         code = AkaPacket(Subtype.CLIENT_ERROR, (Attribute(At.CLIENT_ERROR_CODE, _UNABLE.to_bytes(2)),)).push()
-        return EapFailed(Kind.PEER_PROTOCOL, f"EAP-AKA: {why}", last_words=code)
+        return EapFailed(kind, f"EAP-AKA: {why}", last_words=code)
 
     # The identity
 
@@ -111,19 +112,34 @@ class Aka:
 
     # The challenge
 
-    def _challenge(self, request: EapPacket, packet: AkaPacket) -> bytes:
+    def _challenge(self, request: EapPacket, packet: AkaPacket) -> bytes | Ask:
         rand, autn = packet.first(At.RAND), packet.first(At.AUTN)
         if rand is None or autn is None or len(rand.body) != RAND_SIZE or len(autn.body) != AUTN_SIZE:
             raise self._unable("a challenge without RAND or AUTN")
         if (early := self._negotiate(packet, autn.body)) is not None:
             return early
-        match self._usim.authenticate(rand.body, autn.body):
+        said = self._usim.authenticate(rand.body, autn.body)
+        if not isinstance(said, Errand):
+            return self._respond(request, packet, autn.body, said)
+        errand, wanted = said, SimChallenge(said.key, rand.body, autn.body)
+
+        def resume(answer: Secret) -> bytes:
+            try:
+                read = errand.finish(answer)
+            except ValueError as error:
+                raise self._unable(str(error), Kind.AUTH_NEEDS_SIGNER) from None
+            return self._respond(request, packet, autn.body, read)
+
+        return Ask(AnswerKind.SIM_CHALLENGE, "", resume, challenge=wanted)
+
+    def _respond(self, request: EapPacket, packet: AkaPacket, autn: bytes, said: Judgement) -> bytes:
+        match said:
             case None:
                 raise self._reject("the network does not know the subscription's secret")
             case Resynchronise(auts):
                 return self._resynchronise(packet, auts)
             case Answer() as answer:
-                keys = self._derive(packet, autn.body, answer)
+                keys = self._derive(packet, autn, answer)
                 return self._accept(request, packet, answer, keys)
 
     def _negotiate(self, packet: AkaPacket, autn: bytes) -> bytes | None:

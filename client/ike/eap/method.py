@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol, runtime_checkable
 
-from ..events import AnswerKind, Kind, SignatureWanted
+from ..events import AnswerKind, Kind, SignatureWanted, SimChallenge
 from ..keys import Secret
 from ..refusal import Refusal
 from ..registry import EapType
@@ -37,6 +37,7 @@ class Ask:
     resume: Callable[[Secret], bytes | Ask] = field(repr=False)
     refusal: EapFailed | None = None  # what the server has judged already, if the answer is another try
     signature: SignatureWanted | None = None  # for AnswerKind.SIGNATURE, which the key's holder answers
+    challenge: SimChallenge | None = None  # for AnswerKind.SIM_CHALLENGE
 
 
 def then(step: Callable[[], bytes | Ask], wrap: Callable[[bytes], bytes]) -> bytes | Ask:

@@ -1,7 +1,7 @@
-"""What EAP-AKA asks of a USIM, and one in software: MILENAGE (3GPP TS 35.206) with a key that somebody knows.
+"""What EAP-AKA asks of a USIM: a card that somebody else holds, or one in software.
 
-The secret of a subscription never leaves a real card; software serves test networks, and private ones whose
-operator hands the key out.
+The secret of a subscription never leaves a real card; software, MILENAGE (3GPP TS 35.206) with a key that somebody
+knows, serves test networks, and private ones whose operator hands the key out.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from ..keys import Secret
 RAND_SIZE = AUTN_SIZE = 16
 KEY_SIZE = 16
 SQN_SIZE = 6
+AUTS_SIZE = SQN_SIZE + 8
+RES_SIZES = range(4, 17)
+IMPOSTOR = "impostor"  # the answer of a card whose network has not proven itself
 _RESYNC_AMF = bytes(2)  # TS 33.102 section 6.3.3
 
 
@@ -36,12 +39,51 @@ class Resynchronise:
     auts: bytes
 
 
+Judgement = Answer | Resynchronise | None
+"""What a card says to a challenge (TS 33.102 section 6.3.3); None where the network is an impostor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """The card must be asked by whoever holds it; `finish` reads the answer.  `key`: the profile's word for it."""
+
+    key: str
+
+    def finish(self, answer: Secret) -> Judgement:
+        """From `RES CK IK` or `AUTS` in hexadecimal, or `impostor`; ValueError, not quoting it, otherwise."""
+        words = answer.reveal().decode("ascii", errors="replace").split()
+        if words == [IMPOSTOR]:
+            return None
+        try:
+            octets = [bytes.fromhex(word) for word in words]
+        except ValueError:
+            octets = []
+        match [len(part) for part in octets]:
+            case [int(size), 16, 16] if size in RES_SIZES:
+                return Answer(*(Secret(part) for part in octets))
+            case [size] if size == AUTS_SIZE:
+                return Resynchronise(octets[0])
+            case _:
+                raise ValueError(f"the answer of the SIM {self.key} does not read")
+
+
 class Usim(Protocol):
     """A card, or what stands for one."""
 
-    def authenticate(self, rand: bytes, autn: bytes) -> Answer | Resynchronise | None:
-        """The answer to a challenge (TS 33.102 section 6.3.3); None where the network is an impostor."""
+    def authenticate(self, rand: bytes, autn: bytes) -> Judgement | Errand:
+        """The answer to a challenge, or what to ask the card's holder for."""
         ...
+
+
+class DistantUsim:
+    """A card in the user's hands; `key` is the profile's reference to it."""
+
+    def __init__(self, key: str) -> None:
+        self._errand = Errand(key)
+
+    def authenticate(self, rand: bytes, autn: bytes) -> Errand:
+        """Always an errand."""
+        return self._errand
 
 
 class SoftwareUsim:
@@ -63,7 +105,7 @@ class SoftwareUsim:
             raise ValueError("is not K:OPc, each of 32 hexadecimal digits")
         return cls(Secret(octets[0]), Secret(octets[1]))
 
-    def authenticate(self, rand: bytes, autn: bytes) -> Answer | Resynchronise | None:
+    def authenticate(self, rand: bytes, autn: bytes) -> Judgement:
         """As the protocol says."""
         functions = self._functions
         hidden, amf, mac = autn[:SQN_SIZE], autn[SQN_SIZE:8], autn[8:]

@@ -103,7 +103,7 @@ class EapRound:
     def _ask(self, core: Core, sa: IkeSa, ask: Ask, now: float) -> None:
         self.asked = ask
         refused = None if ask.refusal is None else ask.refusal.failure
-        needed = AnswerNeeded(ask.kind, ask.prompt, ask.signature)
+        needed = AnswerNeeded(ask.kind, ask.prompt, ask.signature, ask.challenge)
         core.ask(self, sa, needed, now, refused or UNANSWERED_QUESTION)
 
     def _replace_password(self, core: Core, now: Secret) -> None:
