@@ -18,6 +18,7 @@ from typing import cast
 import pytest
 from rich.console import Console, RenderableType
 from textual.pilot import Pilot
+from textual.widgets import Input, Select
 
 from client.control.details import CertificateDetails, ChildDetails, TunnelDetails
 from client.control.evidence import Evidence, Explanation, Verdict
@@ -146,6 +147,8 @@ VIEWS = {
     "trouble": View((), (80, 24)),
     "nothing": View((), (80, 24), tunnels=()),
     "moves": View(("down", "2")),
+    "moves-small": View(("down", "2"), (80, 24)),
+    "moves-none": View(("2",), (80, 24), tunnels=()),
     "moves-plain": View(("down", "2"), plain=True),
     "keys": View(("down", "3"), (80, 24)),
     "keys-plain": View(("down", "3"), (80, 24), plain=True),
@@ -267,6 +270,34 @@ def test_moves_and_keys_are_asked_for_where_somebody_looks(path: Path) -> None:
         await see(pilot, lambda: "SHA-256" in str(app.screen.query_one(TunnelKeys).content))
 
     play(path, VIEWS["moves"], scene)
+
+
+def test_a_wider_screen_has_room_for_the_addresses_of_moves(path: Path) -> None:
+    async def scene(app: RoamApp, pilot: Pilot[None], _daemon: FakeDaemon) -> None:
+        table = app.screen.query_one(TunnelMoves)
+        assert str(table.get_row_at(0)[1]) == "wwan0"
+        await pilot.resize_terminal(120, 24)
+        await refresh(app, pilot)
+        assert str(table.get_row_at(0)[1]) == "wwan0 100.64.0.23"
+
+    play(path, VIEWS["moves-small"], scene)
+
+
+def test_a_form_asks_only_what_its_login_needs(path: Path) -> None:
+    async def scene(app: RoamApp, pilot: Pilot[None], _daemon: FakeDaemon) -> None:
+        wanted = {
+            "password": {"server", "user", "trust"},
+            "cert": {"server", "certificate", "trust"},
+            "psk": {"server", "user"},
+        }
+        for login, names in wanted.items():
+            app.screen.query_one(Select).value = login
+            await pilot.pause()
+            fields = [field for field in app.screen.query(Input) if field.display]
+            assert {field.id for field in fields} == names
+            assert all(field.border_title for field in fields)
+
+    play(path, VIEWS["new"], scene)
 
 
 def test_lockdown_is_turned_on_after_a_question(path: Path) -> None:

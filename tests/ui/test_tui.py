@@ -164,7 +164,7 @@ def test_down_asks_first(path: Path) -> None:
         await pilot.press("d", "n", "d", "y")
         await see(pilot, lambda: rows(app) == [])
         assert daemon.calls == [("down", Down("office"))]
-        assert "roam up" in detail(app)
+        assert "'u' brings one up" in detail(app)
 
     play(path, daemon, scene)
 

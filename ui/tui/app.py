@@ -44,6 +44,7 @@ class RoamApp(App[None]):
 
     TITLE: str | None = "Roam"
     CSS_PATH: ClassVar[CSSPathType | None] = "theme.tcss"
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-low"), (30, "-high")]  # noqa: RUF012 - as textual has it
 
     def __init__(
         self,

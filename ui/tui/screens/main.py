@@ -13,7 +13,7 @@ from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Header, Static, TabbedContent, TabPane
 
-from client.control.messages import ControlError, LockdownSet, TunnelStatus, summary
+from client.control.messages import ControlError, Handover, LockdownSet, TunnelStatus, summary
 from profiles.store import default_store
 
 from ... import render
@@ -40,6 +40,8 @@ COMPLAINT_TIME = 15.0
 """Seconds that a failure stays in sight: there is something to read."""
 
 VIEWS = {"overview": "Overview", "moves": "Moves", "keys": "Keys", "leaks": "Leaks", "why": "Why"}
+TABS = {name: f"{number} {title}" for number, (name, title) in enumerate(VIEWS.items(), 1)}
+"""Titles with the key that brings each to the front."""
 _VIEW_KEYS = [
     Binding(str(number), f"view('{name}')", title, show=False)
     for number, (name, title) in enumerate(VIEWS.items(), 1)
@@ -73,16 +75,17 @@ class MainScreen(Screen[None]):
         yield Header(icon="")
         yield TunnelTable(id="tunnels")
         with TabbedContent(id="views"):
-            with TabPane(VIEWS["overview"], id="overview"), VerticalScroll():
+            with TabPane(TABS["overview"], id="overview"), VerticalScroll():
                 yield TunnelWay()
                 yield TunnelDetail()
-            with TabPane(VIEWS["moves"], id="moves"):
+            with TabPane(TABS["moves"], id="moves"):
+                yield Static(id="unmoved")
                 yield TunnelMoves()
-            with TabPane(VIEWS["keys"], id="keys"), VerticalScroll():
+            with TabPane(TABS["keys"], id="keys"), VerticalScroll():
                 yield TunnelKeys()
-            with TabPane(VIEWS["leaks"], id="leaks"), VerticalScroll():
+            with TabPane(TABS["leaks"], id="leaks"), VerticalScroll():
                 yield MachineLeaks()
-            with TabPane(VIEWS["why"], id="why"), VerticalScroll():
+            with TabPane(TABS["why"], id="why"), VerticalScroll():
                 yield TunnelWhy()
         yield TunnelStory(id="story")
         yield Static(id="daemon")
@@ -115,10 +118,17 @@ class MainScreen(Screen[None]):
         self.query_one(TunnelWay).show(entry, sight)
         self.query_one(TunnelDetail).show(entry, sight)
         details = sight.details if entry is not None else None
-        self.query_one(TunnelMoves).show(details.handovers if details is not None else ())
+        self._draw_moves(details.handovers if details is not None else ())
         self.query_one(TunnelKeys).show(entry, details)
         self.query_one(MachineLeaks).show(sight)
         self.query_one(TunnelWhy).show(sight.explanation)
+
+    def _draw_moves(self, moves: tuple[Handover, ...]) -> None:
+        table, instead = self.query_one(TunnelMoves), self.query_one("#unmoved", Static)
+        table.display, instead.display = bool(moves), not moves
+        table.show(moves)
+        whose = "no tunnel is wanted" if self.chosen is None else f"{self.chosen.name} has not moved yet"
+        instead.update(Text(render.printable(whose)))
 
     def tell(self, line: str) -> None:
         """Something has happened."""
@@ -157,7 +167,9 @@ class MainScreen(Screen[None]):
         standing = {entry.name for entry in self._sight.picture.tunnels if entry.state in render.CONNECTED}
         names = [name for name in store.names() if name not in standing]
         if not names:
-            self.notify(f"No other profile is in {store.user} or {store.system}", markup=False)
+            found = "No other profile" if store.names() else "No profile"
+            how = "'n' makes one of a server and a user, 'i' of an administrator's file."
+            self.notify(f"{found} is in {store.user} or {store.system}. {how}", markup=False)
             return
         name = await self.app.push_screen_wait(ChooseScreen("Bring up which profile?", names))
         if name is None:

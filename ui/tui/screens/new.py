@@ -41,11 +41,12 @@ class NewScreen(ModalScreen[Wanted | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box form"):
-            yield Input(placeholder="Server: name or address of the gateway", id="server")
+            yield Label("A new profile")
+            yield _field("server", "Server", "vpn.example.com, or its address")
             yield Select[Login](LOGINS, value="password", allow_blank=False, id="login")
-            yield Input(placeholder="User name", id="user")
-            yield Input(placeholder="File with your certificate and key", id="certificate")
-            yield Input(placeholder="CA file; empty: public; ask: compare its key", id="trust")
+            yield _field("user", "User name", "you, as the gateway knows you")
+            yield _field("certificate", "Your certificate with its key", "its file: .p12 or PEM")
+            yield _field("trust", "Who vouches for it", "its CA's file; empty: public; ask: compare its key")
             yield Label("tab: next   enter or ctrl-s: go on   esc: cancel", classes="keys")
 
     def on_mount(self) -> None:
@@ -57,6 +58,7 @@ class NewScreen(ModalScreen[Wanted | None]):
     def _arrange(self, login: str) -> None:
         """Only what this way to log in needs."""
         self.query_one("#certificate").display = login == "cert"
+        self.query_one("#user").display = login != "cert"
         self.query_one("#trust").display = login != "psk"
 
     def on_input_submitted(self) -> None:
@@ -77,3 +79,10 @@ class NewScreen(ModalScreen[Wanted | None]):
     def _text(self, name: str) -> str:
         field = self.query_one(f"#{name}", Input)
         return field.value.strip() if field.display else ""
+
+
+def _field(name: str, title: str, example: str) -> Input:
+    """An input whose title stays when the example has gone."""
+    field = Input(placeholder=example, id=name)
+    field.border_title = title
+    return field

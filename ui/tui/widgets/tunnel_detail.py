@@ -19,7 +19,7 @@ class TunnelDetail(Static):
     def show(self, entry: TunnelStatus | None, sight: Sight) -> None:
         """Draw one tunnel, or how to get one."""
         if entry is None:
-            self.update(Text("no tunnel is wanted: 'u' or 'roam up' starts one, 'n' makes a new profile"))
+            self.update(Text("no tunnel is wanted: 'u' brings one up, 'n' makes a profile, 'i' imports one"))
             return
         now, variables = sight.now, {} if sight.plain else self.app.theme_variables
         rows = Table.grid(padding=(0, 2))
@@ -31,7 +31,7 @@ class TunnelDetail(Static):
             rows.add_row(Text(name, weight), Text(value, style))
         headline = "" if sight.plain else f"bold {color(variables, shade(entry))}"
         title = Text(render.headline(entry, now), headline)
-        if entry.title:
+        if entry.title not in ("", entry.name):
             title.append(f"  ({render.printable(entry.title)})", "not bold dim")
         whole = Table.grid()
         whole.add_row(title)

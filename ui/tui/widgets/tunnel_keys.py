@@ -18,7 +18,10 @@ class TunnelKeys(Static):
 
     def show(self, entry: TunnelStatus | None, details: TunnelDetails | None) -> None:
         """Draw one tunnel."""
-        if entry is None or details is None or details.name != entry.name:
+        if entry is None:
+            self.update(Text("no tunnel is wanted"))
+            return
+        if details is None or details.name != entry.name:
             self.update(Text("nothing is known of it yet"))
             return
         self.update(Text("\n".join(lines(entry, details))))
