@@ -156,6 +156,7 @@ class Failure:
 
     `final`: the peer has judged a credential itself (an EAP failure): the same one again would be refused
     again and may count towards a lock-out, so nothing retries it by itself.
+    `barred`: no password would do (a locked account), so that the user is not asked for one.
     """
 
     kind: Kind
@@ -163,6 +164,7 @@ class Failure:
     final: bool = False
     subject: str = ""  # what a user may confirm: the fingerprint of a key
     hint: str = ""  # what to do, where more is known than the kind says
+    barred: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ be the next one expected, or the last one again.
 from __future__ import annotations
 
 from .core import Core
+from .eap.method import EapFailed
 from .errors import AuthenticationFailed, InvalidSyntax, ProtocolError, UnsupportedCriticalPayload
 from .events import Failure, Kind
 from .exchanges.answers import answer
@@ -20,7 +21,7 @@ from .registry import ExchangeType, NotifyType, ProtocolId
 from .sa import IkeSa, IkeSaState
 from .states import SessionState
 from .timers import Timer
-from .transmission import Arrival, resend, respond, send_once
+from .transmission import Arrival, resend, respond, say_last_words, send_once
 from .watch import Watch
 
 Outcome = Decoded | Fragment | ProtectedError | Rejected
@@ -144,6 +145,8 @@ class Reception:
         if isinstance(error, AuthenticationFailed) and failure.kind is not Kind.AUTH_REJECTED:
             # The one error that a response may provoke: the gateway did not convince us (A11).
             send_once(core, sa, ExchangeType.INFORMATIONAL, (Notify(NotifyType.AUTHENTICATION_FAILED),))
+        if isinstance(error, EapFailed) and error.in_passing:
+            say_last_words(core, sa, error.last_words or b"")
         if core.opening is None or not core.opening.turn_away(core, failure, now):
             core.close(failure)
 

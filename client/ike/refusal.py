@@ -10,11 +10,21 @@ class Refusal(AuthenticationFailed):
     """One side did not prove who it is, or cannot; `failure` says which and why, without secrets.
 
     `final`: the peer has judged the credential itself, so the same one is not tried again without the user.
+    `hint` and `barred` as in `Failure`.
     """
 
-    def __init__(self, kind: Kind, evidence: str, *, final: bool = False, subject: str = "") -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        evidence: str,
+        *,
+        final: bool = False,
+        subject: str = "",
+        hint: str = "",
+        barred: bool = False,
+    ) -> None:
         super().__init__(evidence)
-        self.failure = Failure(kind, evidence, final, subject)
+        self.failure = Failure(kind, evidence, final, subject, hint, barred)
 
 
 def printable(text: str, limit: int = 200) -> str:

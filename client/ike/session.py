@@ -18,6 +18,7 @@ from .core import Core
 from .errors import ProtocolError
 from .events import Assigned, Channel, ChildSa, Endpoint, Failure, Kind, Output, Path, Reply, Rng
 from .exchanges.delete import forget_replaced, say_farewell
+from .exchanges.eap_auth import EapRound
 from .exchanges.mobike import UpdateAddresses
 from .exchanges.rekey_child import RekeyChild
 from .exchanges.rekey_ike import RekeyIke
@@ -36,7 +37,14 @@ from .sa import Child, ChildState, IkeSa, IkeSaState
 from .states import SessionState
 from .timers import Timer
 from .trace import Sink, ignore
-from .transmission import Arrival, hurry, make_smaller, start_exchanges, transmit
+from .transmission import (
+    Arrival,
+    hurry,
+    make_smaller,
+    say_last_words,
+    start_exchanges,
+    transmit,
+)
 from .watch import Watch
 
 OUR_VERSION = 2  # an answer of an earlier one comes from a gateway that knows no better
@@ -271,7 +279,16 @@ class Session:
         """The user does not answer (or cannot: `why`), so the login is over."""
         core = self._core
         if core.asking is not None:
-            core.close(replace(core.unanswered, evidence=why) if why else core.unanswered)
+            self._leave(replace(core.unanswered, evidence=why) if why else core.unanswered)
+
+    def _leave(self, failure: Failure) -> None:
+        """End a login, which may wait for its user."""
+        core = self._core
+        if core.asking is not None:
+            exchange, sa = core.asking
+            if isinstance(exchange, EapRound):
+                say_last_words(core, sa, exchange.last_words())
+        core.close(failure)
 
     def close(self, now: float) -> None:
         """End the session for the user: with a Delete where there is something to delete."""
@@ -282,7 +299,7 @@ class Session:
             say_farewell(core, failure, now)
             self._go_on(now)
         elif core.state is not SessionState.CLOSING:
-            core.close(failure)
+            self._leave(failure)
 
     # The data path
 
@@ -373,7 +390,7 @@ class Session:
             case Timer.KEEPALIVE:
                 self._watch.keep_alive(core, now)
             case Timer.ANSWER:
-                core.close(core.unanswered)
+                self._leave(core.unanswered)
             case Timer.INQUIRY:
                 self.hear_revocation((), now)
             case Timer.CLOSE:

@@ -15,7 +15,8 @@ from .exchanges.size_probe import SizeProbe
 from .facts import MessageFacts
 from .message import Header, Message, encode_protected
 from .observation import exchange_name, observe
-from .payloads import Payload
+from .payloads import Eap, Payload
+from .registry import ExchangeType
 from .sa import IkeSa
 from .timers import Timer
 from .window import Request, Schedule
@@ -124,6 +125,12 @@ def send_once(core: Core, sa: IkeSa, exchange: int, payloads: tuple[Payload, ...
     message = _message(sa, exchange, sa.window.take_request_id(), payloads, is_response=False)
     for packet in _encode(core, sa, message):
         core.emit(Transmit(packet, core.channel, core.required_path))
+
+
+def say_last_words(core: Core, sa: IkeSa, packet: bytes) -> None:
+    """A last EAP packet: the gateway that gets it drops a half-open SA, of which it bears few from one address."""
+    if packet:
+        send_once(core, sa, ExchangeType.IKE_AUTH, (Eap(packet),))
 
 
 def respond(core: Core, sa: IkeSa, header: Header, payloads: tuple[Payload, ...], arrival: Arrival) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import ClassVar
 
 from ..ike.eap import mschapv2
+from ..ike.eap.mschap_errors import EXPIRED, NOT_CHANGED, push_error
 from ..ike.eap.packet import EapPacket
 from ..ike.eap.password import md5_digest, pull_md5
 from ..ike.eap.password_change import Change, decrypt_hash, decrypt_password
@@ -20,7 +21,6 @@ from .accounts import Outcome as Outcome
 from .accounts import ServerMethod as ServerMethod
 from .eap_aka import AkaPrimeServer, AkaServer
 
-EXPIRED, NOT_CHANGED = 648, 709
 MOST_TRIES = 3
 LEAST = 8
 """Octets of a new password."""
@@ -86,15 +86,10 @@ class Mschapv2Server:
         if packet.opcode != mschapv2.OpCode.CHANGE_PASSWORD:
             return Outcome.FAILURE
         change = Change.pull(packet.body)
-        old_hash = mschapv2.nt_hash(self._accounts.passwords[self._identity])
-        new = decrypt_password(change.password, old_hash)
-        new_hash = mschapv2.nt_hash(new)
-        digest = mschapv2.challenge_hash(change.challenge, self._challenge, self._identity)
-        proven = hmac.compare_digest(mschapv2.nt_response(new_hash, digest), change.proof)
-        if not proven or decrypt_hash(change.old_hash, new_hash) != old_hash or len(new) < LEAST:
+        new_hash = change_password(self._accounts, self._identity, change, self._challenge)
+        if new_hash is None:
             return self._refuse(NOT_CHANGED, identifier)
-        self._accounts.passwords[self._identity] = new
-        self._accounts.expired.discard(self._identity)
+        digest = mschapv2.challenge_hash(change.challenge, self._challenge, self._identity)
         response = mschapv2.Response(change.challenge, change.proof, self._identity)
         return self._accept(new_hash, response, digest, identifier)
 
@@ -105,7 +100,7 @@ class Mschapv2Server:
         self._state = _State.RESPONSE if retry else _State.REFUSED
         if code == EXPIRED:
             self._state = _State.CHANGE
-        body = mschapv2.push_failure(self._challenge, code, retry=retry)
+        body = push_error(self._challenge, code, retry=retry)
         return mschapv2.Packet(mschapv2.OpCode.FAILURE, identifier, body).push()
 
     def _accept(
@@ -115,6 +110,20 @@ class Mschapv2Server:
         self._key = mschapv2.session_key(password_hash, response.proof)
         proof = mschapv2.authenticator_response(password_hash, response.proof, digest)
         return mschapv2.Packet(mschapv2.OpCode.SUCCESS, identifier, b"S=" + proof + b" M=Welcome").push()
+
+
+def change_password(accounts: Accounts, user: str, change: Change, challenge: bytes) -> Secret | None:
+    """Give the user the new password, and return its hash; None where it was not sent by who knows the old one."""
+    old_hash = mschapv2.nt_hash(accounts.passwords[user])
+    new = decrypt_password(change.password, old_hash)
+    new_hash = mschapv2.nt_hash(new)
+    digest = mschapv2.challenge_hash(change.challenge, challenge, user)
+    proven = hmac.compare_digest(mschapv2.nt_response(new_hash, digest), change.proof)
+    if not proven or decrypt_hash(change.old_hash, new_hash) != old_hash or len(new) < LEAST:
+        return None
+    accounts.passwords[user] = new
+    accounts.expired.discard(user)
+    return new_hash
 
 
 class Md5Server:

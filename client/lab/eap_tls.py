@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
@@ -10,9 +9,8 @@ from typing import ClassVar
 from cryptography import x509
 from OpenSSL import SSL
 
-from ..ike.buffer import Reader
 from ..ike.eap import mschapv2
-from ..ike.eap.avp import MICROSOFT, Avp, AvpCode, MicrosoftCode, pull_avps
+from ..ike.eap.avp import Avp, AvpCode, pull_avps
 from ..ike.eap.compound import NONCE_SIZE, CompoundKeys, CryptoBinding, SubType
 from ..ike.eap.packet import HEADER_SIZE, EapPacket
 from ..ike.eap.peap import EXTENSIONS, pull_tlvs, push_result, push_tlv
@@ -26,6 +24,7 @@ from ..ike.options import TlsIdentity
 from ..ike.registry import EapCode, EapType
 from .eap_methods import Accounts, Outcome
 from .eap_server import EapServer
+from .ttls_chap import Chap
 
 TTLS_CHALLENGE = b"ttls challenge"
 COMMITMENT = b"\0"
@@ -143,9 +142,11 @@ class TtlsServer(TlsServer):
     def __init__(self, accounts: Accounts, identity: str, rng: Rng) -> None:
         super().__init__(accounts, identity, rng)
         self._inner: EapServer | None = None
+        self._chaps: Chap | None = None
 
     def _reply(self, plaintext: bytes) -> bytes | Outcome:
-        found = {(avp.vendor, avp.code): avp.data for avp in pull_avps(plaintext)}
+        avps = pull_avps(plaintext)
+        found = {(avp.vendor, avp.code): avp.data for avp in avps}
         if (0, AvpCode.EAP_MESSAGE) in found:
             return self._eap(found[0, AvpCode.EAP_MESSAGE])
         user = found.get((0, AvpCode.USER_NAME), b"").decode()
@@ -155,28 +156,18 @@ class TtlsServer(TlsServer):
                 return Outcome.FAILURE
             self._accept()
             return Outcome.SUCCESS
-        return self._chap(user, found)
+        return self._chap(user, avps)
 
-    def _chap(self, user: str, found: dict[tuple[int, int], bytes]) -> bytes | Outcome:
-        material = self._tls.export(TTLS_CHALLENGE, mschapv2.CHALLENGE_SIZE + 1).reveal()
-        challenge, identifier = material[:-1], material[-1]
-        reader = Reader(found.get((MICROSOFT, MicrosoftCode.CHAP2_RESPONSE), b""))
-        same = (
-            reader.uint(1) == identifier and found.get((MICROSOFT, MicrosoftCode.CHAP_CHALLENGE)) == challenge
-        )
-        reader.take(1)
-        mine = reader.take(mschapv2.CHALLENGE_SIZE)
-        reader.take(8)
-        password_hash = mschapv2.nt_hash(self._accounts.passwords.get(user, Secret(b"")))
-        digest = mschapv2.challenge_hash(mine, challenge, user)
-        proof = mschapv2.nt_response(password_hash, digest)
-        if not same or not hmac.compare_digest(proof, reader.rest()) or user not in self._accounts.passwords:
-            failure = bytes([identifier]) + mschapv2.push_failure(self._rng(mschapv2.CHALLENGE_SIZE))
+    def _chap(self, user: str, avps: tuple[Avp, ...]) -> bytes | Outcome:
+        if self._chaps is None:
+            material = self._tls.export(TTLS_CHALLENGE, mschapv2.CHALLENGE_SIZE + 1).reveal()
+            self._chaps = Chap(self._accounts, user, material[:-1], material[-1], self._rng)
+        reply = self._chaps.judge(avps)
+        if self._chaps.accepted:
+            self._accept()
+        elif not self._chaps.waits:
             self._ending = Outcome.FAILURE
-            return Avp(MicrosoftCode.CHAP_ERROR, failure, MICROSOFT).push()
-        self._accept()
-        success = mschapv2.authenticator_response(password_hash, proof, digest)
-        return Avp(MicrosoftCode.CHAP2_SUCCESS, bytes([identifier]) + b"S=" + success, MICROSOFT).push()
+        return reply
 
     def _eap(self, packet: bytes) -> bytes | Outcome:
         if self._inner is None:

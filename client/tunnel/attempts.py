@@ -111,14 +111,15 @@ def lost(turn: Turn, failure: Failure, since: float) -> None:
 def give_up(turn: Turn, failure: Failure) -> None:
     """Only the user can help.  What has never stood leaves nothing behind; what has stood keeps its guard.
 
-    A login that lacks something has not failed yet: it goes on with the answer.
+    A login that lacks something has not failed yet: it goes on with the answer.  Where no answer would do, as with
+    a locked account, nothing is asked: a password that is typed all the same would be one more try.
     """
     turn.know(last_failure=failure)
     lacks = failure.kind in LACKING and not failure.final  # final: asked, and not answered
     if not turn.tunnel.steadfast and not lacks:
         turn.know(wanted=False)
         release(turn, failure)
-    elif lacks or failure.kind is Kind.AUTH_REJECTED:
+    elif lacks or (failure.kind is Kind.AUTH_REJECTED and not failure.barred):
         turn.enter(Blocked(failure, guarded=True, until=turn.now + ANSWER_WITHIN))
         turn.do(AskSecret(failure))
     else:

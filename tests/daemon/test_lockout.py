@@ -17,6 +17,7 @@ import pytest
 
 from client.control.messages import SecretAnswer, SecretCancel, SecretText, Up
 from client.daemon.order import user_order
+from client.ike.eap.mschapv2 import OpCode
 from client.ike.eap.packet import EapPacket
 from client.ike.events import Rng
 from client.ike.keys import Secret
@@ -68,6 +69,8 @@ class Counted:
 
     def judge(self, response: EapPacket, identifier: int) -> bytes | Outcome:
         outcome = self.method.judge(response, identifier)
+        if response.type == EapType.MSCHAPV2 and response.data == bytes([OpCode.FAILURE]):
+            return outcome  # no proof: the refusal before it was read
         if refuses(outcome):
             self.ledger.wrong += 1
         elif outcome is not Outcome.FAILURE:

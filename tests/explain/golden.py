@@ -179,6 +179,7 @@ LOGIN: dict[str, Case] = {
     "outside the hours": Case(wrong_password(646), "login.hours", Source.EAP),
     "account disabled": Case(wrong_password(647), "login.account_disabled", Source.EAP),
     "password expired": Case(wrong_password(648), "login.password_expired", Source.EAP),
+    "new password refused": Case(wrong_password(709), "login.password_not_changed", Source.EAP),
     "no permission to dial in": Case(wrong_password(649), "login.no_dial_in", Source.EAP),
     "another EAP method": Case(lambda: in_vain(eap_client(), BY_GTC), "login.eap_method", Source.EAP),
     "EAP refused": Case(lambda: in_vain(GTC_CLIENT, BY_GTC), "login.eap_refused", Source.EAP),

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from client.ike.core import ANSWER_WITHIN
+from client.ike.eap.mschapv2 import NT_RESPONSE_SIZE
 from client.ike.events import AnswerKind, AnswerNeeded, Established, Failure, Kind, SecretReplaced
 from client.ike.keys import Secret
 from client.ike.options import CertProof, EapLogin, SessionConfig, TlsOptions
@@ -23,6 +24,7 @@ OLD, NEW, WRONG = (
     Secret(kept_secret(text).encode()) for text in ("wonderland", "looking-glass", "jabberwock")
 )
 METHODS = (EapType.MSCHAPV2, EapType.PEAP)
+CHANGING = (*METHODS, EapType.TTLS)  # MS-CHAPv2 without EAP inside, which allows no second try
 
 
 def client(method: EapType, password: Secret = OLD, options: TlsOptions = OPTIONS) -> SessionConfig:
@@ -59,7 +61,14 @@ def failure(pair: Pair) -> Failure:
     return pair.closed.failure
 
 
-@pytest.mark.parametrize("method", METHODS)
+def assert_only_farewell(pair: Pair, sent: int) -> None:
+    """All that we have sent since is a Failure response, too short for a proof."""
+    (farewell,) = (flight.data for flight in pair.sent[sent:] if flight.to_gateway)
+    proof = [flight.data for flight in pair.sent[:sent] if flight.to_gateway][-1]
+    assert len(farewell) < len(proof) - NT_RESPONSE_SIZE
+
+
+@pytest.mark.parametrize("method", CHANGING)
 def test_an_expired_password_is_changed_and_the_login_goes_on(method: EapType) -> None:
     config = gateway(method, expired=True)
     pair = asked(client(method), config, AnswerKind.NEW_PASSWORD)
@@ -72,13 +81,15 @@ def test_an_expired_password_is_changed_and_the_login_goes_on(method: EapType) -
     assert Pair(client(method, NEW), config).connect()
 
 
-def test_a_new_password_that_the_server_does_not_take_ends_the_login() -> None:
-    config = gateway(EapType.MSCHAPV2, expired=True)
-    pair = asked(client(EapType.MSCHAPV2), config, AnswerKind.NEW_PASSWORD)
+@pytest.mark.parametrize("method", CHANGING)
+def test_a_new_password_that_the_server_does_not_take_ends_the_login(method: EapType) -> None:
+    config = gateway(method, expired=True)
+    pair = asked(client(method), config, AnswerKind.NEW_PASSWORD)
     pair.client.answer(Secret(b"short"), pair.now)
     assert not finish(pair)
     assert (failure(pair).kind, failure(pair).final) == (Kind.AUTH_REJECTED, True)
     assert "could not be changed (E=709)" in failure(pair).evidence
+    assert failure(pair).barred
     assert config.accounts.passwords["alice"] == OLD
     assert not pair.events(SecretReplaced)
 
@@ -90,6 +101,27 @@ def test_another_password_is_tried_in_the_same_login(method: EapType) -> None:
     pair.client.answer(OLD, pair.now)
     assert finish(pair)
     assert pair.events(SecretReplaced) == [SecretReplaced(WRONG, OLD)]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_right_password_may_turn_out_to_have_expired(method: EapType) -> None:
+    config = gateway(method, expired=True)
+    config = replace(config, accounts=replace(config.accounts, retries=True))
+    pair = asked(client(method, WRONG), config, AnswerKind.PASSWORD)
+    pair.client.answer(OLD, pair.now)
+    assert pair.run(30, lambda: len(pair.events(AnswerNeeded)) == 2)
+    pair.client.answer(NEW, pair.now)
+    assert finish(pair)
+    assert pair.events(SecretReplaced) == [SecretReplaced(WRONG, OLD), SecretReplaced(OLD, NEW)]
+    assert config.accounts.passwords["alice"] == NEW
+
+
+def test_a_new_password_counts_as_soon_as_the_server_has_proven_it() -> None:
+    config = gateway(EapType.MSCHAPV2, expired=True)
+    pair = asked(client(EapType.MSCHAPV2), config, AnswerKind.NEW_PASSWORD)
+    pair.client.answer(NEW, pair.now)
+    assert pair.run(30, lambda: bool(pair.events(SecretReplaced)))
+    assert not pair.events(Established)  # whatever becomes of the login now
 
 
 def test_a_second_refusal_is_the_last() -> None:
@@ -108,7 +140,7 @@ def test_the_refused_password_does_not_leave_a_second_time(answer: Secret) -> No
     pair.client.answer(answer, pair.now)
     assert not finish(pair)
     assert (failure(pair).kind, failure(pair).final) == (Kind.AUTH_REJECTED, True)
-    assert len(pair.sent) == sent
+    assert_only_farewell(pair, sent)
 
 
 @pytest.mark.parametrize("expired", [False, True])
@@ -125,7 +157,16 @@ def test_without_an_answer_it_is_a_refusal_as_ever(*, expired: bool) -> None:
             pair.run(ANSWER_WITHIN + 1)
         assert (failure(pair).kind, failure(pair).final) == (Kind.AUTH_REJECTED, True)
         assert ("expired" in failure(pair).evidence) is expired
-        assert len(pair.sent) == sent
+        assert_only_farewell(pair, sent)
+
+
+def test_a_login_that_is_given_up_while_it_asks_leaves_with_a_farewell() -> None:
+    pair = asked(client(EapType.MSCHAPV2, WRONG), gateway(EapType.MSCHAPV2), AnswerKind.PASSWORD)
+    sent = len(pair.sent)
+    pair.client.close(pair.now)
+    pair.settle()
+    assert failure(pair).kind is Kind.USER_DOWN
+    assert_only_farewell(pair, sent)
 
 
 def test_the_configuration_with_another_password_has_it_where_the_old_one_was() -> None:

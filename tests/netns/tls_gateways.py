@@ -97,7 +97,7 @@ def serving(strongswan: Release, namespace: Namespace, case: Case, papers: Paper
     """The gateway of a case, with its login server."""
     if case.server is None:
         with StrongSwan(strongswan, namespace, _own_settings(case)) as gateway:
-            _load(gateway, papers, {"auth": f"eap-{case.method}", "eap_id": USER})
+            load(gateway, papers, {"auth": f"eap-{case.method}", "eap_id": USER})
             gateway.secret("EAP", PASSWORD, [USER])
             gateway.authority(pki.der(papers.logins.certificate))
             yield Running(gateway, f"strongSwan {gateway.version}")
@@ -107,9 +107,9 @@ def serving(strongswan: Release, namespace: Namespace, case: Case, papers: Paper
     )
     with (
         case.server(radius_release(strongswan.suite), namespace, service) as login,
-        StrongSwan(strongswan, namespace, _radius_settings()) as gateway,
+        StrongSwan(strongswan, namespace, radius_settings()) as gateway,
     ):
-        _load(gateway, papers, {"auth": "eap-radius", "eap_id": "%any"})
+        load(gateway, papers, {"auth": "eap-radius", "eap_id": "%any"})
         yield Running(gateway, f"{login.NAME} {login.version} behind strongSwan {gateway.version}")
 
 
@@ -118,12 +118,12 @@ def _own_settings(case: Case) -> Settings:
     return Settings(plugin_options=inner, tls={"version_min": case.version, "version_max": case.version})
 
 
-def _radius_settings() -> Settings:
+def radius_settings() -> Settings:
     server = {"server": "127.0.0.1", "secret": SHARED_SECRET}
     return Settings(plugin_options={"eap-radius": server})
 
 
-def _load(gateway: StrongSwan, papers: Papers, user: dict[str, str]) -> None:
+def load(gateway: StrongSwan, papers: Papers, user: dict[str, str]) -> None:
     for name, addresses in POOLS.items():
         gateway.pool(name, addresses)
     own = papers.gateway()

@@ -83,15 +83,28 @@ RULES: tuple[Rule, ...] = (
         "login.account_disabled",
         "The account is disabled or locked.",
         ("Ask the administrator to unlock the account; more tries may prolong the lock.",),
-        (_code(647, "the account is disabled"),),
+        (_code(647, "the account is disabled or locked"),),
         unlike=("login.password", "login.password_expired"),
     ),
     Rule(
         "login.password_expired",
         "The password has expired.",
-        ("Change the password, for example on the organization's web page or a computer in the office.",),
+        (
+            "'roam up NAME' in a terminal asks for a new password and changes it, where the server takes one.",
+            "Else change it on the organization's web page or on a computer in the office.",
+        ),
         (_code(648, "the password has expired"),),
         unlike=("login.password", "login.account_disabled"),
+    ),
+    Rule(
+        "login.password_not_changed",
+        "The password has expired, and the server has not taken the new one.",
+        (
+            "'roam up NAME' asks for a new one again; the old one still stands.",
+            "Choose one that the organization's rules allow: length, characters, none that was used before.",
+        ),
+        (_code(709, "the password could not be changed"),),
+        unlike=("login.password_expired", "login.password"),
     ),
     Rule(
         "login.no_dial_in",

@@ -31,9 +31,11 @@ class MicrosoftCode(IntEnum):
     """Attributes of vendor 311 (RFC 2548 section 2)."""
 
     CHAP_ERROR = 2
+    CHAP_NT_ENC_PW = 6
     CHAP_CHALLENGE = 11
     CHAP2_RESPONSE = 25
     CHAP2_SUCCESS = 26
+    CHAP2_CPW = 27
 
 
 @dataclass(frozen=True, slots=True)

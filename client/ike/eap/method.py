@@ -14,12 +14,29 @@ from .packet import EapPacket
 
 
 class EapFailed(Refusal):
-    """The EAP dialogue is over without success: nothing more is sent, unless `last_words` tell the server why."""
+    """The EAP dialogue is over without success: nothing more is sent, unless `last_words` tell the server why.
 
-    def __init__(self, kind: Kind, evidence: str, last_words: bytes | None = None) -> None:
+    `in_passing`: the server has judged already, so that nobody waits for what it says to the last words.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        evidence: str,
+        last_words: bytes | None = None,
+        *,
+        hint: str = "",
+        barred: bool = False,
+    ) -> None:
         # A refusal is the server's judgement of the password itself; anything else may pass.
-        super().__init__(kind, evidence, final=kind is Kind.AUTH_REJECTED)
+        super().__init__(kind, evidence, final=kind is Kind.AUTH_REJECTED, hint=hint, barred=barred)
         self.last_words = last_words
+        self.in_passing = False
+
+    def leaving_with(self, words: bytes) -> EapFailed:
+        """The same, with last words in passing."""
+        self.last_words, self.in_passing = words, True
+        return self
 
     def saying(self, wrap: Callable[[bytes], bytes]) -> EapFailed:
         """The same, its last words put into those of the next layer."""

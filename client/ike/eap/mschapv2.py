@@ -5,7 +5,8 @@
                                    <--  Response(peer challenge, NT-Response, name)
     Success("S=…")                 -->
                                    <--  Success             afterwards EAP-Success
-or  Failure("E=… R=… C=…")         -->                      nothing: we stop here
+or  Failure("E=… R=… C=…")         -->
+                                   <--  Failure             we are gone
                               or   <--  Response to C        R=1: another password, which only the user can give
                               or   <--  Change-Password      E=648: the old one has expired (RFC 2759 section 7)
 
@@ -25,10 +26,10 @@ from ..buffer import Reader, Writer
 from ..errors import InvalidSyntax
 from ..events import AnswerKind, Kind, Rng
 from ..keys import Secret
-from ..refusal import printable
 from ..registry import EapType
 from .md4 import md4
 from .method import Ask, EapFailed
+from .mschap_errors import MschapError
 from .nt_hash import des
 from .nt_hash import nt_hash as nt_hash
 from .packet import EapPacket
@@ -78,7 +79,7 @@ class Mschapv2:
         self._hash = nt_hash(password)
         self._rng = rng
         self._state = _State.START
-        self._asked = False
+        self._asked: set[AnswerKind] = set()
         self._authenticator = b""
         self._session_key: Secret | None = None
         self._msk: Secret | None = None
@@ -124,16 +125,16 @@ class Mschapv2:
     def _fail(self, packet: Packet) -> Ask:
         """Ask the user, once, where another password helps; `EapFailed` where none does, or that was refused too.
 
-        There is no Failure response: RRAS of Windows Server 2008 R2 takes it ill, and no server needs it.
+        The right one may turn out to have expired; a new one is the last that is asked for.  The Failure response
+        ends the dialogue at the server and the half-open SA at the gateway; nobody waits for an answer to it, which
+        from RRAS of Windows Server 2008 R2 is said to be an odd one.
         """
-        refusal, challenge = failure_of(packet.body), _challenge_of(packet.body)
-        kind = _remedy(packet.body)
-        if self._asked or kind is None or challenge is None:
+        error = MschapError.pull(packet.body)
+        refusal, kind, challenge = error.refusal().leaving_with(_LEAVING), error.remedy, error.challenge
+        if kind is None or challenge is None or {kind, AnswerKind.NEW_PASSWORD} & self._asked:
             raise refusal
-        self._asked = True
-        words = "the password has expired, and must be changed: a new one"
-        if kind is AnswerKind.PASSWORD:
-            words = f"{refusal}: the right password"
+        self._asked.add(kind)
+        words = WORDS_FOR_NEW if kind is AnswerKind.NEW_PASSWORD else f"{refusal}: the right password"
         number = (packet.identifier + 1) % 256
         return Ask(kind, words, lambda said: self._try_again(kind, number, challenge, said, refusal), refusal)
 
@@ -146,11 +147,7 @@ class Mschapv2:
         proof = self._prove(challenge)
         if kind is AnswerKind.PASSWORD:
             return Packet(OpCode.RESPONSE, number, proof.push()).push()
-        try:
-            password = encrypt_password(said, old, self._rng)
-        except ValueError as error:
-            raise EapFailed(Kind.AUTH_REJECTED, f"the new password cannot be used: {error}") from None
-        change = Change(password, encrypt_hash(old, self._hash), proof.challenge, proof.proof)
+        change = change_of(said, old, proof, self._rng)
         return Packet(OpCode.CHANGE_PASSWORD, number, change.push()).push()
 
     def _acknowledge(self, body: bytes) -> bytes:
@@ -161,6 +158,9 @@ class Mschapv2:
         return bytes([OpCode.SUCCESS])
 
 
+WORDS_FOR_NEW = "the password has expired, and must be changed: a new one"
+_LEAVING = bytes([OpCode.FAILURE])
+_USABLE = "'roam up' asks for a new password again: text, of 256 characters at most."
 _SUCCESS = re.compile(rb"S=([0-9A-Fa-f]{40})(?: |\0|$)")
 
 
@@ -214,6 +214,17 @@ class Response:
         return writer.write(self.proof).write(bytes(1)).write(self.name.encode()).bytes()
 
 
+def change_of(new: Secret, old_hash: Secret, proof: Response, rng: Rng) -> Change:
+    """What changes a password, `proof` being of the new one; `EapFailed` where that cannot be used."""
+    try:
+        password = encrypt_password(new, old_hash, rng)
+    except ValueError as error:
+        raise EapFailed(
+            Kind.AUTH_REJECTED, f"the new password cannot be used: {error}", hint=_USABLE, barred=True
+        ) from None
+    return Change(password, encrypt_hash(old_hash, nt_hash(new)), proof.challenge, proof.proof)
+
+
 def pull_challenge(body: bytes) -> bytes:
     """The authenticator's challenge out of a Challenge body; the server's name after it serves nothing."""
     reader = Reader(body)
@@ -232,56 +243,6 @@ def pull_success(body: bytes) -> bytes:
 def push_challenge(challenge: bytes, server: str) -> bytes:
     """A Challenge body."""
     return Writer().uint(CHALLENGE_SIZE, 1).write(challenge).write(server.encode()).bytes()
-
-
-_MEANINGS = {
-    646: "the account is not allowed to log on at this hour",
-    647: "the account is disabled",
-    648: "the password has expired",
-    649: "the account has no permission to dial in",
-    691: "user name or password is wrong",
-    709: "the password could not be changed",
-}
-
-
-_EXPIRED = 648
-
-
-def _code_of(text: str) -> int | None:
-    code = re.search(r"(?:^| )E=(\d{1,10})", text)
-    return None if code is None else int(code[1])
-
-
-def _challenge_of(body: bytes) -> bytes | None:
-    """The new challenge in a Failure body; None where there is none that can be used."""
-    found = re.search(rb"(?:^| )C=([0-9A-Fa-f]{32})(?: |\0|$)", body)
-    return None if found is None else bytes.fromhex(found[1].decode())
-
-
-def _remedy(body: bytes) -> AnswerKind | None:
-    """What the user may be asked for after a Failure: nothing, another password, or a new one."""
-    text = body.decode("ascii", errors="replace")
-    if _code_of(text) == _EXPIRED:
-        return AnswerKind.NEW_PASSWORD
-    return AnswerKind.PASSWORD if re.search(r"(?:^| )R=1(?: |\0|$)", text) else None
-
-
-def failure_of(body: bytes) -> EapFailed:
-    """What a Failure body means (RFC 2759 section 6); fields may be missing, in any order, or senseless."""
-    text = body.decode("ascii", errors="replace")
-    number = _code_of(text)
-    meaning = "the server refuses the login"
-    if number is not None:
-        meaning = f"{_MEANINGS.get(number, meaning)} (E={number})"
-    said = re.search(r"(?:^| )M=(.*)", text, re.DOTALL)
-    if said is not None and said[1].strip("\0 "):
-        meaning += f", the server says: {printable(said[1].strip(chr(0) + ' '))}"
-    return EapFailed(Kind.AUTH_REJECTED, meaning)
-
-
-def push_failure(challenge: bytes, code: int = 691, message: str = "", *, retry: bool = False) -> bytes:
-    """A Failure body; `retry` allows a further try."""
-    return f"E={code} R={int(retry)} C={challenge.hex().upper()} V=3 M={message}".encode()
 
 
 # RFC 2759 section 8

@@ -4,11 +4,14 @@
     Encrypted-Hash      16   the hash of the old one, under that of the new one
     then as in a Response: Peer-Challenge, 8 zeroes, NT-Response (both of the new password), 2 octets of flags
 
+Attributes of RADIUS carry the same, the first part cut into three (RFC 2548 sections 2.1.7 and 2.3.4).
+
 RC4 and DES are what the protocol prescribes; a tunnel with a proven gateway is around it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -24,6 +27,8 @@ from .nt_hash import des, des_decrypt
 BLOCK = 512  # octets that the password is put at the end of
 MOST_CHARACTERS = 256
 _SIZE = BLOCK + 4
+_PART = 243  # octets of it that an attribute of RADIUS has room for, beside its header
+_PART_CODE, _CHANGE_CODE = 6, 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ class Change:
 
     @classmethod
     def pull(cls, body: bytes) -> Self:
-        """Parse; the reserved octets and the flags are ignored."""
+        """Parse a packet's body; the reserved octets and the flags are ignored."""
         reader = Reader(body)
         password, old_hash, challenge = reader.take(_SIZE), reader.take(16), reader.take(16)
         reader.take(8)
@@ -49,7 +54,26 @@ class Change:
 
     def push(self) -> bytes:
         """The body's octets."""
-        return self.password + self.old_hash + self.challenge + bytes(8) + self.proof + bytes(2)
+        return self.password + self._rest
+
+    @classmethod
+    def pull_attributes(cls, parts: Sequence[bytes], change: bytes) -> Self:
+        """Parse the values of MS-CHAP-NT-Enc-PW, in any order, and of MS-CHAP2-CPW, which starts with a 7."""
+        numbered = sorted(part[2:] for part in parts)  # by sequence number
+        return cls.pull(b"".join(part[2:] for part in numbered) + change[2:])
+
+    def push_attributes(self, identifier: int) -> tuple[tuple[bytes, ...], bytes]:
+        """The values of several MS-CHAP-NT-Enc-PW, and of one MS-CHAP2-CPW."""
+        cuts = range(0, len(self.password), _PART)
+        parts = tuple(
+            bytes([_PART_CODE, identifier]) + number.to_bytes(2) + self.password[cut : cut + _PART]
+            for number, cut in enumerate(cuts, 1)
+        )
+        return parts, bytes([_CHANGE_CODE, identifier]) + self._rest
+
+    @property
+    def _rest(self) -> bytes:
+        return self.old_hash + self.challenge + bytes(8) + self.proof + bytes(2)
 
 
 def encrypt_password(new: Secret, old_hash: Secret, rng: Rng) -> bytes:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from ..buffer import Reader
 from ..events import Kind, Rng
 from ..keys import Secret
-from ..options import EapLogin
+from ..options import EapLogin, Inner
 from ..registry import EapCode, EapType
 from .identity import identity_response, notification_text
 from .method import Ask, EapFailed, Method, Remarking
@@ -23,6 +23,14 @@ from .packet import EapPacket, name_of
 T = TypeVar("T")
 
 UNKNOWN_DATE = datetime(1970, 1, 1, tzinfo=UTC)  # no certificate is valid yet
+_WITHOUT_PASSWORD = (EapType.TLS, EapType.AKA, EapType.AKA_PRIME)
+_ALIKE = (
+    "A wrong password, an expired one and a locked account look alike here: check the password elsewhere before "
+    "you try often. 'roam up NAME --ask' asks for it again, stored or not."
+)
+_TELLING = (
+    'With inner = ["eap-mschapv2"] many servers say which it is, and let an expired password be changed.'
+)
 ROUNDS = 100  # requests that we answer in one dialogue; a TLS method with a long chain needs about 20
 
 
@@ -188,7 +196,19 @@ class EapPeer:
         said = f"; the server says: {self._notices[-1]}" if self._notices else ""
         if self._method is None:
             return EapFailed(Kind.AUTH_REJECTED, f"the gateway refuses the identity (EAP-Failure){said}")
-        return EapFailed(Kind.AUTH_REJECTED, f"EAP-Failure during {name_of(self._method.TYPE)}{said}")
+        ended = f"EAP-Failure during {name_of(self._method.TYPE)}{said}"
+        evidence = ended if said else f"the server refuses the login without a reason ({ended})"
+        return EapFailed(Kind.AUTH_REJECTED, evidence, hint=self._advice(self._method.TYPE))
+
+    def _advice(self, method: EapType) -> str:
+        """What to do after a refusal without a reason; empty where the kind says all."""
+        options = self._login.tls
+        is_by_certificate = options is not None and options.inner == (Inner.EAP_TLS,)
+        if method in _WITHOUT_PASSWORD or is_by_certificate:
+            return ""
+        if method is EapType.TTLS and options is not None and options.inner[0] is Inner.MSCHAPV2:
+            return f"{_ALIKE} {_TELLING}"
+        return _ALIKE
 
 
 def _attempt(request: EapPacket, step: Callable[[], T]) -> T:

@@ -3,6 +3,7 @@
     inner method       we say                          the server says                we say
     PAP                name, password
     MSCHAPv2           name, challenge, response       MS-CHAP2-Success               nothing
+                                                    or MS-CHAP-Error, E=648           the change of the password
     EAP-…              EAP: identity                   EAP: request …                 EAP: response …
 
 afterwards EAP-Success.  Nothing binds the inner method to TLS (section 14.1.1), so all rests on the server's
@@ -17,18 +18,22 @@ from typing import ClassVar, Protocol
 
 from ..buffer import Reader, Writer
 from ..errors import InvalidSyntax
-from ..events import Kind, Rng
+from ..events import AnswerKind, Kind, Rng
+from ..keys import Secret
 from ..options import EapLogin, Inner
 from ..registry import EapType
 from .avp import MICROSOFT, Avp, AvpCode, MicrosoftCode, pull_avps
 from .inner import InnerEap
 from .method import Ask, EapFailed, then
 from .methods import password_of
+from .mschap_errors import MschapError
 from .mschapv2 import (
     CHALLENGE_SIZE,
+    WORDS_FOR_NEW,
+    Response,
     authenticator_response,
     challenge_hash,
-    failure_of,
+    change_of,
     nt_hash,
     nt_response,
     pull_success,
@@ -129,36 +134,68 @@ class _Mschapv2:
     def __init__(self, login: EapLogin, rng: Rng) -> None:
         self._login = login
         self._rng = rng
+        self._hash = Secret(b"")
         self._identifier = 0
         self._authenticator = b""
+        self._asked = False
         self.is_done = False
 
     def begin(self, tls: Tls) -> bytes:
         material = tls.export(_CHALLENGE_LABEL, CHALLENGE_SIZE + 1).reveal()
         challenge, self._identifier = material[:CHALLENGE_SIZE], material[CHALLENGE_SIZE]
-        mine = self._rng(CHALLENGE_SIZE)
-        password_hash = nt_hash(password_of(self._login))
-        digest = challenge_hash(mine, challenge, self._login.identity)
-        proof = nt_response(password_hash, digest)
-        self._authenticator = authenticator_response(password_hash, proof, digest)
-        response = (
-            Writer().uint(self._identifier, 1).uint(0, 1).write(mine).write(bytes(8)).write(proof).bytes()
-        )
+        self._hash = nt_hash(password_of(self._login))
+        proof = self._prove(challenge)
+        writer = Writer().uint(self._identifier, 1).uint(0, 1).write(proof.challenge).write(bytes(8))
         return (
             _user_name(self._login)
-            + Avp(MicrosoftCode.CHAP_CHALLENGE, challenge, MICROSOFT).push()
-            + Avp(MicrosoftCode.CHAP2_RESPONSE, response, MICROSOFT).push()
+            + _microsoft(MicrosoftCode.CHAP_CHALLENGE, challenge)
+            + _microsoft(MicrosoftCode.CHAP2_RESPONSE, writer.write(proof.proof).bytes())
         )
 
-    def reply(self, avps: tuple[Avp, ...]) -> bytes:
+    def reply(self, avps: tuple[Avp, ...]) -> bytes | Ask:
         if self.is_done:
             raise EapFailed(Kind.PEER_PROTOCOL, "AVPs after MS-CHAP2-Success in EAP-TTLS")
         for avp in avps:
             if avp.vendor == MICROSOFT and avp.code == MicrosoftCode.CHAP_ERROR:
-                raise failure_of(avp.data[1:])
+                return self._fail(avp.data)
             if avp.vendor == MICROSOFT and avp.code == MicrosoftCode.CHAP2_SUCCESS:
                 self._check(avp.data)
         return b""
+
+    def _prove(self, challenge: bytes) -> Response:
+        """Our proof for a challenge; the server's is expected to fit it."""
+        mine = self._rng(CHALLENGE_SIZE)
+        digest = challenge_hash(mine, challenge, self._login.identity)
+        proof = nt_response(self._hash, digest)
+        self._authenticator = authenticator_response(self._hash, proof, digest)
+        return Response(mine, proof, self._login.identity)
+
+    def _fail(self, data: bytes) -> Ask:
+        """Ask for a new password where the old one has expired; any other refusal ends the dialogue, whatever R
+        says: for a second try with another password TTLS has no AVPs."""
+        identifier, error = data[0] if data else 0, MschapError.pull(data[1:])
+        refusal, challenge = error.refusal().leaving_with(b""), error.challenge
+        if self._asked or challenge is None or error.remedy is not AnswerKind.NEW_PASSWORD:
+            raise refusal
+        self._asked = True
+        return Ask(
+            AnswerKind.NEW_PASSWORD,
+            WORDS_FOR_NEW,
+            lambda said: self._change(identifier, challenge, said, refusal),
+            refusal,
+        )
+
+    def _change(self, identifier: int, challenge: bytes, said: Secret, refusal: EapFailed) -> bytes:
+        old, self._hash, self._identifier = self._hash, nt_hash(said), identifier
+        if not len(said) or old == self._hash:
+            raise refusal  # a refused password is never tried again
+        change = change_of(said, old, self._prove(challenge), self._rng)
+        parts, rest = change.push_attributes(identifier)
+        return (
+            b"".join(_microsoft(MicrosoftCode.CHAP_NT_ENC_PW, part) for part in parts)
+            + _microsoft(MicrosoftCode.CHAP2_CPW, rest)
+            + _microsoft(MicrosoftCode.CHAP_CHALLENGE, challenge)
+        )
 
     def _check(self, data: bytes) -> None:
         reader = Reader(data)
@@ -190,6 +227,10 @@ class _Eap:
 
 def _eap_message(packet: bytes) -> bytes:
     return Avp(AvpCode.EAP_MESSAGE, packet).push() if packet else b""
+
+
+def _microsoft(code: MicrosoftCode, data: bytes) -> bytes:
+    return Avp(code, data, MICROSOFT).push()
 
 
 def _user_name(login: EapLogin) -> bytes:

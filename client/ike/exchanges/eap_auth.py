@@ -86,16 +86,26 @@ class EapRound:
             self.password = answer
         self._go_on(core, sa, lambda: self.peer.resume(answer), now)
 
+    def last_words(self) -> bytes:
+        """What to leave with where the user gives no other password in place of a refused one; may be empty."""
+        if self.asked is None or self.asked.refusal is None:
+            return b""
+        try:
+            self.peer.resume(Secret(b""))  # which no method takes for a password
+        except EapFailed as failure:
+            return failure.last_words or b""
+        raise AssertionError("an empty password was taken")
+
     def _go_on(self, core: Core, sa: IkeSa, turn: Callable[[], bytes | Ask | None], now: float) -> None:
         match self._outcome(core, turn):
             case Ask() as ask:
                 self._ask(core, sa, ask, now)
             case bytes(response):
+                self._keep_new_password(core)
                 self.response = response
                 core.begin(self, sa, first=True)
             case None:
-                if self.new_password is not None:  # the server has it now
-                    self._replace_password(core, self.new_password)
+                self._keep_new_password(core)
                 for text in self.peer.remarks:
                     core.emit(Remark(text))
                 core.begin(FinalAuth(self.login, self.peer.msk), sa, first=True)
@@ -106,6 +116,12 @@ class EapRound:
         needed = AnswerNeeded(ask.kind, ask.prompt, ask.signature, ask.challenge)
         core.ask(self, sa, needed, now, refused or UNANSWERED_QUESTION)
 
+    def _keep_new_password(self, core: Core) -> None:
+        """The server has proven that it has the new one: that counts, even if the login goes no further."""
+        if self.new_password is not None and self.peer.is_ready:
+            self._replace_password(core, self.new_password)
+            self.new_password = None
+
     def _replace_password(self, core: Core, now: Secret) -> None:
         was = self.password
         if isinstance(was, Secret) and was != now:
@@ -115,7 +131,7 @@ class EapRound:
         try:
             return turn()
         except EapFailed as failure:
-            if failure.last_words is None:
+            if failure.last_words is None or failure.in_passing:
                 raise
             core.verdict = failure
             return failure.last_words

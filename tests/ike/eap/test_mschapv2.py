@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from client.ike.eap.md4 import md4
 from client.ike.eap.method import EapFailed
+from client.ike.eap.mschap_errors import MschapError, push_error
 from client.ike.eap.mschapv2 import (
     Mschapv2,
     OpCode,
@@ -19,12 +20,10 @@ from client.ike.eap.mschapv2 import (
     Response,
     authenticator_response,
     challenge_hash,
-    failure_of,
     nt_hash,
     nt_response,
     pull_challenge,
     push_challenge,
-    push_failure,
     session_key,
 )
 from client.ike.eap.packet import EapPacket
@@ -202,7 +201,7 @@ def test_each_failure_code_has_its_meaning(text: str, meaning: str) -> None:
 
 
 def test_our_own_failure_text_is_understood() -> None:
-    assert "(E=691)" in str(failure_of(push_failure(CHALLENGE, 691, "no")))
+    assert "(E=691)" in str(MschapError.pull(push_error(CHALLENGE, 691, "no")).refusal())
 
 
 def test_ms_length_must_be_the_size_of_the_data() -> None:

@@ -157,7 +157,7 @@ class FreeRadius(LoginServer):
             secret=SHARED_SECRET,
             method=service.method,
             inner=service.inner,
-            tls_config=_TLS_CONFIG.format(newest=service.newest),
+            tls_config=TLS_CONFIG.format(newest=service.newest),
         )
         return {"radiusd.conf": settings, "users": "\n".join(users) + "\n"}
 
@@ -253,7 +253,7 @@ server inside {{
   }}
 }}
 """
-_TLS_CONFIG = """\
+TLS_CONFIG = """\
     tls-config common {{
       private_key_file = /run/peer/server.key
       certificate_file = /run/peer/server.pem
