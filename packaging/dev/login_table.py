@@ -26,8 +26,8 @@ UNSHOWN = {
     "EAP-TTLS, TLS 1.3, strongSwan 5.9.8": "likewise, than RFC 9427",
     "PEAP, TLS 1.3, hostapd 2.10": "it derives the keys of the cryptobinding otherwise than RFC 9427",
     "EAP-MSCHAPv2, an expired password is changed, FreeRADIUS 3.2.1": "it crashes in every change of its own",
-    "EAP-TTLS with MSCHAPv2, an expired password is changed": "FreeRADIUS says there only that the login is refused; "
-    "shown against the embedded gateway",
+    "EAP-TTLS with MSCHAPv2, an expired password is changed": "FreeRADIUS says there only that the login is "
+    "refused; shown against the embedded gateway",
     "EAP-TLS, TLS 1.3, RSA, key in the SSH agent": "agents have no RSA-PSS: TLS 1.2 is spoken then",
     "certificate, ML-DSA": "strongSwan 5.9.8 and 6.0.1 do not know it",
 }
