@@ -411,8 +411,8 @@ class Profile:
     lifetimes: Lifetimes = option("when keys are replaced", Lifetimes())
     quirks: Quirks = option("what Roam does differently for this gateway", Quirks())
     data_path: Literal["auto", "xfrm", "xfrm-offload", "userspace"] = option(
-        "who carries the packets; with `xfrm-offload` network devices do the cryptography where they can, "
-        "and each change of network costs a rekey",
+        "who carries the packets; with `xfrm-offload` network devices do the cryptography where they can, and "
+        "without a guard all the work on packets that go out; each change of network costs a rekey",
         "auto",
     )
 

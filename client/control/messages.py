@@ -185,7 +185,7 @@ class TunnelStatus(Message):
     esp_suite: str = ""
     ike_rekey_at: float | None = None
     child_rekey_at: float | None = None
-    data_path: str = ""  # "xfrm" or "userspace"
+    data_path: str = ""  # "xfrm", "xfrm-offload" or "userspace"
     data_path_reason: str = ""
     mobike: bool | None = None  # None: not known yet
     session: int = 0  # number of the IKE session in use: another one after a new login or `tunnel.reauth`

@@ -113,6 +113,11 @@ class Applier:
             return Naming()
         return self._names.naming(share.up, found)
 
+    @property
+    def is_guarded(self) -> bool:
+        """Whether the packet filter keeps anything in: a tunnel's guard, or lockdown."""
+        return self.stance.lockdown is not None or any(share.config.guard for share in self._shares.values())
+
     def leaves_open(self, name: str) -> bool:
         """Whether nothing of this tunnel stands, its guard included, since that could not be made."""
         return name in self._open

@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from ..ike.events import Channel, ChildUp, Endpoint
-from ..system.datapath import Counters, DataPathFailed
+from ..system.choice import Choice
+from ..system.datapath import Counters, DataPathFailed, WorkTaken
 from ..system.drift import Deviation
 from ..system.userspace import IkeDatagram
+from ..system.xfrm_offload import LIKE_A_LEAK
 from .inbox import Datagram, Inbox, PathEvent
 from .leg import Leg
 from .ports import CarrierPort
@@ -33,6 +36,7 @@ class Carrier:
         self._legs_by_end: dict[Endpoint, int] = {}
         self._counted: dict[int, Counters] = {}
         self._installed: frozenset[int] = frozenset()
+        self._taken: WorkTaken | None = None
 
     @property
     def bound(self) -> Leg | None:
@@ -56,6 +60,17 @@ class Carrier:
     def installed(self) -> frozenset[int]:
         """The Child SAs that the data path had at the last `count`, by their inbound SPIs."""
         return self._installed
+
+    def told(self, choice: Choice) -> Choice:
+        """The choice that it was made by, with what network devices do of it, where they are asked."""
+        if self._taken is None:
+            return choice
+        return replace(choice, reason=f"{choice.reason}; {self._taken.told}")
+
+    def conflict(self, *, guarded: bool) -> str:
+        """Why it cannot go on where a guard stands now, as it could not be foreseen; "" where it can."""
+        is_whole = self._taken is not None and self._taken.whole
+        return f"whole packets go to a network device, and {LIKE_A_LEAK}" if guarded and is_whole else ""
 
     def prepare(self) -> None:
         """Have one made, unless there is one: a handshake takes longer than that."""
@@ -91,6 +106,8 @@ class Carrier:
             if isinstance(event, IkeDatagram):
                 self._take(event)
                 continue
+            if isinstance(event, WorkTaken):
+                self._taken = event
             self._inbox.put(PathEvent(event))
             if isinstance(event, DataPathFailed):
                 return
@@ -160,7 +177,7 @@ class Carrier:
     async def close(self) -> None:
         """Take it away, the link included; the next `prepare` makes another one."""
         started, listener = self._started, self._listener
-        self._started = self._listener = self._bound = None
+        self._started = self._listener = self._bound = self._taken = None
         self._legs_by_end, self._counted, self._installed = {}, {}, frozenset()
         if listener is not None:
             listener.cancel()

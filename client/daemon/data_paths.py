@@ -62,18 +62,21 @@ class DataPaths:
         if self._found.kind is DataPathKind.USERSPACE:
             self._pool.warm()
 
-    async def open(self, kind: DataPathKind, link: str, mtu: int, lifetimes: Lifetimes) -> CarrierPort:
-        """A data path with a link of this name and MTU; `OSError` where it cannot be had."""
+    async def open(
+        self, kind: DataPathKind, link: str, mtu: int, lifetimes: Lifetimes, guarded: bool
+    ) -> CarrierPort:
+        """A data path with a link of this name and MTU, where a guard stands or not; `OSError` without one."""
         if kind is DataPathKind.USERSPACE:
             return await UserspaceDataPath.start(link, mtu, self._pool)
-        return await self._open_kernel(
-            link, mtu, limits_of(lifetimes), offload=kind is DataPathKind.XFRM_OFFLOAD
-        )
+        offload = kind is DataPathKind.XFRM_OFFLOAD
+        return await self._open_kernel(link, mtu, limits_of(lifetimes), offload=offload, guarded=guarded)
 
-    async def _open_kernel(self, link: str, mtu: int, limits: Limits, *, offload: bool) -> CarrierPort:
+    async def _open_kernel(
+        self, link: str, mtu: int, limits: Limits, *, offload: bool, guarded: bool
+    ) -> CarrierPort:
         """A profile may ask for it on any kernel; what was lacking at the look says more than an error number."""
         try:
-            return await KernelDataPath.start(link, mtu, limits, offload=offload)
+            return await KernelDataPath.start(link, mtu, limits, offload=offload, guarded=guarded)
         except OSError as error:
             if self._found.kind is DataPathKind.USERSPACE:
                 raise OSError(self._found.reason) from error

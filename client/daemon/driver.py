@@ -30,6 +30,7 @@ from ..system.datapath import (
     PoliciesMended,
     SelectorViolation,
     SoftLimit,
+    WorkTaken,
 )
 from ..tunnel.controller import step
 from ..tunnel.events import Crashed, Event, SecretMissing, Timer, UserDown, UserUp
@@ -144,7 +145,7 @@ class Driver:
                 self._effects.passages.last,
                 self._since,
                 self._world.epoch(),
-                self._effects.data_path,
+                self._effects.carrier.told(self._effects.data_path),
                 self._applier.leaves_open(self._effects.name),
                 self._effects.sizing.reason,
                 self.notes.quirks,
@@ -294,6 +295,8 @@ class Driver:
         while busy:
             turns += 1
             busy = False
+            if conflict := effects.carrier.conflict(guarded=self._applier.is_guarded):
+                await effects.data_path_failed(conflict)
             effects.size(self._tunnel.config, self._tunnel.network)
             for leg in list(effects.legs.values()):
                 busy = await effects.drain(leg) or busy
@@ -333,6 +336,8 @@ class Driver:
                 log.info("ESP comes from %s", remote)  # RFC 7296 2.23: behind a NAT we do not follow
             case PoliciesMended():
                 self._applier.hear_mended(event)
+            case WorkTaken(told):
+                log.info("%s", told)
 
     async def _count(self, now: float) -> None:
         if now - self._counted_at >= COUNT_EVERY:

@@ -116,6 +116,7 @@ class Effects:
         self.sizing = Sizing(world.count_stalls)
         self._carried_by: DataPathKind | None = None
         self._world = world
+        self._applier = applier
         self._inbox = inbox
         self._asker = asker
         self._lookups = Lookups(world, inbox, notes)
@@ -206,7 +207,8 @@ class Effects:
 
     async def _open_data_path(self) -> CarrierPort:
         lifetimes = self._wanted_session.lifetimes
-        return await self._world.open_data_path(self.data_path.kind, self.link, LINK_MTU, lifetimes)
+        kind, guarded = self.data_path.kind, self._applier.is_guarded
+        return await self._world.open_data_path(kind, self.link, LINK_MTU, lifetimes, guarded)
 
     def _receive(self, leg: int, data: bytes, channel: Channel, remote: Endpoint) -> None:
         there = self.legs.get(leg)

@@ -157,8 +157,8 @@ class World:
     """The sockets for an underlay and the gateway's port; `OSError` where the path is gone already."""
     choose_data_path: Callable[[str], Choice]
     """The data path for what a profile says of it."""
-    open_data_path: Callable[[DataPathKind, str, int, Lifetimes], Awaitable[CarrierPort]]
-    """A data path with a link of this name and MTU, for Child SAs that live so long."""
+    open_data_path: Callable[[DataPathKind, str, int, Lifetimes, bool], Awaitable[CarrierPort]]
+    """A data path with a link of this name and MTU, for Child SAs that live so long; whether a guard stands."""
     resolve: Callable[[Sequence[str]], Awaitable[tuple[Address, ...]]]
     """The addresses of the gateway's names, best first; `OSError` where there is none."""
     count_stalls: Callable[[], int | None]

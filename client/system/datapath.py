@@ -81,6 +81,17 @@ class PoliciesMended:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkTaken:
+    """What network devices do of the cryptography, in words, and why no more.
+
+    `whole`: packets go out as they are, and a device encrypts them: not to be told from a leak by a guard.
+    """
+
+    told: str
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DataPathFailed:
     """The data path is gone (the pump died): everything on it must be made anew."""
 
@@ -95,6 +106,7 @@ DataPathEvent = (
     | Activity
     | PathCarries
     | PoliciesMended
+    | WorkTaken
     | DataPathFailed
 )
 

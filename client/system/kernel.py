@@ -20,14 +20,23 @@ from ipaddress import ip_address
 from typing import TypeVar
 
 from ..ike.events import ChildSa, Endpoint, Path
-from .datapath import Counters, DataPathEvent, DataPathFailed, PeerAddressSeen, PoliciesMended, SoftLimit
+from .datapath import (
+    Counters,
+    DataPathEvent,
+    DataPathFailed,
+    PeerAddressSeen,
+    PoliciesMended,
+    SoftLimit,
+    WorkTaken,
+)
 from .drift import Deviation
 from .feud import Feud
 from .userspace import IkeDatagram
 from .xfrm import Monitor, Xfrm
 from .xfrm_layout import Group
 from .xfrm_link import drop_link, make_link
-from .xfrm_model import Limits, MappingChanged, PoliciesTouched, Report, SaExpired
+from .xfrm_model import Limits, MappingChanged, Offload, PoliciesTouched, Report, SaExpired
+from .xfrm_offload import Taken, told
 from .xfrm_plan import Outer
 from .xfrm_tunnel import IF_IDS, Reading, XfrmTunnel, sweep
 from .xfrm_watch import Watch
@@ -66,10 +75,13 @@ class KernelDataPath:
         monitor: Monitor,
         *,
         offload: bool = False,
+        guarded: bool = True,
     ) -> None:
         """For `start` alone."""
         self.link = link
         self._offload = offload
+        self._guarded = guarded
+        self._taken: tuple[Taken, Taken] | None = None
         self._worker = worker
         self._tunnel = tunnel
         self._monitor = monitor
@@ -99,12 +111,13 @@ class KernelDataPath:
         *,
         migrate: bool = True,
         offload: bool = False,
+        guarded: bool = True,
     ) -> KernelDataPath:
         """Make the xfrm interface, down and without addresses.
 
-        `migrate`: have the kernel itself move SAs, where it can.  `offload`: have network devices do the
-        cryptography, where they can.  The kernel drops such SAs when their device goes down, and with them their
-        sequence numbers: each change of network then costs a rekey.
+        `migrate`: have the kernel itself move SAs, where it can.  `offload`: have network devices do what they can
+        of the work, but not all of it where a guard stands (`guarded`), as `xfrm_offload` says.  The kernel drops
+        such SAs when their device goes down, and their sequence numbers: each change of network costs a rekey.
         """
         worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="xfrm")
         monitor = Monitor((Group.EXPIRE, Group.MAPPING, Group.POLICY))
@@ -115,7 +128,7 @@ class KernelDataPath:
             monitor.close()
             worker.shutdown(wait=False)
             raise
-        return cls(link_name, worker, tunnel, monitor, offload=offload)
+        return cls(link_name, worker, tunnel, monitor, offload=offload, guarded=guarded)
 
     def events(self) -> asyncio.Queue[DataPathEvent | IkeDatagram]:
         """What happens on the data path, in order; after `DataPathFailed` nothing more comes."""
@@ -127,11 +140,13 @@ class KernelDataPath:
         await self._do(lambda: self._tunnel.install(child, outbound=outbound))
         self._spis |= {child.spi_in: child.spi_in, child.spi_out: child.spi_in}
         self._watch.expect_inbound(_boot_time())
+        self._tell_taken()
         self._stirred.set()
 
     async def use_outbound(self, spi_in: int) -> None:
         """Send on this Child SA from now."""
         await self._do(lambda: self._tunnel.use_outbound(spi_in))
+        self._tell_taken()
 
     async def remove(self, spi_in: int) -> None:
         """Forget a Child SA; unknown ones are ignored."""
@@ -150,12 +165,20 @@ class KernelDataPath:
             self._events.put_nowait(SoftLimit(spi_in, sequence=True))
         if len(self._natt) > 1:
             self._watch.note_move(_boot_time())
+        self._tell_taken()
         self._stirred.set()
+
+    def _tell_taken(self) -> None:
+        """Say what devices do, where that is another thing than before."""
+        taken = self._tunnel.taken
+        if taken is not None and taken != self._taken:
+            self._taken = taken
+            self._put((WorkTaken(told(*taken), whole=taken[0].work is Offload.PACKET),))
 
     def _outer(self, path: Path, *, encapsulate: bool) -> Outer:
         """In the worker's thread, which stands in the right namespace."""
         device = socket.if_nametoindex(path.interface) if self._offload else 0
-        return Outer(path.local_natt, path.remote_natt, encapsulate, device)
+        return Outer(path.local_natt, path.remote_natt, encapsulate, device, self._guarded)
 
     async def counters(self) -> tuple[Counters, ...]:
         """Counters of all installed Child SAs."""

@@ -138,10 +138,11 @@ def _sa(sa: Sa) -> bytes:
         *(limits_of(sa.limits), bytes(layout.USAGE.size), 0, 0, 0, 0),
         *(sa.reqid, _family(sa.destination), layout.MODE_TUNNEL, 0, flags),
     )
-    parts = [info, _protection(sa.protection), _encapsulation(sa.encapsulation), _replay(sa.replay)]
+    protection, encapsulation = _protection(sa.protection), _encapsulation(sa.encapsulation)
+    parts = [info, protection, encapsulation, _work_of(sa.device), _replay(sa.replay)]
     if sa.usage is not None:
         parts.append(_attribute(Attribute.LTIME_VAL, _usage(sa.usage)))
-    parts += [_work_of(sa.device), _if_id(sa.if_id)]
+    parts.append(_if_id(sa.if_id))
     if sa.output_mark is not None:
         parts.append(_attribute(Attribute.SET_MARK, struct.pack("=I", sa.output_mark.value)))
         parts.append(_attribute(Attribute.SET_MARK_MASK, struct.pack("=I", sa.output_mark.mask)))

@@ -100,10 +100,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A network device that is to take over work; `inbound` for an SA that receives.
-
-    Debian's kernels have no simulated device (netdevsim): shown by the octets of iproute2 alone.
-    """
+    """A network device that takes over work; `inbound` for an SA that receives."""
 
     index: int
     inbound: bool

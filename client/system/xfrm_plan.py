@@ -22,7 +22,6 @@ from ..tunnel.model import MARK, MARK_MASK
 from .xfrm_model import (
     Aead,
     CipherWithHmac,
-    Device,
     Direction,
     Encapsulation,
     Flow,
@@ -34,6 +33,7 @@ from .xfrm_model import (
     Sa,
     Template,
 )
+from .xfrm_offload import is_whole
 
 WINDOW = 1024  # packets; the kernel's own default of 32 is little where packets overtake each other
 _OUTBOUND_WINDOW = 32  # unused, but with ESN the kernel wants one
@@ -53,25 +53,27 @@ _ANY_PORT, _OPAQUE = (0, 65535), (65535, 0)
 class Outer:
     """The outer ends of all SAs of a tunnel; the ports matter with `encapsulate` only.
 
-    `device` is the number of a network device that is to take over work of the SAs, 0: none.
+    `device` is the number of a network device that is to take over work of the SAs, 0: none.  `guarded`: a guard
+    stands, as `xfrm_offload` says.
     """
 
     local: Endpoint
     remote: Endpoint
     encapsulate: bool
     device: int = 0
+    guarded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A Child SA as it stands in the kernel."""
+    """A Child SA as it stands in the kernel; its SAs' devices are what do work of theirs."""
 
     child: ChildSa
     inbound: Sa
     outbound: Sa
 
     def moved(self, outer: Outer) -> Pair:
-        """The same between other outer ends."""
+        """The same between other outer ends, where no device has been asked yet."""
         return Pair(self.child, _inbound_over(self.inbound, outer), _outbound_over(self.outbound, outer))
 
 
@@ -108,7 +110,7 @@ def _outbound_over(sa: Sa, outer: Outer) -> Sa:
         source=outer.local.address,
         destination=outer.remote.address,
         encapsulation=Encapsulation(outer.local.port, outer.remote.port) if outer.encapsulate else None,
-        device=_device(outer, inbound=False),
+        device=None,
     )
 
 
@@ -119,13 +121,8 @@ def _inbound_over(sa: Sa, outer: Outer) -> Sa:
         destination=outer.local.address,
         encapsulation=Encapsulation(outer.remote.port, outer.local.port) if outer.encapsulate else None,
         mapping_interval=_MAPPING_INTERVAL if outer.encapsulate else 0,
-        device=_device(outer, inbound=True),
+        device=None,
     )
-
-
-def _device(outer: Outer, *, inbound: bool) -> Device | None:
-    """Kernels refuse to have ESP in UDP taken over."""
-    return Device(outer.device, inbound) if outer.device and not outer.encapsulate else None
 
 
 def _protection(algorithms: EspAlgorithms, encr_key: Secret, integ_key: Secret) -> Aead | CipherWithHmac:
@@ -152,16 +149,26 @@ def policies(
     """
     wanted: dict[tuple[Direction, Flow], Policy] = {}
     for rank, pair in enumerate(senders):
-        outbound = pair.outbound
-        template = Template(outbound.source, outbound.destination, outbound.spi, outbound.reqid)
-        for flow in flows(pair.child.local_selectors, pair.child.remote_selectors):
-            policy = Policy(flow, Direction.OUT, if_id, _PRIORITY + rank, None if closed else template)
+        for policy in outbound_policies(pair.child, pair.outbound, if_id, rank, closed=closed):
             wanted.setdefault(policy.key, policy)
     for pair, direction in product(pairs, (Direction.IN, Direction.FORWARD)):
         for flow in flows(pair.child.remote_selectors, pair.child.local_selectors):
             policy = Policy(flow, direction, if_id, _PRIORITY, Template())
             wanted[policy.key] = policy
     return wanted
+
+
+def outbound_policies(
+    child: ChildSa, sa: Sa, if_id: int, rank: int = 0, *, closed: bool = False
+) -> Iterator[Policy]:
+    """What sends a Child SA's packets on `sa`; a device that takes whole packets takes these policies too."""
+    template = Template(sa.source, sa.destination, sa.spi, sa.reqid)
+    device = sa.device if is_whole(sa.device) else None
+    for flow in flows(child.local_selectors, child.remote_selectors):
+        if closed:
+            yield Policy(flow, Direction.OUT, if_id, _PRIORITY + rank, None)
+        else:
+            yield Policy(flow, Direction.OUT, if_id, _PRIORITY + rank, template, device)
 
 
 def changes(

@@ -17,14 +17,16 @@ from typing import Protocol
 from ..ike.events import ChildSa
 from .drift import Deviation
 from .xfrm import XfrmRefused
-from .xfrm_model import Direction, Limits, PolicyReport, Sa, SaId, SaReport, Usage
-from .xfrm_plan import SOFT_SEQUENCE, Outer, Pair, pair_of, policies
+from .xfrm_model import Device, Direction, Limits, Policy, PolicyReport, Sa, SaId, SaReport, Usage
+from .xfrm_offload import NOTHING, Taken, Wish, is_whole, left, refused, taken, wish
+from .xfrm_plan import SOFT_SEQUENCE, Outer, Pair, outbound_policies, pair_of, policies
 from .xfrm_policies import DropPolicy, Policies, PolicyTable, PutPolicy
 
 IF_IDS = range(0x73000001, 0x73010000)
 """Interface numbers of ours; whatever bears one is ours."""
 
-_NO_OFFLOAD = frozenset({errno.EINVAL, errno.EOPNOTSUPP})
+_TRIAL = IF_IDS[-17]
+"""A number that no interface bears: policies under it meet no packet."""
 _log = logging.getLogger(__name__)
 
 
@@ -46,20 +48,29 @@ class Tables(Policies, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The state of a Child SA's two SAs; None where one is gone.  `spent`: one has reached a soft limit."""
+    """The state of a Child SA's two SAs; None where one is gone.  `spent`: one has reached a soft limit.
+
+    `sent` is the number of packets that went out.
+    """
 
     spi_in: int
     inbound: SaReport | None
     outbound: SaReport | None
     spent: bool = False
 
+    @property
+    def sent(self) -> int:
+        """By sequence numbers, as the kernel counts a train of segments as one packet; a device keeps its own."""
+        return _sent(self.outbound) if self.outbound is not None else 0
+
 
 class XfrmTunnel:
-    """Commands: `bind`, `install`, `use_outbound`, `remove`, `mend`, `close`; getters: `read`, `deviations`.
+    """Commands: `bind`, `install`, `use_outbound`, `remove`, `mend`, `close`.
 
-    They block.  `if_id` is on all that is put into the tables; `port` is what those who hear of changes know us by.
+    Getters: `read`, `taken`, `deviations`.  All but `taken` block, and raise `OSError` where the kernel refuses.
 
-    All raise `OSError` where the kernel refuses.  `migrates` tells whether it moves SAs itself.
+    `migrates` tells whether it moves SAs itself; `if_id` is on all that is put into the tables; `port` is what
+    those who hear of changes know us by.
     """
 
     def __init__(self, tables: Tables, if_id: int, limits: Limits, *, migrates: bool = True) -> None:
@@ -73,6 +84,8 @@ class XfrmTunnel:
         self._senders: list[int] = []  # inbound SPIs of those to send on, best first
         self._policies = PolicyTable(tables, if_id)
         self._used_keys: set[bytes] = set()
+        self._taken: dict[tuple[int, bool], Taken] = {}  # what devices do, by SPI and whether it is inbound
+        self._offered: list[Policy] = []  # those under the number of trials
         self._reqid = 0
 
     def install(self, child: ChildSa, *, outbound: bool) -> None:
@@ -90,10 +103,10 @@ class XfrmTunnel:
         self._used_keys.add(fingerprint)
         added: list[Sa] = []
         try:
-            for sa in (pair.inbound, pair.outbound):
-                self._add(sa)
-                added.append(sa)
-            self._pairs[child.spi_in] = pair
+            inbound = self._add(child, pair.inbound, self._outer, added)
+            self._pairs[child.spi_in] = Pair(
+                child, inbound, self._add(child, pair.outbound, self._outer, added)
+            )
             if outbound:
                 self._senders.insert(0, child.spi_in)
             self._settle()
@@ -101,21 +114,75 @@ class XfrmTunnel:
             self._undo(child.spi_in, added)
             raise
 
-    def _add(self, sa: Sa) -> None:
-        """A device that does not take over what it is asked to is no reason to go without an SA."""
-        try:
-            self._tables.add_sa(sa)
-        except XfrmRefused as error:
-            if sa.device is None or error.errno not in _NO_OFFLOAD:
+    def _add(self, child: ChildSa, sa: Sa, outer: Outer, added: list[Sa]) -> Sa:
+        """Add an SA, with as much of its work in the device as that takes; as it stands then.
+
+        `added` gets what must be deleted where something fails later.
+        """
+        inbound = sa.output_mark is None  # nothing marks what comes in
+        asked = self._wish(sa, outer, inbound=inbound)
+        works, whys = asked.works, asked.whys
+        while True:
+            work = works[0]
+            device = Device(outer.device, inbound, work) if work is not None else None
+            try:
+                stands = self._try(child, replace(sa, device=device), added)
+            except XfrmRefused as error:
+                works = left(works, error.errno or 0)
+                if work is None or not works:
+                    raise
+                whys = (*whys, refused(work, error.strerror or str(error)))
+                _log.info("SA %08x: %s", sa.spi, whys[-1])
+            else:
+                self._taken[sa.spi, inbound] = taken(work, stands.device, whys)
+                return stands
+
+    def _wish(self, sa: Sa, outer: Outer, *, inbound: bool) -> Wish:
+        if not outer.device:
+            return NOTHING
+        used = sa.usage is not None
+        return wish(inbound=inbound, encapsulated=outer.encapsulate, guarded=outer.guarded, used=used)
+
+    def _try(self, child: ChildSa, sa: Sa, added: list[Sa]) -> Sa:
+        """Add an SA whose device takes what it is asked to, with all that this needs, or nothing."""
+        self._tables.add_sa(sa)
+        added.append(sa)
+        if sa.device is None:
+            return sa
+        report = self._tables.read_sa(sa.id)
+        stands = replace(sa, device=None if report is None else report.device)
+        if is_whole(stands.device):
+            try:
+                self._offer(outbound_policies(child, stands, _TRIAL))
+            except XfrmRefused:
+                self._withdraw()  # what it would not give back at once
+                self._tables.delete_sa(sa.id)
+                added.pop()
                 raise
-            _log.info("no offload of SA %08x: %s", sa.spi, error.strerror)
-            self._tables.add_sa(replace(sa, device=None))
+        return stands
+
+    def _offer(self, offered: Iterable[Policy]) -> None:
+        """Whether the device takes these policies, before any packet can meet one; `XfrmRefused` if not."""
+        try:
+            for policy in offered:
+                self._tables.put_policy(policy)
+                self._offered.append(policy)
+        finally:
+            self._withdraw()
+
+    def _withdraw(self) -> None:
+        while self._offered:
+            policy = self._offered[-1]
+            self._tables.delete_policy(policy.flow, policy.direction, policy.if_id)
+            self._offered.pop()
 
     def _undo(self, spi_in: int, added: list[Sa]) -> None:
         """The first error is the one to tell; what cannot be undone now, `close` tries again."""
         self._forget(spi_in)
         with suppress(OSError):
             self._settle()
+        with suppress(OSError):
+            self._withdraw()
         for sa in reversed(added):
             with suppress(OSError):
                 self._tables.delete_sa(sa.id)
@@ -137,7 +204,10 @@ class XfrmTunnel:
             self._tables.delete_sa(pair.inbound.id)
 
     def _forget(self, spi_in: int) -> None:
-        self._pairs.pop(spi_in, None)
+        pair = self._pairs.pop(spi_in, None)
+        if pair is not None:
+            self._taken.pop((spi_in, True), None)
+            self._taken.pop((pair.outbound.spi, False), None)
         self._senders = [other for other in self._senders if other != spi_in]
 
     def read(self) -> tuple[Reading, ...]:
@@ -154,7 +224,7 @@ class XfrmTunnel:
         self._pairs, self._senders = {}, []
         self._policies.forget()
         try:
-            sweep(self._tables, (self.if_id,))
+            sweep(self._tables, (self.if_id, _TRIAL))
         finally:
             self._tables.close()
 
@@ -172,25 +242,34 @@ class XfrmTunnel:
             self._settle(closed=True)
         for spi_in, pair in self._pairs.items():
             moved = pair.moved(outer)
-            carried = [
-                self._carry(old, new)
-                for old, new in ((pair.inbound, moved.inbound), (pair.outbound, moved.outbound))
-            ]
-            self._pairs[spi_in] = moved
-            if not all(carried):
+            inbound = self._carry(pair.child, pair.inbound, moved.inbound, outer)
+            outbound = self._carry(pair.child, pair.outbound, moved.outbound, outer)
+            self._pairs[spi_in] = replace(
+                moved, inbound=inbound or moved.inbound, outbound=outbound or moved.outbound
+            )
+            if inbound is None or outbound is None:
                 lost.append(spi_in)
         self._outer = outer
         self._settle()
         return tuple(lost)
 
-    def _carry(self, old: Sa, new: Sa) -> bool:
-        """Move one SA with its sequence numbers, window and counters; whether that went well."""
-        if old == new:
-            return True
+    def _carry(self, child: ChildSa, old: Sa, new: Sa, outer: Outer) -> Sa | None:
+        """Move one SA with its sequence numbers, window and counters; as it stands then.
+
+        None: nobody could tell its numbers, and it is gone.  Those of an SA whose packets a device makes it keeps.
+        """
+        here = old.device is None or old.device.index == outer.device
+        if here and replace(old, device=None) == new:
+            return old
+        if is_whole(old.device):
+            self._tables.delete_sa(old.id)
+            return None
         if _differ_in_ports_only(old, new):
             self._tables.update_sa(new)
-            return True
-        return self._migrate(old, new) or self._carry_by_hand(old, new)
+            return new
+        if not outer.device and self._migrate(old, new):
+            return new
+        return self._carry_by_hand(child, old, new, outer)
 
     def _migrate(self, old: Sa, new: Sa) -> bool:
         """Have the kernel do it.
@@ -210,7 +289,7 @@ class XfrmTunnel:
             self._tables.set_usage(new, before.usage)
         return True
 
-    def _carry_by_hand(self, old: Sa, new: Sa) -> bool:
+    def _carry_by_hand(self, child: ChildSa, old: Sa, new: Sa, outer: Outer) -> Sa | None:
         _log.debug("SA %08x is carried by hand", old.spi)
         try:
             last = self._tables.take_sa(old.id)
@@ -219,9 +298,9 @@ class XfrmTunnel:
                 raise
             last = None
         if last is None or last.replay is None:
-            return False
-        self._add(replace(new, replay=last.replay, usage=last.usage))
-        return True
+            return None
+        stands = self._add(child, replace(new, replay=last.replay, usage=last.usage), outer, [])
+        return replace(new, device=stands.device)
 
     # Policies
 
@@ -233,6 +312,16 @@ class XfrmTunnel:
     def mend(self) -> tuple[PutPolicy | DropPolicy, ...]:
         """Put back the policies that another program has changed; what that was."""
         return self._policies.mend()
+
+    @property
+    def taken(self) -> tuple[Taken, Taken] | None:
+        """What devices do of what is sent and of what is received; None where nobody asks them."""
+        pair = self._pairs.get(self._senders[0]) if self._senders else None
+        if pair is None or self._outer is None or not self._outer.device:
+            return None
+        nothing = Taken()
+        spi_out, spi_in = pair.outbound.spi, pair.child.spi_in
+        return self._taken.get((spi_out, False), nothing), self._taken.get((spi_in, True), nothing)
 
     def deviations(self) -> tuple[Deviation, ...]:
         """Policies that are not as they should be."""
@@ -264,8 +353,14 @@ def _is_spent(sa: Sa, report: SaReport | None) -> bool:
     if report is None:
         return False
     limits, usage = sa.limits, report.usage
-    low = not sa.esn and report.replay is not None and report.replay.sent >= SOFT_SEQUENCE
+    low = not sa.esn and _sent(report) >= SOFT_SEQUENCE
     return low or usage.packets >= limits.soft_packets or usage.octets >= limits.soft_octets
+
+
+def _sent(report: SaReport) -> int:
+    if is_whole(report.device) or report.replay is None:
+        return report.usage.packets
+    return report.replay.sent
 
 
 def _differ_in_ports_only(old: Sa, new: Sa) -> bool:

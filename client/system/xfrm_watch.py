@@ -111,13 +111,12 @@ class Watch:
 
 
 def _counters(reading: Reading) -> Counters:
-    """What went out is counted by sequence numbers: the kernel counts a train of segments as one packet."""
     inbound, outbound = reading.inbound, reading.outbound
     return Counters(
         spi_in=reading.spi_in,
         packets_in=inbound.usage.packets if inbound is not None else 0,
         octets_in=inbound.usage.octets if inbound is not None else 0,
-        packets_out=outbound.replay.sent if outbound is not None and outbound.replay is not None else 0,
+        packets_out=reading.sent,
         octets_out=outbound.usage.octets if outbound is not None else 0,
         dropped=inbound.dropped if inbound is not None else 0,
     )

@@ -60,6 +60,12 @@ PACKET_COMMANDS = {
     "if_id 0x73000001 offload packet dev lo dir in",
     "newpolicy_out": f"policy add {FLOW} dir out priority 100 if_id 0x73000001 offload packet dev lo {TEMPLATE} "
     "spi 0x11223344 reqid 7 mode tunnel",
+    "newsa_out_encap": f"state add {V4} spi 0x11223344 reqid 7 {TUNNEL} {AEAD} flag af-unspec {WIDE} {MARK} "
+    "encap espinudp 61440 4500 0.0.0.0 offload packet dev lo dir out",
+    "updpolicy_out": f"policy update {FLOW} dir out priority 100 if_id 0x73000001 offload packet dev lo {TEMPLATE} "
+    "spi 0x11223344 reqid 7 mode tunnel",
+    "updpolicy_out_v6": f"policy update {FLOW6} dir out priority 100 if_id 0x73000001 offload packet dev lo "
+    f"{TEMPLATE} spi 0x11223344 reqid 7 mode tunnel",
 }
 
 _SENT = re.compile(r"^ \| [0-9a-f]{5}  ((?:[0-9a-f]{2} ?| )+?)  ", re.MULTILINE)

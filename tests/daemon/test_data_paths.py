@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -14,10 +15,12 @@ from client.daemon.order import user_order
 from client.ike.keys import Secret
 from client.ike.options import Lifetimes
 from client.system.choice import Choice, DataPathKind
+from client.system.datapath import WorkTaken
 from client.system.kernel import KernelDataPath
 from client.system.userspace import PumpPool
+from client.tunnel.model import Lockdown
 from tests.daemon.virtual_loop import run
-from tests.daemon.world import KERNEL, LTE, USERSPACE, WIFI, Internet, Machine, driven, wish
+from tests.daemon.world import CONFIG, KERNEL, LTE, USERSPACE, WIFI, Internet, Machine, driven, wish
 
 PUBLIC = ip_address("198.51.100.1")
 PROFILE = """
@@ -91,14 +94,14 @@ def test_devices_do_the_cryptography_only_where_a_profile_asks_for_it(
     asked: list[object] = []
 
     async def start(*_: object, **options: object) -> KernelDataPath:
-        asked.append(options["offload"])
+        asked.append(options)
         raise OSError(105, "no buffer space")
 
     monkeypatch.setattr(KernelDataPath, "start", start)
     paths, _ = looked(lambda: KERNEL)
     with pytest.raises(OSError, match="no buffer space"):
-        asyncio.run(paths.open(paths.choose(wanted).kind, "roam0", 1400, Lifetimes()))
-    assert asked == [offload]
+        asyncio.run(paths.open(paths.choose(wanted).kind, "roam0", 1400, Lifetimes(), guarded=False))
+    assert asked == [{"offload": offload, "guarded": False}]
 
 
 @pytest.mark.parametrize(("choice", "pumps"), [(KERNEL, 0), (USERSPACE, 1)])
@@ -131,7 +134,7 @@ def test_a_profile_that_insists_on_the_kernel_hears_what_the_kernel_lacks(
     monkeypatch.setattr(KernelDataPath, "start", start)
     paths, _ = looked(lambda: found)
     with pytest.raises(OSError, match=told):
-        asyncio.run(paths.open(DataPathKind.XFRM, "roam0", 1400, Lifetimes()))
+        asyncio.run(paths.open(DataPathKind.XFRM, "roam0", 1400, Lifetimes(), guarded=False))
 
 
 def test_what_the_kernel_lacks_is_what_the_user_hears() -> None:
@@ -187,6 +190,46 @@ def test_the_data_path_of_the_wish_is_opened_and_told_with_its_reason(choice: Ch
             assert machine.data_path.lifetimes == wish().session.lifetimes
             assert machine.status.data_path == str(choice.kind)
             assert machine.status.data_path_reason == choice.reason
+
+    run(body)
+
+
+OFFLOAD = Choice(DataPathKind.XFRM_OFFLOAD, "the profile asks for it")
+
+
+def test_what_a_device_does_is_told_with_the_reason_why_it_is_no_more() -> None:
+    async def body() -> None:
+        machine = Machine(Internet())
+        async with driven(machine) as driver:
+            await come_up(machine, driver, OFFLOAD)
+            assert machine.data_path.guarded, "the profile has a guard"
+            machine.data_path.queue.put_nowait(WorkTaken("sent: some of it (the rest: no)", whole=False))
+            told = "the profile asks for it; sent: some of it (the rest: no)"
+            await machine.until(lambda: machine.status.data_path_reason == told, 5)
+            assert machine.status.data_path == "xfrm-offload"
+            await driver.want(wish(serial=2, data_path=KERNEL), renew=True)
+            await machine.until(lambda: machine.status.data_path_reason == KERNEL.reason, 5)
+
+    run(body)
+
+
+def test_whole_packets_are_not_left_in_a_device_where_a_guard_comes_to_stand() -> None:
+    async def body() -> None:
+        machine = Machine(Internet())
+        async with driven(machine) as driver:
+            await driver.want(wish(config=replace(CONFIG, guard=False), data_path=OFFLOAD))
+            await machine.until_state("up", 5)
+            first = machine.data_path
+            assert not first.guarded
+            first.queue.put_nowait(WorkTaken("sent: whole packets", whole=True))
+            await machine.until(lambda: "whole packets" in machine.status.data_path_reason, 5)
+            assert not first.is_closed
+            machine.applier.take(replace(machine.applier.stance, lockdown=Lockdown()))
+            first.sends()  # the driver looks when it has something to do
+            await machine.until(lambda: first.is_closed, 5)
+            await machine.until(lambda: machine.data_path is not first, 30)
+            await machine.until_state("up", 60)
+            assert machine.data_path.guarded
 
     run(body)
 

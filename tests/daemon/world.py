@@ -203,6 +203,7 @@ class FakeDataPath:
     link: str
     kind: data_path_choice.DataPathKind
     lifetimes: Lifetimes
+    guarded: bool = True
     children: dict[int, ChildSa] = field(default_factory=dict)
     outbound: int | None = None
     path: Path | None = None
@@ -402,11 +403,11 @@ class Machine:
         return self.choice if wanted == "auto" else data_path_choice.choose_data_path(wanted)
 
     async def _open_data_path(
-        self, kind: data_path_choice.DataPathKind, link: str, mtu: int, lifetimes: Lifetimes
+        self, kind: data_path_choice.DataPathKind, link: str, mtu: int, lifetimes: Lifetimes, guarded: bool
     ) -> FakeDataPath:
         if self.lacks:
             raise OSError(self.lacks)
-        self.data_paths.append(FakeDataPath(link, kind, lifetimes))
+        self.data_paths.append(FakeDataPath(link, kind, lifetimes, guarded))
         return self.data_path
 
     async def _resolve(self, names: Sequence[str]) -> tuple[Address, ...]:

@@ -121,7 +121,7 @@ async def _start(
 ) -> KernelDataPath | UserspaceDataPath:
     if kind == "u":
         return await UserspaceDataPath.start(LINK, MTU, pool)
-    return await KernelDataPath.start(LINK, MTU, limits, migrate=migrate, offload=offload)
+    return await KernelDataPath.start(LINK, MTU, limits, migrate=migrate, offload=offload, guarded=False)
 
 
 async def install(

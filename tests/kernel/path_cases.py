@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from client.ike.events import EspAlgorithms, Path
-from client.system.datapath import Activity, FirstInbound, PeerAddressSeen
+from client.system.datapath import Activity, FirstInbound, PeerAddressSeen, WorkTaken
 from client.system.userspace import IkeDatagram
 from tests.esp.children import AES_CBC_ESN, AES_GCM_ESN, ALL_ALGORITHMS, CHACHA20, child_pair, selectors
 from tests.esp.tunnel import OUTER, SPARE, ping, tcp_transfer, udp_echo
@@ -180,14 +180,19 @@ async def sent_from(end: End, source: str, destination: str, receiver: End | Non
 
 @case
 async def a_device_that_takes_nothing_over_is_asked_in_vain() -> str:
+    """The kernel refuses to hand it whole packets, and agrees to cryptography that it then does itself."""
     async with tunnel(encapsulate=False, offload=True) as (one, other):
+        taken = await one.next(WorkTaken)
+        assert not taken.whole
+        assert taken.told.startswith("sent: all by the kernel (whole packets: "), taken.told
+        assert taken.told.count("cryptography: the device takes nothing over") == 2, taken.told
         assert await udp_echo(one, other, 4)
         for end, address in zip((one, other), SPARE, strict=True):
             end.leave_for(address)
         await asyncio.gather(one.point_at(other.local), other.point_at(one.local))
         assert await udp_echo(one, other, 4)
         assert (await one.row()).packets_out == 2
-        return "traffic before and after a move"
+        return f"traffic before and after a move; {taken.told}"
 
 
 @case

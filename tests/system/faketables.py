@@ -6,9 +6,38 @@ import errno
 from dataclasses import dataclass, field, replace
 
 from client.system.xfrm import XfrmRefused
-from client.system.xfrm_model import Direction, Flow, Policy, PolicyReport, Sa, SaId, SaReport, Usage
+from client.system.xfrm_model import (
+    Device,
+    Direction,
+    Flow,
+    Offload,
+    Policy,
+    PolicyReport,
+    Sa,
+    SaId,
+    SaReport,
+    Usage,
+)
 
 ESP = 50
+
+
+@dataclass
+class FakeDevice:
+    """A network device and its driver: by which errors it refuses what, 0: not; `is_idle`: it never works."""
+
+    whole: int = 0
+    crypto: int = 0
+    inbound: int = 0
+    policies: int = 0
+    is_idle: bool = False
+
+    def take(self, asked: Device) -> None:
+        number = self.whole if asked.work is Offload.PACKET else self.crypto
+        if asked.inbound and self.inbound:
+            raise XfrmRefused(self.inbound, "XFRM if_id is not supported in RX path")
+        if number:
+            raise XfrmRefused(number, f"no {asked.work.name.lower()}")
 
 
 @dataclass
@@ -21,7 +50,7 @@ class FakeTables:
 
     migrates: bool = True
     tells_last_state: bool = True
-    offloads: bool = True
+    device: FakeDevice = field(default_factory=lambda: FakeDevice())
     refused: int = 0
     number: int = errno.ENOMEM
     done: bool = False
@@ -31,13 +60,13 @@ class FakeTables:
     log: list[str] = field(default_factory=list)
 
     def add_sa(self, sa: Sa) -> None:
-        if sa.device is not None and not self.offloads:
-            raise XfrmRefused(errno.EINVAL, "the device does not take it over")
+        if sa.device is not None:
+            self.device.take(sa.device)
         with_key = (sa.destination, sa.spi)
         if with_key in self.kernel:
             raise XfrmRefused(errno.EEXIST, "File exists")
         if self._carries_out(f"add {sa.spi:x}"):
-            self.kernel[with_key] = sa
+            self.kernel[with_key] = replace(sa, device=None) if self.device.is_idle else sa
         self._answer()
 
     def update_sa(self, sa: Sa) -> None:
@@ -77,6 +106,8 @@ class FakeTables:
         self._answer()
 
     def put_policy(self, policy: Policy) -> None:
+        if policy.device is not None and self.device.policies:
+            raise XfrmRefused(self.device.policies, "no policies")
         state = "blocks" if policy.template is None else f"asks for {policy.template.spi:x}"
         if self._carries_out(f"{policy.direction.name} {state}"):
             self.rules[policy.if_id, policy.direction, policy.flow] = policy
@@ -127,4 +158,5 @@ def _report(sa: Sa) -> SaReport:
         sa.replay,
         dropped=0,
         larval=False,
+        device=sa.device,
     )

@@ -91,6 +91,15 @@ PACKET: dict[str, Request] = {
     "newpolicy_out": messages.new_policy(
         Policy(FLOW, Direction.OUT, IF_ID, 100, replace(TEMPLATE, spi=0x11223344), _OUT)
     ),
+    "newsa_out_encap": messages.new_sa(
+        replace(PLAIN, replay=WIDE, esn=True, encapsulation=Encapsulation(61440, 4500), device=_OUT)
+    ),
+    "updpolicy_out": messages.put_policy(
+        Policy(FLOW, Direction.OUT, IF_ID, 100, replace(TEMPLATE, spi=0x11223344), _OUT)
+    ),
+    "updpolicy_out_v6": messages.put_policy(
+        Policy(FLOW6, Direction.OUT, IF_ID, 100, replace(TEMPLATE, spi=0x11223344), _OUT)
+    ),
 }
 DIRECTION = re.compile("05002100 0[12]000000".replace(" ", ""))
 REPLAY_ATTRIBUTE = bytes.fromhex("1c001700 01000000") + bytes(16) + bytes.fromhex("20000000")

@@ -17,6 +17,7 @@ from client.system.xfrm_model import (
     Encapsulation,
     Limits,
     Mark,
+    Offload,
     Ports,
     Template,
 )
@@ -73,11 +74,20 @@ def test_a_move_changes_the_outer_ends_and_nothing_else() -> None:
     assert moved.moved(OUTER) == made
 
 
-def test_a_device_takes_over_bare_esp_only() -> None:
-    moved = pair().moved(replace(ELSEWHERE, device=3))
-    assert moved.outbound.device == Device(3, inbound=False)
-    assert moved.inbound.device == Device(3, inbound=True)
-    assert moved.moved(replace(OUTER, device=3)).outbound.device is None
+def test_policies_go_to_the_device_that_takes_whole_packets_with_their_sa_and_no_others() -> None:
+    """And not while the way out is closed: what drops packets needs no device."""
+    made = pair()
+    for work, closed, wanted in (
+        (Offload.PACKET, False, Device(3, inbound=False, work=Offload.PACKET)),
+        (Offload.PACKET, True, None),
+        (Offload.CRYPTO, False, None),
+    ):
+        device = Device(3, inbound=False, work=work)
+        taken = replace(made, outbound=replace(made.outbound, device=device))
+        found = policies((taken,), (taken,), IF_ID, closed=closed)
+        assert {policy.device for policy in found.values() if policy.direction is Direction.OUT} == {wanted}
+        assert {policy.device for policy in found.values() if policy.direction is not Direction.OUT} == {None}
+    assert made.moved(ELSEWHERE).outbound.device is None, "a device there has not been asked"
 
 
 def test_unknown_transforms_are_refused() -> None:

@@ -15,7 +15,7 @@ from client.system.xfrm_plan import Outer, pair_of
 from client.system.xfrm_tunnel import IF_IDS, XfrmTunnel, sweep
 from tests.esp.children import child_pair
 
-from .faketables import FakeTables
+from .faketables import FakeDevice, FakeTables
 
 IF_ID = IF_IDS[0]
 HERE = Outer(
@@ -157,7 +157,7 @@ def test_the_same_path_again_is_no_move() -> None:
 
 @pytest.mark.parametrize("offloads", [True, False])
 def test_a_device_takes_over_what_it_can_and_is_left_by_hand(offloads: bool) -> None:
-    tables = FakeTables(offloads=offloads)
+    tables = FakeTables(device=FakeDevice(crypto=0 if offloads else errno.EINVAL))
     tunnel = XfrmTunnel(tables, IF_ID, Limits())
     tunnel.bind(replace(HERE, encapsulate=False, device=3))
     tunnel.install(FIRST, outbound=True)
