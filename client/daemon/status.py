@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 
 from profiles.weakness import remarks
 
@@ -13,7 +14,7 @@ from ..ike.transforms import weak_words
 from ..system.choice import Choice, DataPathKind
 from ..system.datapath import Counters
 from ..tunnel.model import SystemConfig, TunnelUp, Underlay
-from ..tunnel.selection import claims
+from ..tunnel.selection import MOST_TOLD, claims, overlaps
 from ..tunnel.states import (
     Blocked,
     Closing,
@@ -134,7 +135,13 @@ def _login_remarks(seen: Seen | None) -> tuple[str, ...]:
 
 def _assignment(tunnel: Tunnel, up: TunnelUp) -> tuple[str, ...]:
     """What of the gateway's configuration is not used."""
-    return (*up.assigned.ignored, *up.remarks, *claims(tunnel.config, up, tunnel.network))
+    config, network = tunnel.config, tunnel.network
+    return (
+        *up.assigned.ignored,
+        *up.remarks,
+        *claims(config, up, network),
+        *islice(overlaps(config, up, network), MOST_TOLD),
+    )
 
 
 def _with_session(status: TunnelStatus, seen: Seen | None, facts: Facts) -> TunnelStatus:
@@ -208,19 +215,24 @@ def detail(tunnel: Tunnel, seen: Seen | None) -> str:
 def fault(tunnel: Tunnel) -> Fault | None:
     """The failure to show: of a state that is one, else why the last session ended.
 
-    While a refusal is about to be tried once more by itself it is no verdict yet: `detail` tells of it.
+    While a refusal is about to be tried once more by itself it is no verdict yet: `detail` tells of it.  A tunnel
+    that has stood tries on for longer, and then says why it must.
     """
     match tunnel.state:
         case Blocked(failure):
             return _fault(failure)
-        case Waiting(failure) if passes(failure.kind):
+        case Waiting(failure) if _is_verdict(tunnel, failure):
             return _fault(failure)
         case Resolving() | Connecting() if tunnel.last_failure is not None:
-            return _fault(tunnel.last_failure) if passes(tunnel.last_failure.kind) else None
+            return _fault(tunnel.last_failure) if _is_verdict(tunnel, tunnel.last_failure) else None
         case Off() if tunnel.last_failure is not None and tunnel.last_failure.kind is Kind.LOCAL_FAULT:
             return _fault(tunnel.last_failure)
         case _:
             return None
+
+
+def _is_verdict(tunnel: Tunnel, failure: Failure) -> bool:
+    return passes(failure.kind) or tunnel.refusals > 1
 
 
 def _renewal(tunnel: Tunnel) -> Fault | None:

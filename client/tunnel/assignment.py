@@ -17,7 +17,11 @@ HINT = "Ask the gateway's administrator for another pool of addresses, or connec
 
 
 def usable(up: TunnelUp, network: NetworkState, underlay: Underlay) -> TunnelUp | Failure:
-    """The same without addresses that are in use here, with a remark for each; a failure where none is left."""
+    """The same without addresses that are in use here, with a remark for each; a failure where none is left.
+
+    What was left out on another network may be of use on this one.
+    """
+    up = replace(up, assigned=up.offered or up.assigned, remarks=(), offered=None)
     taken = dict(_taken(network, underlay))
     addresses = tuple(each for each in up.assigned.addresses if each.ip not in taken)
     servers = tuple(server for server in up.assigned.dns if server not in _own(network))
@@ -34,7 +38,7 @@ def usable(up: TunnelUp, network: NetworkState, underlay: Underlay) -> TunnelUp 
         evidence = "; ".join(f"the gateway assigned {each}, which is {taken[each]}" for each in refused)
         return Failure(Kind.ADDRESS_NONE, evidence, hint=HINT)
     assigned = replace(up.assigned, addresses=addresses, dns=servers)
-    return replace(up, assigned=assigned, remarks=tuple(remarks))
+    return replace(up, assigned=assigned, remarks=tuple(remarks), offered=up.assigned)
 
 
 def _own(network: NetworkState) -> frozenset[Address]:

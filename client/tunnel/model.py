@@ -226,6 +226,8 @@ class TunnelUp:
     """The name servers that this machine asks through it: some of those assigned, or the user's own."""
     remarks: tuple[str, ...] = field(default=(), compare=False)
     """What of the assignment is not used, and why."""
+    offered: Assigned | None = field(default=None, compare=False)
+    """The whole assignment, where not all of it is used."""
     spared: tuple[Network, ...] = ()
     """Local networks that the gateway cannot claim: only the user can have them through the tunnel."""
     mtu: int | None = None

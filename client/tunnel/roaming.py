@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..ike.events import Address, Failure
-from .attempts import answer_time, begin_fresh, connect, give_up, may_retry
+from .assignment import usable
+from .attempts import answer_time, begin_fresh, connect, failed, give_up, may_retry
 from .backoff import TREATMENTS, delay
-from .events import CloseSession, DropSession, MoveSession, Probe, Resolve, StartSession
+from .events import Apply, CloseSession, DropSession, MoveSession, Probe, Resolve, StartSession
 from .model import NetworkChange, Underlay
-from .states import Blocked, Connecting, Leg, Moving, Resolving, Standing, Up, Waiting
+from .states import Blocked, Connecting, Leg, Moving, Resolving, Standing, Up, Waiting, live_legs
 from .turn import Turn
 
 DEGRADED_AFTER = 10.0
@@ -36,12 +37,14 @@ def network_changed(turn: Turn, change: NetworkChange) -> None:
     is_fresh = bool(after - before)
     match turn.tunnel.state:
         case Up() | Moving() as state:
-            roam(turn, state)
+            if _keeps_an_address(turn, state.leg):
+                roam(turn, state)
         case Connecting(attempt) as state if not _is_usable(turn, attempt.underlay):
             turn.do(DropSession(attempt.id))
             connect(turn)
         case Waiting(leg=Leg() as leg, since=since):
-            _regain(turn, leg, since)
+            if _keeps_an_address(turn, leg):
+                _regain(turn, leg, since)
         case Waiting() if is_fresh:
             begin_fresh(turn)
         case Blocked(failure, guarded=True) if is_fresh and TREATMENTS[failure.kind].new_path:
@@ -50,6 +53,27 @@ def network_changed(turn: Turn, change: NetworkChange) -> None:
             turn.do(Resolve(turn.tunnel.config.gateways))
         case _:
             pass
+
+
+def _keeps_an_address(turn: Turn, leg: Leg) -> bool:
+    """Use of the gateway's assignment what this network leaves of it; False where that is nothing.
+
+    An inside address that is in use here would turn the guard against the packets that carry the tunnel.  Another
+    session may get another one; where it does not, the next network is waited for.
+    """
+    before = turn.tunnel.up
+    if before is None:
+        return True
+    found = usable(before, turn.tunnel.network, leg.underlay)
+    if isinstance(found, Failure):
+        turn.do(*(CloseSession(number) for number in sorted(live_legs(turn.tunnel.state))), Apply(None))
+        turn.know(up=None, failures=0)
+        failed(turn, found)
+        return False
+    turn.know(up=found)
+    if found != before:
+        turn.do(Apply(found))
+    return True
 
 
 def _ways(turn: Turn) -> set[object]:

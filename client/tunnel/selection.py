@@ -91,6 +91,28 @@ def claims(config: TunnelConfig, up: TunnelUp, network: NetworkState) -> Iterato
             yield f"the gateway claims everything of IPv{version}, and the profile says `split`: not used"
 
 
+def overlaps(config: TunnelConfig, up: TunnelUp, network: NetworkState) -> Iterator[str]:
+    """What a local network and the networks behind the gateway have in common, a sentence for each.
+
+    Where everything goes into the tunnel, that a local network does not needs no word.
+    """
+    tunnels = sparing({"": (config, up)}, network)
+    owners = owners_of(tunnels)
+    for local in dict.fromkeys(route.destination for route in _on_link(network)):
+        asked = [prefix for prefix in config.include if _within(prefix, local)]
+        around = _closest(local, owners)
+        if not config.full and asked:
+            yield (
+                f"`include` has {asked[0]}, which is a local network here too: it goes into the tunnel, and "
+                "nothing here that has such an address can be reached, be it the network's own name server"
+            )
+        elif not config.full and around is not None and config.allow_lan:
+            yield (
+                f"{local} is a local network here, and lies within {around} behind the gateway: it stays local, "
+                "unless `include` has it or `allow_lan` is off"
+            )
+
+
 def _told(up: TunnelUp) -> tuple[Network, ...]:
     """What the gateway says of the networks behind it."""
     return (*_prefixes(up.remote_selectors), *up.assigned.subnets)
