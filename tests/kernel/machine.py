@@ -28,11 +28,14 @@ from .modules import Modules
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = "/run/results"
+INIT = "init"
+"""A script in the shared directory that goes on in place of the program, with what is mounted below /root."""
 
 _HYPERVISOR = "bookworm"  # whose qemu is used, whatever the kernel's release
 _PROGRAMS = ("client", "ui", "profiles", "tests/kernel", "tests/netns", "tests/esp")
 _DEATH = 30.0  # seconds for a machine that was killed to be gone
 _BOOT = ("virtio_pci", "9pnet_virtio", "9p")
+_ROOT = ("overlay",)
 _NETWORK = ("af_packet", "veth", "tun", "dummy", "xfrm_user", "xfrm_interface")
 _ESP = ("esp4", "esp6", "esp4_offload", "esp6_offload")
 _FILTER = (
@@ -58,7 +61,7 @@ _CRYPTO = (
         "ghash_clmulni_intel",
     ),
 )
-_MODULES = (*_BOOT, *_CRYPTO, *_NETWORK, *_ESP, *_FILTER)
+_MODULES = (*_BOOT, *_ROOT, *_CRYPTO, *_NETWORK, *_ESP, *_FILTER)
 _DIRECTORIES = ("dev", "proc", "sys", "modules", "root")
 _INIT = f"""\
 #!/busybox sh
@@ -74,6 +77,7 @@ $b mount -t tmpfs none /root/run
 $b mkdir /root{SHARED} /root/run/tmp
 export TMPDIR=/run/tmp
 $b mount -t 9p -o $options shared /root{SHARED}
+test -e /root{SHARED}/{INIT} && exec $b sh /root{SHARED}/{INIT}
 $b chroot /root /bin/sh -c 'cd "$ROAM_ROOT" && exec "$ROAM_PYTHON" -B -m "$ROAM_PROGRAM"'
 $b sync
 $b poweroff -f
@@ -88,6 +92,7 @@ class Kernel:
     version: str
     image: Path
     initramfs: Path
+    busybox: Path
 
 
 def kernel(suite: str) -> Kernel:
@@ -105,7 +110,7 @@ def kernel(suite: str) -> Kernel:
             fresh = made.with_suffix(".new")
             fresh.write_bytes(_initramfs(root, version))
             fresh.rename(made)
-    return Kernel(suite, version, image, made)
+    return Kernel(suite, version, image, made, _below(root, "bin/busybox"))
 
 
 def _initramfs(root: Path, version: str) -> bytes:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Iterator
 
@@ -16,7 +15,7 @@ from tests.netns.peers.releases import PeerUnavailable, release
 
 from .cases import load, names
 from .guest import WANTED
-from .machine import Kernel, hypervisor, kernel, start
+from .machine import Kernel, start
 from .office import IPERF, PEER
 from .report import Report
 
@@ -27,21 +26,17 @@ pytestmark = [
     pytest.mark.timeout(600),
 ]
 
-_OLDEST = "bookworm"
 _LIFETIME = 570.0  # seconds for all verdicts; where nothing else runs some 110 are enough
 
 
 @pytest.fixture(scope="session")
-def booted(request: pytest.FixtureRequest) -> Kernel:
-    if platform.machine() != "x86_64":
-        pytest.skip("the virtual machine is made for x86-64")
+def booted(distribution: Kernel) -> Kernel:
     try:
         for packages in PEER, IPERF:
             release(*packages)  # the machine itself has no network to fetch them from
-        hypervisor()
-        return kernel(request.config.getoption("--peer") or _OLDEST)
     except PeerUnavailable as error:
         pytest.skip(f"no virtual machine: {error}")
+    return distribution
 
 
 @pytest.fixture(scope="session")
