@@ -84,6 +84,7 @@ def tunnel_config(profile: Profile) -> TunnelConfig:
         dns_servers=profile.dns.servers,
         dns_search=profile.dns.search,
         dns_route_only=profile.dns.route_only,
+        dns_over_tls=profile.dns.over_tls,
     )
 
 

@@ -327,6 +327,11 @@ class Dns:
     route_only: tuple[str, ...] = option(
         "domains asked of these servers alone; empty with split: the search domains", ()
     )
+    over_tls: Literal["auto", "system", "no", "opportunistic", "yes"] = option(
+        "DNS over TLS inside the tunnel, where systemd-resolved asks; auto: none for servers that the gateway "
+        "assigns, and as the system has it for those named here",
+        "auto",
+    )
 
 
 @dataclass(frozen=True, slots=True)

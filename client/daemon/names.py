@@ -187,4 +187,5 @@ def wanted_by(config: TunnelConfig, up: TunnelUp) -> Wanted:
         servers=config.dns_servers,
         search=config.dns_search,
         route_only=config.dns_route_only,
+        over_tls=config.dns_over_tls,
     )

@@ -9,6 +9,7 @@ from typing import Literal
 from ..ike.events import Address, Assigned, Interface, Network, Selector
 from .ruleset import RuleSet
 
+OverTls = Literal["auto", "system", "no", "opportunistic", "yes"]
 Forward = Literal["tunnelled", "blocked", "allowed"]
 """What becomes of selected packets that this machine forwards for others."""
 
@@ -104,6 +105,7 @@ class TunnelConfig:
     dns_servers: tuple[Address, ...] = ()  # in place of those that the gateway assigns
     dns_search: tuple[str, ...] = ()
     dns_route_only: tuple[str, ...] = ()
+    dns_over_tls: OverTls = "auto"
 
 
 @dataclass(frozen=True, slots=True)

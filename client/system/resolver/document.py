@@ -1,6 +1,7 @@
 """What `roam-dns` is told and what it answers: one JSON document each.  Pure.
 
-The request is a list of {link, servers, domains}, which is how it should be from now on, or the word "restore".
+The request is a list of {link, servers, domains, over_tls}, which is how it should be from now on, or the word
+"restore"; `over_tls` may be left out.
 Domains are written as resolvectl(1) writes them: `corp.example` is searched, `~corp.example` is not, `~.` is all.
 """
 
@@ -20,6 +21,7 @@ LARGEST_REQUEST = 64 * 1024
 
 _RESTORE = "restore"
 _KEYS = {"link", "servers", "domains"}
+_OVER_TLS = "over_tls"
 _ROUTED = "~"
 
 
@@ -75,15 +77,17 @@ def _entry(config: DnsConfig) -> Mapping[str, object]:
     domains = [*config.search, *(_ROUTED + name for name in config.route_only)]
     if config.default_route:
         domains.append(_ROUTED + EVERYTHING)
-    return {"link": config.link, "servers": [str(server) for server in config.servers], "domains": domains}
+    entry = {"link": config.link, "servers": [str(server) for server in config.servers], "domains": domains}
+    return {**entry, _OVER_TLS: config.over_tls} if config.over_tls else entry
 
 
 def _config(entry: Any) -> DnsConfig:  # noqa: ANN401 - whatever JSON can hold
-    if not isinstance(entry, dict) or entry.keys() != _KEYS:
-        raise ValueError("an entry of the request has other keys than link, servers and domains")
+    if not isinstance(entry, dict) or entry.keys() - {_OVER_TLS} != _KEYS:
+        raise ValueError("an entry of the request has other keys than link, servers, domains and over_tls")
     link, servers, domains = entry["link"], _strings(entry["servers"]), _strings(entry["domains"])
-    if not isinstance(link, str):
-        raise ValueError("a link is not named by a string")
+    over_tls = entry.get(_OVER_TLS, "")
+    if not isinstance(link, str) or not isinstance(over_tls, str):
+        raise ValueError("a link, or its way to use TLS, is not named by a string")
     routed = [name.removeprefix(_ROUTED) for name in domains if name.startswith(_ROUTED)]
     return DnsConfig(
         link,
@@ -91,6 +95,7 @@ def _config(entry: Any) -> DnsConfig:  # noqa: ANN401 - whatever JSON can hold
         tuple(name for name in domains if not name.startswith(_ROUTED)),
         tuple(name for name in routed if name != EVERYTHING),
         EVERYTHING in routed,
+        over_tls,
     )
 
 

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ...ike.events import Address, Assigned
-from ...tunnel.model import OWN_LINKS
+from ...tunnel.model import OWN_LINKS, OverTls
 
 MOST_SERVERS = 3
 """Of each family; what resolv.conf(5) takes at all."""
 MOST_DOMAINS = 32
 """Of each kind.  The C library reads more since 2.26; a gateway with more is at fault."""
 MOST_LINKS = 16
+
+TLS_MODES = ("no", "opportunistic", "yes")
 
 EVERYTHING = "."
 """As a domain: all names."""
@@ -38,7 +40,8 @@ class DnsConfig:
     """What one of our links does for name resolution.
 
     Names in `search` are tried behind single words, and asked of these servers; those in `route_only` are asked of
-    these servers without being tried; with `default_route` so is every other name.  Raises `ValueError`.
+    these servers without being tried; with `default_route` so is every other name.  `over_tls` is one of
+    `TLS_MODES`; empty: as the machine has it for all links.  Raises `ValueError`.
     """
 
     link: str
@@ -46,8 +49,11 @@ class DnsConfig:
     search: tuple[str, ...] = ()
     route_only: tuple[str, ...] = ()
     default_route: bool = True
+    over_tls: str = ""
 
     def __post_init__(self) -> None:
+        if self.over_tls and self.over_tls not in TLS_MODES:
+            raise ValueError(f"{self.over_tls!r} is no way to use DNS over TLS")
         if not is_own_link(self.link):
             raise ValueError(f"{self.link!r} is not a link of ours")
         if not self.servers:
@@ -86,6 +92,7 @@ def wanted(
     servers: Sequence[Address] = (),
     search: Sequence[str] = (),
     route_only: Sequence[str] = (),
+    over_tls: OverTls = "auto",
 ) -> Wanted:
     """What a tunnel that stands on `link` should do.
 
@@ -93,6 +100,9 @@ def wanted(
     gateway's domains (RFC 8598) are asked of the servers and never searched, so that a gateway cannot make
     single words mean something else.  Servers that only the gateway names, without any domain, are used by a full
     tunnel alone: a split one would divert every name to them, or none.
+
+    What goes to the gateway's servers is protected by the tunnel as far as the gateway, and they rarely speak TLS:
+    with `auto` none is asked for, though the machine insists on it for the networks that it is in.
     """
     remarks: list[str] = []
     usable = _usable(check_server, servers or assigned.dns, remarks)
@@ -106,7 +116,8 @@ def wanted(
     if not (full or has_domains or servers):
         reason = "the gateway names servers but no domains: name them in `search` or `route_only` of [dns]"
         return Wanted(None, (*remarks, reason))
-    config = DnsConfig(link, tuple(kept), tuple(searched), tuple(routed), full or not has_domains)
+    tls = ("" if servers else "no") if over_tls == "auto" else "" if over_tls == "system" else over_tls
+    config = DnsConfig(link, tuple(kept), tuple(searched), tuple(routed), full or not has_domains, tls)
     return Wanted(config, tuple(remarks))
 
 

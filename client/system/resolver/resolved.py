@@ -3,7 +3,8 @@
 What a link carries goes with the link, so nothing of it outlives a crash for long.  A full tunnel's link gets the
 domain `~.`, which takes all names away from the other links; `DefaultRoute` alone would let them be asked too.
 LLMNR and multicast DNS are off on our links: behind a tunnel there are no neighbours, and single words would reach
-whoever listens at its other end.  DNSSEC and DNS over TLS stay as the machine's owner has them.
+whoever listens at its other end.  DNS over TLS is as the profile says.  DNSSEC stays as the machine's owner has it,
+but for the tunnel's own domains (RFC 7646): names that exist behind it alone have no proof before the world.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5)  # seconds between looks for a new link
 
 _NEIGHBOURS = {"LLMNR": "SetLinkLLMNR", "MulticastDNS": "SetLinkMulticastDNS"}
 """Properties of a link by which it asks whoever is there (RFC 4795, RFC 6762), and how they are set."""
+_TLS, _SET_TLS = "DNSOverTLS", "SetLinkDNSOverTLS"
+_UNPROVEN, _SET_UNPROVEN = "DNSSECNegativeTrustAnchors", "SetLinkDNSSECNegativeTrustAnchors"
 _LACKING = frozenset(f"org.freedesktop.DBus.Error.{what}" for what in ("UnknownMethod", "NotSupported"))
 
 _Domains = list[list[object]]
@@ -82,7 +85,9 @@ class Resolved:
         await self._tell("SetLinkDomains", "ia(sb)", index, _domains(config))
         await self._tell("SetLinkDefaultRoute", "ib", index, config.default_route)
         for member in _NEIGHBOURS.values():
-            await self._silence(member, index)
+            await self._tell_if_built_in(member, "is", index, "no")
+        await self._tell_if_built_in(_SET_TLS, "is", index, config.over_tls)
+        await self._tell_if_built_in(_SET_UNPROVEN, "ias", index, _unproven(config))
         await self._tell("SetLinkDNS", "ia(iay)", index, servers)
         return True
 
@@ -105,10 +110,10 @@ class Resolved:
                 await asyncio.sleep(pause)
         return await self._bus.properties(SERVICE, path, _LINK)
 
-    async def _silence(self, member: str, index: int) -> None:
-        """One that was built without it asks no neighbours anyway."""
+    async def _tell_if_built_in(self, member: str, signature: str, *body: object) -> None:
+        """One that was built without it asks no neighbours anyway, uses no TLS, or wants no proof."""
         try:
-            await self._tell(member, "is", index, "no")
+            await self._tell(member, signature, *body)
         except Unable as error:
             if error.name not in _LACKING:
                 raise
@@ -135,9 +140,13 @@ def _agrees(found: dict[str, Any], config: DnsConfig | None) -> bool:
     servers = [_address(octets) for _, octets in found["DNS"]]
     domains = sorted(map(tuple, found["Domains"])) == sorted(map(tuple, _domains(config)))
     silent = all(found.get(name, "no") == "no" for name in _NEIGHBOURS)
+    over_tls = not config.over_tls or found.get(_TLS, config.over_tls) == config.over_tls
+    unproven = sorted(found.get(_UNPROVEN, _unproven(config))) == _unproven(config)
     return (
         domains
         and silent
+        and over_tls
+        and unproven
         and servers == list(config.servers)
         and found["DefaultRoute"] == config.default_route
     )
@@ -145,6 +154,10 @@ def _agrees(found: dict[str, Any], config: DnsConfig | None) -> bool:
 
 def _address(octets: bytes) -> Address:
     return ip_address(bytes(octets))
+
+
+def _unproven(config: DnsConfig) -> list[str]:
+    return sorted({*config.search, *config.route_only})
 
 
 def _domains(config: DnsConfig) -> _Domains:

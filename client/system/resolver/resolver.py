@@ -196,12 +196,23 @@ class Resolver:
                 await self.restore()  # whoever was not there may have come
             if await self.holds():
                 continue
-            delay = self._fights.delay(loop.time())
-            if delay:
-                _log.warning("somebody else keeps changing name resolution: left alone for %.0f s", delay)
-                await asyncio.sleep(delay)
+            if delay := self._fights.delay(loop.time()):
+                await self._give_way(delay)
             await self.repair()
             self._fights.repaired(loop.time())
+
+    async def _give_way(self, delay: float) -> None:
+        """Whoever looks meanwhile is told."""
+        told = (
+            f"another program keeps changing name resolution: left to it for {delay:.0f} s; names may not be "
+            "asked through the tunnel"
+        )
+        _log.warning("%s", told)
+        self.problems = (*self.problems, told)
+        self._changed()
+        await asyncio.sleep(delay)
+        self.problems = tuple(problem for problem in self.problems if problem != told)
+        self._changed()
 
 
 def _when_touched(watch: DirectoryWatch, hint: asyncio.Event) -> Callable[[], None]:

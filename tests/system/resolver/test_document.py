@@ -29,9 +29,10 @@ SPLIT = DnsConfig(
     default_route=False,
 )
 FULL = DnsConfig("roam1", (ip_address("10.78.0.1"),))
+PLAIN = DnsConfig("roam1", (ip_address("10.78.0.1"),), over_tls="no")
 
 
-@pytest.mark.parametrize("configs", [(), (SPLIT,), (SPLIT, FULL), None])
+@pytest.mark.parametrize("configs", [(), (SPLIT,), (SPLIT, FULL), (SPLIT, PLAIN), None])
 def test_what_is_asked_is_understood(configs: tuple[DnsConfig, ...] | None) -> None:
     assert decode_request_untrusted(encode_request(configs)) == configs
 
@@ -87,6 +88,9 @@ def entry(**changes: object) -> list[object]:
         entry(domains=["~~."]),
         entry(domains=["x\nnameserver 6.6.6.6"]),
         entry(domains=[f"d{number}.example" for number in range(MOST_DOMAINS + 1)]),
+        entry(over_tls="always"),
+        entry(over_tls=None),
+        entry(over_tls=["no"]),
         entry() * 2,
         [entry(link=f"roam{number}")[0] for number in range(MOST_LINKS + 1)],
     ],

@@ -266,6 +266,22 @@ def test_what_somebody_writes_over_ours_is_repaired(tmp_path: Path, etc: Path) -
     watched(tmp_path, etc, body)
 
 
+def test_while_a_fight_is_given_up_everybody_is_told(tmp_path: Path, etc: Path) -> None:
+    plain(etc)
+
+    async def body(resolver: Resolver) -> None:
+        resolver._fights = Fights(most=1, within=1.0)
+        (etc / "resolv.conf").write_text(OTHER)
+        await eventually(lambda: File(etc).holds([FULL]))
+        (etc / "resolv.conf").write_text(OTHER)
+        await eventually(lambda: bool(resolver.problems))
+        (told,) = resolver.problems
+        assert told.startswith("another program keeps changing name resolution: left to it for 1 s")
+        await eventually(lambda: File(etc).holds([FULL]) and not resolver.problems)
+
+    watched(tmp_path, etc, body)
+
+
 def test_a_fight_is_given_up_for_a_while() -> None:
     fights = Fights(most=3, within=60)
     for now in (0.0, 1.0, 2.0):

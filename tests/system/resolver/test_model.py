@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from client.ike.events import Assigned
 from client.system.resolver.model import MOST_DOMAINS, DnsConfig, domain, wanted
 from client.system.resolver.resolv_conf import entry, render
+from client.tunnel.model import OverTls
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,25 @@ def test_wanted_is(row: Row) -> None:
     )
     assert (result.config and str(result.config)) == row.config
     assert list(result.remarks) == row.remarks
+
+
+@pytest.mark.parametrize(
+    ("word", "servers", "over_tls"),
+    [
+        ("auto", "", "no"),
+        ("auto", "9.9.9.10", ""),
+        ("system", "", ""),
+        ("yes", "", "yes"),
+        ("opportunistic", "9.9.9.10", "opportunistic"),
+        ("no", "9.9.9.10", "no"),
+    ],
+)
+def test_tls_is_asked_for(word: OverTls, servers: str, over_tls: str) -> None:
+    """Not of the gateway's servers, unless somebody says so."""
+    assigned = Assigned(dns=addresses("10.77.0.1"))
+    made = wanted("roam0", assigned, full=True, servers=addresses(servers), over_tls=word).config
+    assert made is not None
+    assert made.over_tls == over_tls
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from client.lab.links import set_link
 from client.system.resolver import direct
 from client.system.resolver.choice import Kind
 from client.system.resolver.detect import Places
+from client.system.resolver.model import DnsConfig
 from client.system.resolver.resolver import Resolver
 from tests.system.resolver.scene import (
     FULL,
@@ -20,6 +21,7 @@ from tests.system.resolver.scene import (
     AtHome,
     add_tunnel,
     eventually,
+    query,
     remove_tunnel,
     tunnel_up,
 )
@@ -54,7 +56,7 @@ def test_a_full_tunnel_takes_every_name(laptop: AtHome, tmp_path: Path) -> None:
 
 
 def test_nobody_behind_the_tunnel_is_asked_as_a_neighbour(laptop: AtHome, tmp_path: Path) -> None:
-    """And what the machine's owner has said of DNSSEC and DNS over TLS stays."""
+    """And what the machine's owner has said of DNSSEC and DNS over TLS stays, if nobody says otherwise."""
     before = settings(laptop)
     assert before["LLMNR"] == "yes"
 
@@ -68,6 +70,55 @@ def test_nobody_behind_the_tunnel_is_asked_as_a_neighbour(laptop: AtHome, tmp_pa
 
     using(laptop, tmp_path, body)
     assert settings(laptop) == before
+
+
+@pytest.mark.parametrize("config", [replace(FULL, over_tls="no"), replace(SPLIT, over_tls="no")], ids=str)
+def test_a_machine_that_insists_on_tls_asks_the_tunnels_servers_all_the_same(
+    laptop: AtHome, tmp_path: Path, config: DnsConfig
+) -> None:
+    insist(laptop, "DNSOverTLS=yes")
+
+    async def body(resolver: Resolver) -> None:
+        assert (await resolver.apply([replace(config, over_tls="")])).problems == ()
+        assert await query(INSIDE_NAME) == (), "the control: they speak no TLS"
+        assert (await resolver.apply([config])).problems == ()
+        assert await query(INSIDE_NAME) != ()
+        assert settings(laptop)["DNSOverTLS"] == "no"
+        await asyncio.to_thread(laptop.workstation.run, "/usr/bin/resolvectl", "dnsovertls", "roam0", "yes")
+        await resolver.repair()
+        assert settings(laptop)["DNSOverTLS"] == "no"
+        await resolver.restore()
+
+    using(laptop, tmp_path, body)
+    assert settings(laptop)["DNSOverTLS"] == "yes"
+
+
+def test_a_machine_that_insists_on_proofs_takes_the_tunnels_own_domains_without(
+    laptop: AtHome, tmp_path: Path
+) -> None:
+    insist(laptop, "DNSSEC=yes")
+
+    async def body(resolver: Resolver) -> None:
+        await resolver.apply([FULL])
+        assert await query(INSIDE_NAME) == (), "the control: there is no proof"
+        assert (await resolver.apply([SPLIT])).problems == ()
+        assert await query(INSIDE_NAME) != ()
+        assert settings(laptop)["DNSSEC"] == "yes"
+        assert await resolver.holds()
+
+    using(laptop, tmp_path, body)
+
+
+INSIDE_NAME = "host.corp.example"
+
+
+def insist(laptop: AtHome, line: str) -> None:
+    """What the machine's owner wants of all links."""
+    directory = laptop.workstation.place / "etc/systemd/resolved.conf.d"
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "strict.conf").write_text(f"[Resolve]\n{line}\n")
+    laptop.workstation.stop("resolved")
+    laptop.workstation.start("resolved")
 
 
 def test_names_of_another_links_own_domain_are_still_asked_there(laptop: AtHome, tmp_path: Path) -> None:
