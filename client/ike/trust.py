@@ -35,6 +35,7 @@ MAX_NAMED_ANCHORS = (
     16  # a longer list in CERTREQ is a system store: it helps nobody and makes the message large
 )
 
+MOST_TOLD = 4  # certificates of a chain that a refusal names
 IKE_INTERMEDIATE = x509.ObjectIdentifier("1.3.6.1.5.5.8.2.2")  # what Apple's and Microsoft's clients look for
 GATEWAY_PURPOSES = frozenset(
     {
@@ -115,9 +116,12 @@ def vouched_gateway(trust: Trust, claimed: Identity, chain: Sequence[bytes], wal
     expected = trust.expected
     if expected is None:
         raise TrustError(Kind.TRUST_NAME, f"the profile does not say whom to expect, {claimed} answered")
-    vouched = _verify(trust.anchors, chain, wall, GATEWAY_PURPOSES)
-    check_identity(trust, claimed)
-    _check_name(expected, vouched.certificate)
+    try:
+        vouched = _verify(trust.anchors, chain, wall, GATEWAY_PURPOSES)
+        check_identity(trust, claimed)
+        _check_name(expected, vouched.certificate)
+    except TrustError as error:
+        raise _with(error, chain, f"its identity (IDr) is {claimed}") from None
     return vouched
 
 
@@ -144,8 +148,18 @@ def verify_login_server(trust: Trust, chain: Sequence[bytes], wall: datetime) ->
         _check_name(expected, vouched.certificate)
     except TrustError as error:
         kind = error.failure.kind if error.failure is not None else Kind.TRUST_NO_PROOF
-        raise TrustError(kind, f"the login server inside EAP: {error}") from None
+        raise _with(TrustError(kind, f"the login server inside EAP: {error}"), chain) from None
     return vouched
+
+
+def _with(error: TrustError, chain: Sequence[bytes], *said: str) -> TrustError:
+    """The same, with what was shown and said: whoever has to mend it sees at once which certificate it is about."""
+    kind = error.failure.kind if error.failure is not None else Kind.TRUST_NO_PROOF
+    read = [found for data in chain[:MOST_TOLD] if (found := chains.load(data)) is not None]
+    shown = [f"{_called(found)} issued by {quoted(found.issuer)}" for found in read]
+    more = [f"{len(chain) - len(read)} more"] if len(chain) > len(read) > 0 else []
+    told = [f"it shows {', '.join((*shown, *more))}"] if shown else []
+    return TrustError(kind, printable("; ".join((str(error), *told, *said)), 900))
 
 
 def verify_peer(

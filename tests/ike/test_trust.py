@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 
 import pytest
 from cryptography import x509
@@ -13,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID as Usage
 from client.ike.events import Kind
 from client.ike.identity import Identity
 from client.ike.trust import IKE_INTERMEDIATE, Trust, TrustError, verify_gateway, verify_peer
-from client.lab.pki import KeyKind, der
+from client.lab.pki import Authority, KeyKind, der
 from tests.ike.certificates import (
     END,
     GATEWAY,
@@ -232,3 +233,47 @@ def test_an_authority_in_between_that_is_made_for_something_else_is_named() -> N
     kind, evidence = refused(gateway(between).chain, ROOT)
     assert kind is Kind.TRUST_NO_PROOF
     assert "“CN=Code” is made for other purposes: 1.3.6.1.5.5.7.3.3" in evidence
+
+
+DAY = timedelta(days=1)
+REFUSALS: dict[str, tuple[tuple[bytes, ...], Authority, str]] = {
+    "unknown authority": (gateway(below(root("CN=Elsewhere"))).chain, ROOT, "not trusted here"),
+    "another name": (
+        gateway(below(ROOT), dns=["other.example", "third.example"]).chain,
+        ROOT,
+        "other.example",
+    ),
+    "out of date": (gateway(below(ROOT, end=WALL - DAY)).chain, ROOT, "expired on"),
+    "a weak key": (gateway(below(ROOT), key="rsa1024").chain, ROOT, "has 1024 bits"),
+    "another purpose": (gateway(below(ROOT), usages=[Usage.CODE_SIGNING]).chain, ROOT, "other purposes"),
+    "no signatures": (
+        gateway(below(ROOT), extensions=[(usage_of(certificates=True), True)]).chain,
+        ROOT,
+        "not made for signatures",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_every_refusal_names_the_chain_the_check_and_the_names(name: str) -> None:
+    chain, anchor, check = REFUSALS[name]
+    _, evidence = refused(chain, anchor)
+    issuer = "Elsewhere" if name == "unknown authority" else "Root"
+    assert check in evidence
+    assert "it shows “CN=Gateway” issued by “CN=Sub”, “CN=Sub” issued by “" in evidence
+    assert f"CN={issuer}" in evidence
+    assert evidence.endswith("its identity (IDr) is gw.example.org")
+    if name == "another name":
+        assert (
+            "gw.example.org is wanted, the certificate names CN=Gateway, other.example, third.example"
+            in evidence
+        )
+
+
+def test_a_long_chain_with_hostile_names_is_told_within_bounds() -> None:
+    upper = root(f"CN={'x' * 60}\x1b[2J")
+    chain = gateway(upper).chain * 10
+    _, evidence = refused(chain, ROOT)
+    assert len(evidence) <= 900
+    assert evidence.isprintable()
+    assert "6 more" in evidence
