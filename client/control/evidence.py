@@ -197,7 +197,7 @@ class LocalRecord(Message):
 
     clock: float = 0.0  # Unix seconds
     links: tuple[LinkRecord, ...] = ()
-    others: tuple[str, ...] = ()  # other VPNs that are active, by the names of their links
+    others: tuple[str, ...] | None = None  # links of other VPNs that are active; None: not noted
     portal: str = ""  # "open", "login" (a network wants one), or empty: nobody has looked
 
 

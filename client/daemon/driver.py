@@ -284,6 +284,7 @@ class Driver:
     async def _expire(self, now: float) -> None:
         for leg in self._running():
             leg.session.handle_timeout(now)
+            self._effects.wonder(leg)
         deadline = next_deadline(self._tunnel.state)
         if deadline is not None and deadline <= now:
             self._effects.events.append(Timer())

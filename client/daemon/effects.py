@@ -83,6 +83,9 @@ from .status import NO_CHOICE
 
 log = logging.getLogger("roam.tunnel")
 
+DOUBTFUL = 4
+"""Transmissions of one request, after some five seconds, that make one look at the gateway's ports."""
+
 NAMED_IN_VAIN = "a login refused that asked for the gateway by name"
 
 LINK_MTU = 1400
@@ -243,6 +246,11 @@ class Effects:
         for child in leg.session.children:
             await self._try(self.carrier.remove(child.spi_in))
         self._forget(leg)
+
+    def wonder(self, leg: Leg) -> None:
+        """A login goes unanswered: see which of the gateway's ports answer, long before it is given up."""
+        if not leg.stands and not leg.is_asking and leg.session.tries >= DOUBTFUL:
+            self._lookups.check_ports(leg, self._port)
 
     def _forget(self, leg: Leg) -> None:
         self.legs.pop(leg.id, None)

@@ -19,7 +19,7 @@ from .notes import Notes
 from .ports import World
 
 CHECK_EVERY = 120.0
-"""Seconds between two looks at a silent gateway's ports."""
+"""Seconds between two looks at a silent gateway's ports over the same network."""
 
 
 class Lookups:
@@ -31,7 +31,7 @@ class Lookups:
         self._notes = notes
         self._names: asyncio.Task[None] | None = None
         self._ports: asyncio.Task[None] | None = None
-        self._ports_at: float | None = None
+        self._ports_at: dict[Underlay, float] = {}
 
     def resolve(self, names: tuple[str, ...]) -> Resolved | None:
         """The addresses, where nobody need be asked: the session starts in this very turn; else they come later."""
@@ -62,15 +62,15 @@ class Lookups:
     def check_ports(self, leg: Leg, port: int) -> None:
         """A session was not answered: see which of the gateway's ports are, but not all the time."""
         now = self._world.clock()
-        is_soon = self._ports_at is not None and now - self._ports_at < CHECK_EVERY
-        if is_soon or (self._ports is not None and not self._ports.done()):
+        self._ports_at = {way: at for way, at in self._ports_at.items() if now - at < CHECK_EVERY}
+        if leg.underlay in self._ports_at or (self._ports is not None and not self._ports.done()):
             return
-        self._ports_at = now
+        self._ports_at[leg.underlay] = now
         self._ports = asyncio.create_task(self._look_at_ports(leg.id, leg.underlay, port))
 
     async def _look_at_ports(self, leg: int, underlay: Underlay, port: int) -> None:
         self._notes.note_portal(await self._world.portal())
-        self._notes.note_checks(leg, await self._world.check_ports(underlay, port))
+        self._notes.note_ports(leg, underlay, await self._world.check_ports(underlay, port))
 
     def inquire(self, leg: Leg, needed: RevocationNeeded) -> None:
         """Fetch what tells of revoked certificates; the login goes on with what has come in time."""

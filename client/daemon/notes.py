@@ -30,6 +30,7 @@ from ..ike.events import Established, Output, QuirkSeen
 from ..ike.events import Path as OuterPath
 from ..ike.options import SessionConfig
 from ..ike.trace import Sink
+from ..tunnel.model import Underlay
 from .recorder import Recorder
 
 log = logging.getLogger("roam.evidence")
@@ -48,6 +49,7 @@ class Notes:
         """What the gateway of the latest session is peculiar in."""
         self._past: deque[AttemptRecord] = deque(saved.attempts if saved else (), maxlen=MOST_ATTEMPTS)
         self._recorders: deque[tuple[int, Recorder]] = deque()
+        self._ports: dict[tuple[str, str], tuple[CheckRecord, ...]] = {}
         self._lookup: LookupRecord | None = saved.lookup if saved else None
         self._local: LocalRecord | None = saved.local if saved else None
         self._gateway = saved.gateway if saved else ""
@@ -75,6 +77,8 @@ class Notes:
     ) -> Sink:
         """A session begins; what to tell of its messages."""
         recorder = Recorder(config, path, unix=unix, now=now, trigger=trigger)
+        for check in self._ports.get((path.interface, str(path.remote)), ()):
+            recorder.note_check(check)
         self._recorders.append((leg, recorder))
         while len(self._recorders) > MOST_ATTEMPTS:
             self._retire(now)
@@ -84,6 +88,8 @@ class Notes:
         """A session has let something out."""
         if (recorder := self._of(leg)) is not None:
             recorder.note(output, now)
+            if isinstance(output, Established):
+                self._ports.clear()
             if isinstance(output, Established | QuirkSeen):
                 attempts = (recorder.record(now),)
                 self.quirks = tuple(map(str, quirks(Evidence(state="up", attempts=attempts))))
@@ -115,6 +121,11 @@ class Notes:
             for check in checks:
                 recorder.note_check(check)
             self.changed()
+
+    def note_ports(self, leg: int, underlay: Underlay, checks: tuple[CheckRecord, ...]) -> None:
+        """Which of the gateway's ports answer over a network: true of the next attempts over it as well."""
+        self._ports[underlay.interface, str(underlay.remote)] = checks
+        self.note_checks(leg, checks)
 
     def note_portal(self, portal: str) -> None:
         """Whether this network wants a login; of use as long as the network is the same."""

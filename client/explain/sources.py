@@ -112,7 +112,7 @@ _REMOVALS: dict[Source, Callable[[Evidence], Evidence]] = {
     Source.MOVES: _cleared(moves=()),
     Source.NOTIFIES: _blank(notifies=()),
     Source.OFFER: _cleared(offer=None),
-    Source.OTHERS: _local(others=()),
+    Source.OTHERS: _local(others=None),
     Source.PORTAL: _local(portal=""),
     Source.PROPOSALS: _blank(proposals=()),
     Source.SENT: _messages(lambda message: None if message.sent else message),

@@ -29,11 +29,15 @@ class View:
 
     @cached_property
     def attempt(self) -> AttemptRecord:
-        """The attempt that counts: the one in use, else the last that has ended, else the last."""
-        if self.evidence.state not in CONNECTED:
-            for entry in reversed(self.attempts):
-                if entry.ended or entry.ended_by:
-                    return entry
+        """The attempt that counts: the one in use, else the last that has ended, else the last.
+
+        Of several that ended in silence, it is the last one after which the gateway's ports were looked at.
+        """
+        ended = [entry for entry in self.attempts if entry.ended or entry.ended_by]
+        if self.evidence.state not in CONNECTED and ended:
+            last = ended[-1]
+            alike = [e for e in ended if e.checks and (e.ended, e.remote) == (last.ended, last.remote)]
+            return alike[-1] if alike and last.ended == "net.no_response" else last
         return self.attempts[-1] if self.attempts else AttemptRecord(0.0)
 
     @property
@@ -60,6 +64,11 @@ class View:
     def links(self) -> tuple[LinkRecord, ...]:
         """This computer's interfaces."""
         return self.evidence.local.links if self.evidence.local is not None else ()
+
+    @property
+    def others(self) -> tuple[str, ...] | None:
+        """Links of other VPNs that are active; None where nobody has looked."""
+        return self.evidence.local.others if self.evidence.local is not None else None
 
     # Messages
 

@@ -50,6 +50,11 @@ class Opening:
         return self._init.spi_i
 
     @property
+    def tries(self) -> int:
+        """How often the first request has been sent."""
+        return self._request.attempts
+
+    @property
     def alternatives(self) -> tuple[IkeSa, ...]:
         """The IKE SAs that wait for their turn."""
         return tuple(candidate.sa for candidate in list(self._candidates)[1:])

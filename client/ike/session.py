@@ -150,6 +150,15 @@ class Session:
         return bool(self._core.sas)
 
     @property
+    def tries(self) -> int:
+        """How often the request under way has been sent; 0 where none is."""
+        core = self._core
+        if core.opening is not None and not core.sas:
+            return core.opening.tries
+        requests = (sa.window.outstanding for sa in core.sas.values())
+        return max((request[0].attempts for request in requests if request is not None), default=0)
+
+    @property
     def nat(self) -> NatVerdict:
         """Where NATs stand."""
         return self._core.nat

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -25,7 +26,7 @@ _DROP = 0
 _REGISTER = 1
 _VERDICT_REGISTER = 0
 _META_LENGTH, _META_OUTPUT_LINK = 0, 7
-_EQUAL, _LESS, _GREATER = 0, 2, 4
+_EQUAL, _NOT_EQUAL, _LESS, _GREATER = 0, 1, 2, 4
 _RANDOM = 1
 _HOST_TO_NETWORK = 1
 
@@ -108,19 +109,50 @@ def swallow(largest: int) -> None:
     _drop_forwarded("swallowed", _drop_large(largest) if largest else [])
 
 
-def _drop_forwarded(table: str, rule: list[Expression]) -> None:
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """What a router drops of the packets to or from a gateway: UDP to a port, ESP in UDP from it, what is large."""
+
+    gateway: IPv4Address
+    port: int = 0
+    esp: bool = False
+    larger_than: int = 0
+
+    def rule(self) -> list[Expression]:
+        """Its conditions, one after the other, and the verdict."""
+        whose = [_load(_NETWORK_HEADER, 12 if self.esp else 16, 4), _compare(_EQUAL, self.gateway.packed)]
+        if self.larger_than:
+            return [*whose, *_drop_large(self.larger_than)]
+        port = (4500 if self.esp else self.port).to_bytes(2)
+        udp = [
+            _load(_NETWORK_HEADER, 9, 1),
+            _compare(_EQUAL, bytes([socket.IPPROTO_UDP])),
+            _load(_TRANSPORT_HEADER, 0 if self.esp else 2, 2),
+            _compare(_EQUAL, port),
+        ]
+        marker = [_load(_TRANSPORT_HEADER, 8, 4), _compare(_NOT_EQUAL, bytes(4))] if self.esp else []
+        return [*whose, *udp, *marker, _drop()]
+
+
+def obstruct(obstacles: Sequence[Obstacle]) -> None:
+    """Drop all of these on their way through; none: heal."""
+    _drop_forwarded("obstacles", *(obstacle.rule() for obstacle in obstacles))
+
+
+def _drop_forwarded(table: str, *rules: list[Expression]) -> None:
     """What an earlier call asked for goes first."""
     nft = NFTables(nfgen_family=_NFPROTO_INET)
     try:
         nft.table("add", name=table)
         nft.table("del", name=table)  # idempotent
-        if not rule:
+        if not any(rules):
             return
         nft.table("add", name=table)
         nft.chain(
             "add", table=table, name="forwarded", type="filter", hook="forward", priority=0, policy=_ACCEPT
         )
-        nft.rule("add", table=table, chain="forwarded", expressions=(rule,))
+        for rule in rules:
+            nft.rule("add", table=table, chain="forwarded", expressions=(rule,))
     finally:
         nft.close()
 
@@ -149,8 +181,12 @@ def _drop_where(loaded: Expression, operator: int, number: int) -> list[Expressi
             "byteorder", "BYTEORDER", SREG=_REGISTER, DREG=_REGISTER, OP=_HOST_TO_NETWORK, LEN=4, SIZE=4
         ),
         _compare(operator, number.to_bytes(4, "big")),
-        _expression("immediate", "IMMEDIATE", DREG=_VERDICT_REGISTER, DATA=_verdict(_DROP)),
+        _drop(),
     ]
+
+
+def _drop() -> Expression:
+    return _expression("immediate", "IMMEDIATE", DREG=_VERDICT_REGISTER, DATA=_verdict(_DROP))
 
 
 def _compare(operator: int, value: bytes) -> Expression:

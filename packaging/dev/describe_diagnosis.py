@@ -18,7 +18,9 @@ sys.path.insert(0, str(ROOT))
 from client.control.evidence import Verdict  # noqa: E402 - the script stands outside the packages
 from client.explain.explain import explain  # noqa: E402
 from client.explain.rules.table import RULES  # noqa: E402
+from client.explain.sources import Source  # noqa: E402
 from tests.explain.golden import GOLDEN  # noqa: E402
+from tests.netns.broken_networks import AT_ONCE, ONE_BY_ONE  # noqa: E402
 from tests.netns.misconfigured import CASES  # noqa: E402
 
 _INTRODUCTION = """\
@@ -36,7 +38,8 @@ It is *certain* where the evidence admits nothing else, *likely* where it fits b
 suffice, the cause is `unknown`, and what would tell is named: Roam does not guess.
 
 The last four attempts of a tunnel are kept while the daemon runs, and in its state directory (0600) after that.
-When a gateway was silent, both of its ports are asked once more, at most every two minutes.
+When a gateway is silent for some five seconds, both of its ports are asked once more, over each network at most every
+two minutes.
 """
 _QUIRKS = """
 ## Peculiarities of gateways
@@ -48,7 +51,7 @@ Beside a verdict stands what the gateway has shown of itself, and what Roam does
 
 def page() -> str:
     """The whole page."""
-    parts = [_INTRODUCTION, *_golden(), *_real(), *_causes(), _QUIRKS]
+    parts = [_INTRODUCTION, *_golden(), *_real(), *_networks(), *_causes(), _QUIRKS]
     return "\n".join(parts) + "\n"
 
 
@@ -64,7 +67,7 @@ def _golden() -> Iterator[str]:
             name,
             f"`{verdict.cause}`",
             verdict.confidence,
-            case.decides.name.lower().replace("_", " "),
+            _source(case.decides),
             _nearest(verdict),
         )
 
@@ -79,6 +82,20 @@ def _real() -> Iterator[str]:
     yield "| wrong | verdict |"
     yield "|---|---|"
     yield from (_row(name, f"`{case.cause}`") for name, case in CASES.items())
+
+
+def _networks() -> Iterator[str]:
+    yield "\n## Real networks\n"
+    yield "Networks that are really broken in these ways, with what is found in the record of a real daemon, and the"
+    yield "evidence without which it must be `unknown` there too:\n"
+    yield "| broken | verdict | deciding evidence |"
+    yield "|---|---|---|"
+    for name, case in {**AT_ONCE, **ONE_BY_ONE}.items():
+        yield _row(name, f"`{case.cause}`", _source(case.decides))
+
+
+def _source(decides: Source) -> str:
+    return decides.name.lower().replace("_", " ")
 
 
 def _causes() -> Iterator[str]:

@@ -52,12 +52,12 @@ def _lookup_says(*words: str) -> Clue:
 
 
 def _others(view: View) -> str:
-    others = view.evidence.local.others if view.evidence.local is not None else ()
+    others = view.others or ()
     return f"another VPN is active: {', '.join(others)}" if others else ""
 
 
 def _other_default(view: View) -> str:
-    others = view.evidence.local.others if view.evidence.local is not None else ()
+    others = view.others or ()
     taken = [link.name for link in view.links if link.name in others and link.default_route]
     return f"the default route leads into {taken[0]}" if taken else ""
 
@@ -133,6 +133,7 @@ RULES: tuple[Rule, ...] = (
             unanswered(INIT),
         ),
         likely=True,
+        strength=1,
         unlike=("net.gateway_silent", "net.udp500_blocked"),
     ),
     Rule(

@@ -33,6 +33,14 @@ def _partial(view: View) -> str:
     return f"of the answer to IKE_AUTH came {', '.join(parts)}" if parts else ""
 
 
+def _undisturbed(view: View) -> str:
+    """Positively: it was looked for other VPNs, and none has the default route."""
+    others = view.others
+    if others is None or any(link.name in others and link.default_route for link in view.links):
+        return ""
+    return "no other VPN has the default route"
+
+
 def _no_part(view: View) -> str:
     return "no part of an answer came in" if view.attempt.fragments == () else ""
 
@@ -121,9 +129,14 @@ RULES: tuple[Rule, ...] = (
             "Check [gateway] addresses, and whether the gateway is up.",
             "If it is, this network blocks UDP: try another one, such as a phone's.",
         ),
-        (unanswered(INIT), checked("udp 500", "silent"), checked("udp 4500", "silent")),
+        (
+            unanswered(INIT),
+            checked("udp 500", "silent"),
+            checked("udp 4500", "silent"),
+            Clue(Source.OTHERS, "no other VPN with the default route", _undisturbed),
+        ),
         likely=True,
-        unlike=("net.udp500_blocked", "net.filtered", "net.port_closed"),
+        unlike=("local.other_vpn", "net.udp500_blocked", "net.filtered"),
     ),
     Rule(
         "net.udp4500_blocked",
