@@ -38,8 +38,8 @@ It is *certain* where the evidence admits nothing else, *likely* where it fits b
 suffice, the cause is `unknown`, and what would tell is named: Roam does not guess.
 
 The last four attempts of a tunnel are kept while the daemon runs, and in its state directory (0600) after that.
-When a gateway is silent for some five seconds, both of its ports are asked once more, over each network at most every
-two minutes.
+When a gateway is silent for some five seconds, both of its ports are asked once more, over each network at most
+every two minutes.
 """
 _QUIRKS = """
 ## Peculiarities of gateways
@@ -86,8 +86,8 @@ def _real() -> Iterator[str]:
 
 def _networks() -> Iterator[str]:
     yield "\n## Real networks\n"
-    yield "Networks that are really broken in these ways, with what is found in the record of a real daemon, and the"
-    yield "evidence without which it must be `unknown` there too:\n"
+    yield "Networks that are really broken in these ways, with what is found in the record of a real daemon, and"
+    yield "the evidence without which it must be `unknown` there too:\n"
     yield "| broken | verdict | deciding evidence |"
     yield "|---|---|---|"
     for name, case in {**AT_ONCE, **ONE_BY_ONE}.items():
