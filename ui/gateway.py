@@ -52,7 +52,7 @@ def read_material(name: str) -> bytes:
         with Path(name).expanduser().open("rb") as file:
             octets = file.read(LARGEST_FILE + 1)
     except OSError as error:
-        raise ControlError("usage", f"{name} cannot be read: {error.strerror}") from None
+        raise ControlError("file.unreadable", f"{name}: {error.strerror}") from None
     if len(octets) > LARGEST_FILE:
         raise ControlError("usage", f"{name} is larger than {LARGEST_FILE} octets")
     return octets

@@ -62,8 +62,7 @@ def _bounded(path: Path, limit: int) -> bytes:
         with path.open("rb") as file:
             return file.read(limit + 1)
     except OSError as error:
-        hint = "Is this where the file is?"
-        raise ProfileError("", f"cannot be read: {error.strerror}", hint) from None
+        raise ControlError("file.unreadable", f"{path}: {error.strerror}") from None
 
 
 def profiles_of(source: Source) -> list[Imported]:
@@ -151,11 +150,11 @@ def shown(entry: Imported, *, with_text: bool, width: int | None = None) -> str:
         lines.append(
             f"  trusts          {printable(authority.subject)}, {authority.not_before} to {authority.not_after}"
         )
-        lines.append(f"                  SHA-256 {authority.sha256}")
+        half = len(authority.sha256) // 2 + 1  # behind a colon: two lines, so that it fits on a screen
+        lines.append(f"    SHA-256 {authority.sha256[:half]}")
+        lines.append(f"            {authority.sha256[half:]}")
     lines += [f"  note            {printable(note)}" for note in entry.notes]
-    folded = [
-        line if "SHA-256" in line else fold(line, width, 18 if n else 2) for n, line in enumerate(lines)
-    ]
+    folded = [fold(line, width, 18 if n else 2) for n, line in enumerate(lines)]
     return "\n".join([*folded, *(["", entry.text.rstrip()] if with_text else [])])
 
 

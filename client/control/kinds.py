@@ -212,6 +212,7 @@ KINDS: dict[str, tuple[int, str, str]] = {
         "no packet has come back through the tunnel",
         "Name a host that answers: 'roam verify --target ADDRESS'; or ask whether the gateway lets us to it.",
     ),
+    "file.unreadable": (USAGE, "the file cannot be read", "Check its path, and that you may read it."),
     "evidence.unreadable": (
         USAGE,
         "the evidence cannot be read",

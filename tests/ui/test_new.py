@@ -106,7 +106,7 @@ def test_a_script_is_asked_nothing(
         (["--yes"], "which server?"),
         (["--server", "a.example", "--yes"], "user: is missing"),
         (["--server", "a b", "--user", "x", "--yes"], "neither a host name nor an address"),
-        (["--server", "a.example", "--user", "x", "--ca", "/nowhere", "--yes"], "/nowhere cannot be read"),
+        (["--server", "a.example", "--user", "x", "--ca", "/nowhere", "--yes"], "/nowhere: No such file"),
         (["--server", "a.example", "--user", "x", "--preset", "azur", "--yes"], '"azur" is no preset'),
         (["--server", "a.example", "--login", "cert", "--yes"], "certificate: is missing"),
     ],

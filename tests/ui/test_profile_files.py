@@ -45,6 +45,9 @@ def test_an_import_writes_profile_and_files_closed_to_others(
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     assert "trusts" in out
     assert "SHA-256 e1:b7:b8" in out
+    first, second = out.partition("SHA-256 ")[2].splitlines()[:2]
+    assert len(f"{first}{second.strip()}".split(":")) == 32, "two lines that fit on any screen"
+    assert max(len(first), len(second)) < 62
     assert f"to bring: {home / 'work-client.p12'}" in out
     assert load_text((home / "work.toml").read_text()).id == "work"
 

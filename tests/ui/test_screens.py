@@ -18,7 +18,7 @@ from typing import cast
 import pytest
 from rich.console import Console, RenderableType
 from textual.pilot import Pilot
-from textual.widgets import Input, Select
+from textual.widgets import Input, Select, Static
 
 from client.control.details import CertificateDetails, ChildDetails, TunnelDetails
 from client.control.evidence import Evidence, Explanation, Verdict
@@ -41,6 +41,7 @@ from ui.tui.screens.ask import AskScreen
 from ui.tui.screens.choose import ChooseScreen
 from ui.tui.screens.confirm import ConfirmScreen
 from ui.tui.screens.new import NewScreen
+from ui.tui.screens.report import ReportScreen
 from ui.tui.widgets.machine_leaks import MachineLeaks
 from ui.tui.widgets.tunnel_detail import TunnelDetail
 from ui.tui.widgets.tunnel_keys import TunnelKeys
@@ -298,6 +299,23 @@ def test_a_form_asks_only_what_its_login_needs(path: Path) -> None:
             assert all(field.border_title for field in fields)
 
     play(path, VIEWS["new"], scene)
+
+
+def test_a_report_stays_in_its_columns_on_any_screen(path: Path) -> None:
+    report = (
+        "work: a server\n  missing secret  local.secret: it is asked for, and may be kept for the next time"
+    )
+
+    async def scene(app: RoamApp, pilot: Pilot[None], _daemon: FakeDaemon) -> None:
+        await app.push_screen(ReportScreen("Import work", report, "Write it?"))
+        await see(pilot, lambda: isinstance(app.screen, ReportScreen))
+        text = app.screen.query_one("#text", Static)
+        await see(pilot, lambda: str(text.content).count("\n") == 2)
+        assert str(text.content).splitlines()[2].startswith(" " * 18), "below what it belongs to"
+        await pilot.resize_terminal(140, 24)
+        await see(pilot, lambda: str(text.content) == report)
+
+    play(path, VIEWS["trouble"], scene)
 
 
 def test_lockdown_is_turned_on_after_a_question(path: Path) -> None:
