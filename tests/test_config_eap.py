@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from client.config import AUTO, Material, SecretMissing, session_config
+from client.ike.eap.usim import DistantUsim
 from client.ike.identity import Identity
 from client.ike.keys import OneTimeCode, Secret
 from client.ike.options import (
@@ -72,6 +73,55 @@ def test_a_subscription_is_read_from_the_secret(words: str) -> None:
     assert error.value.path == "auth.local[0].secret"
     with pytest.raises(ProfileError, match="do not go with other methods"):
         configure(text.replace(words, f'{words}, "gtc"'))
+
+
+NAME = "001010123456789@nai.epc.mnc001.mcc001.3gppnetwork.org"
+SIM = EAP.replace('identity = "alice"\nsecret = "ask:"\n', 'eap_methods = ["aka"]\nkey = "sim:"\n')
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [('"aka"', "0" + NAME), ('"aka-prime"', "6" + NAME), ('"aka-prime", "aka"', "6" + NAME)],
+)
+def test_a_sim_says_whose_it_is_and_is_asked_in_the_course_of_a_login(words: str, name: str) -> None:
+    config = configure(SIM.replace('"aka"', words), files={**FILES, "sim:": NAME.encode()}, secrets={})
+    assert isinstance(config.login, EapLogin)
+    assert isinstance(config.login.usim, DistantUsim)
+    assert config.login.identity == name
+    assert config.local_id == Identity.parse(name)
+
+
+@pytest.mark.parametrize("where", ["identity", "local"])
+def test_a_profile_may_say_better_than_the_sim_who_we_are(where: str) -> None:
+    text = SIM.replace("[trust]", '[identity]\nlocal = "alice@example.com"\n[trust]')
+    if where == "identity":
+        text = SIM.replace('key = "sim:"\n', 'key = "sim:"\nidentity = "alice@example.com"\n')
+    config = configure(text, secrets={})  # not even asked who it is
+    assert isinstance(config.login, EapLogin)
+    assert config.login.identity == "alice@example.com"
+    assert config.local_id == Identity.parse("alice@example.com")
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "words"),
+    [
+        (SIM.replace('eap_methods = ["aka"]\n', ""), "key", "proves nothing in this way"),
+        (
+            SIM.replace('eap_methods = ["aka"]', 'eap_methods = ["tls"]\ncert = "file:laptop.pem"'),
+            "key",
+            "nothing",
+        ),
+        (CERT.replace("file:laptop.key", "sim:"), "key", "proves nothing in this way"),
+        (SIM.replace('key = "sim:"', 'key = "sim:"\ncert = "file:laptop.pem"'), "cert", "nothing with a SIM"),
+        (SIM.replace('"aka"', '"aka", "gtc"'), "eap_methods", "do not go with other methods"),
+        (SIM.replace('key = "sim:"', 'key = "agent:alice"'), "key", "means nothing"),
+        (SIM.replace('key = "sim:"', 'key = "sim:"\nsecret = "sim:"'), "secret", "no reference that fits"),
+    ],
+)
+def test_a_sim_has_its_place(text: str, path: str, words: str) -> None:
+    with pytest.raises(ProfileError, match=words) as error:
+        load_text(text)
+    assert error.value.path == f"auth.local[0].{path}"
 
 
 def test_a_calculator_is_asked_when_the_challenge_is_there() -> None:

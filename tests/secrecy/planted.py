@@ -20,6 +20,7 @@ from textual.app import App, ComposeResult
 from textual.widgets import Static
 
 from client.control.handlers import Access, Caller
+from client.control.messages import SecretCancel, SecretNeeded, SimChallenge
 from client.control.server import Connection
 from client.control.wire import ControlError, SecretText
 from client.ike.authentication import KeySigner
@@ -30,6 +31,9 @@ from client.ike.trace import TraceEvent
 from client.lab import pki
 from profiles.errors import ProfileError
 from tests.secrecy.private import private_octets
+from tests.secrecy.scanner import octets_of
+from ui.signers.holder import reply
+from ui.signers.sim_plugin import SimError, Vectors
 
 PASSWORD = "planted-Swallow-3344"
 LASTING = Secret(b"planted-Kestrel-5566")
@@ -100,6 +104,7 @@ CHANNELS: dict[str, Callable[[str, Path], object]] = {
     "error of the protocol": lambda text, _: ControlError("rpc.params", text),
     "hint": lambda text, _: ControlError("rpc.params", "no", text),
     "error of a profile": lambda text, _: ProfileError("auth.local[0]", text),
+    "error of a SIM": lambda text, _: SimError(text),
     "control socket": tell_client,
     "file": write_file,
     "file in a temporary directory": write_temporary_file,
@@ -120,6 +125,27 @@ def test_leak(channel: str, form: str, tmp_path: Path) -> None:
 
 def test_leak_of_text() -> None:
     print(SecretText("planted-Bunting-7788").reveal())
+
+
+@pytest.mark.parametrize("part", ["res", "ck", "ik"])
+def test_leak_of_what_a_sim_answers(part: str) -> None:
+    vectors = Vectors(b"planted-Siskin-1", b"planted-Siskin-2", b"planted-Siskin-3")
+    needed = SecretNeeded("7", "office", "sim-challenge", "", 0.0, challenge=SimChallenge("sim:", b"", b""))
+    why = octets_of(vectors)[("res", "ck", "ik").index(part)].hex()
+    assert reply(needed, {"sim:": Sim(vectors, why)}) == SecretCancel("7", why)
+
+
+class Sim:
+    """It tells in its error what it has answered."""
+
+    def __init__(self, vectors: Vectors, why: str) -> None:
+        self.vectors, self.why = vectors, why
+
+    def shown(self) -> bytes:
+        return b""
+
+    def authenticate(self, rand: bytes, autn: bytes) -> Vectors:
+        raise ControlError("auth.needs_signer", self.why)
 
 
 def test_leak_of_a_constant() -> None:
@@ -163,6 +189,17 @@ def test_leak_of_a_key_in_pem(kind: pki.KeyKind, tmp_path: Path) -> None:
 def test_nothing() -> None:
     Secret(PASSWORD.encode())
     print("planted-Nobody-0000", repr(LASTING), repr(SecretText(PASSWORD)))
+
+
+def test_nothing_of_a_sim() -> None:
+    vectors = Vectors(b"planted-Linnet-1", b"planted-Linnet-2", b"planted-Linnet-3")
+    needed = SecretNeeded("7", "office", "sim-challenge", "", 0.0, challenge=SimChallenge("sim:", b"", b""))
+    print(vectors, reply(needed, {"sim:": Answering(vectors, "")}))
+
+
+class Answering(Sim):
+    def authenticate(self, rand: bytes, autn: bytes) -> Vectors:
+        return self.vectors
 
 
 def test_nothing_of_another_test() -> None:

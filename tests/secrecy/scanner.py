@@ -29,6 +29,7 @@ from client.ike.keys import Secret
 from client.ike.trace import TraceEvent
 from client.lab.pki import Issued
 from profiles.errors import ProfileError
+from ui.signers.sim_plugin import SimError, Vectors
 
 from .needles import Found, Needles
 from .private import private_octets
@@ -46,6 +47,11 @@ def kept_secret(text: str) -> str:
     """A constant of tests, which from now on may be nowhere."""
     Secret(text.encode())
     return text
+
+
+def octets_of(vectors: Vectors) -> tuple[bytes, ...]:
+    """What of a SIM's answer nobody may see."""
+    return vectors.res, vectors.ck, vectors.ik
 
 
 @dataclass(frozen=True)
@@ -68,11 +74,12 @@ class Scanner:
         self._sees_pictures = False
         _watch(Secret, "__init__", lambda call: self._needles.add(call.itself.reveal()))
         _watch(SecretText, "__init__", lambda call: self._needles.add(call.itself.reveal().encode()))
+        _watch(Vectors, "__init__", self._add_vectors)
         _watch(KeySigner, "__init__", lambda call: self._needles.add(private_octets(call.itself._key)))
         _watch(Issued, "__init__", lambda call: self._needles.add(private_octets(call.itself.key)))
         _watch(TraceEvent, "__init__", lambda call: self.note("a trace", call.itself.detail))
         _watch(Failure, "__init__", lambda call: self.note("a failure", call.itself.evidence))
-        for kind in (ProtocolError, ControlError, ProfileError):
+        for kind in (ProtocolError, ControlError, ProfileError, SimError):
             _watch(kind, "__init__", self._note_error)
         _watch(Outlet, "_write", lambda call: self.note("the control socket", call.arguments[0]))
         _watch(subprocess.Popen, "__init__", self._note_program)
@@ -85,6 +92,10 @@ class Scanner:
         )
         for name in LOGGERS:
             logging.getLogger(name).setLevel(logging.DEBUG)
+
+    def _add_vectors(self, call: Call) -> None:
+        for part in octets_of(call.itself):
+            self._needles.add(part)
 
     def note(self, channel: str, text: str | bytes | None) -> None:
         """Something that this test has let out."""

@@ -156,7 +156,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "login.signer_missing",
-        "The key of the login is held by a program that is not there: a card, or the SSH agent.",
+        "The key of the login is held by a program that is not there: a card, a SIM, or the SSH agent.",
         ("Insert the card or start the agent; 'roam signer NAME' stays and signs for later logins.",),
         (ended("auth.needs_signer"),),
     ),

@@ -11,10 +11,11 @@ from profiles.errors import ProfileError
 from tests.secrecy.scanner import kept_secret
 from tests.ui.signers.test_card import Owner
 from tests.ui.signers.test_holder import Holder, needed
+from tests.ui.signers.virtual_plugin import answer_to
 from ui.signers import sim
 from ui.signers.holder import IKE, Trustee, reply
 from ui.signers.sim import SimInHand, find
-from ui.signers.sim_plugin import GROUP
+from ui.signers.sim_plugin import GROUP, Vectors
 from ui.signers.uri import SimUri, parse_sim
 
 KEY = "sim:plugin=modem"
@@ -38,6 +39,11 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def modem() -> SimInHand:
     return find(SimUri(plugin="modem"), Owner(PIN))
+
+
+def words_of(vectors: Vectors) -> str:
+    """As the daemon gets them."""
+    return " ".join(part.hex() for part in (vectors.res, vectors.ck, vectors.ik))
 
 
 def challenge(last: int, key: str = KEY) -> SecretNeeded:
@@ -85,9 +91,8 @@ def test_a_plugin_that_names_nobody_is_not_believed() -> None:
 def test_a_challenge_is_answered_in_hexadecimal() -> None:
     answer = reply(challenge(0), {KEY: modem()})
     assert isinstance(answer, SecretAnswer)
-    rand = bytes([7] * 15 + [0]).hex()
-    assert answer.value.reveal() == f"{rand[:16]} {AUTN.hex()} {rand}"
-    assert rand[:16] not in repr(answer)
+    assert answer.value.reveal() == words_of(answer_to(bytes([7] * 15 + [0])))
+    assert answer.value.reveal()[:16] not in repr(answer)
     answer = reply(challenge(1), {KEY: modem()})
     assert isinstance(answer, SecretAnswer)
     assert answer.value.reveal() == "00" * 14

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from ui.signers.sim_plugin import (
     AskPin,
     Auts,
@@ -18,6 +20,12 @@ IMSI = "001010123456789"
 PIN_PROMPTS: list[str] = []
 
 
+def answer_to(rand: bytes) -> Vectors:
+    """What this SIM makes of a challenge."""
+    octets = hashlib.sha512(rand).digest()
+    return Vectors(octets[:8], octets[8:24], octets[24:40])
+
+
 class Modem:
     """A SIM in a modem: what it answers depends on the last octet of RAND."""
 
@@ -27,7 +35,7 @@ class Modem:
     def authenticate(self, rand: bytes, autn: bytes) -> Judgement:
         match rand[-1]:
             case 0:
-                return Vectors(rand[:8], autn, rand)
+                return answer_to(rand)
             case 1:
                 return Auts(bytes(14))
             case 2:
