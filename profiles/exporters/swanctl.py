@@ -101,6 +101,8 @@ class _Writer:
             lines.append(f"auth = {'psk' if entry.method == 'psk' else 'pubkey'}")
         if entry.shows_certificate:
             lines += self._certificate(entry, n)
+        if entry.sim is not None:
+            self._ledger.differs(f"{path}.key", "strongSwan needs a plugin of its own that reaches the SIM.")
         if entry.needs_password:
             self._note_secret(entry, n)
         self._ledger.done(

@@ -223,6 +223,15 @@ def test_a_key_that_is_in_no_file_is_not_exported() -> None:
         EXPORTERS["swanctl"](changed, files)
 
 
+def test_a_sim_is_exported_with_the_word_that_it_takes_more() -> None:
+    profile, files = sample("04-eap.sswan")
+    entry = LocalRound("eap", eap_methods=("aka",), key="sim:")
+    exported = EXPORTERS["swanctl"](replace(profile, auth=replace(profile.auth, local=(entry,))), files)
+    assert b"auth = eap-aka\n" in exported.octets
+    (row,) = [row for row in exported.report.rows if row.source == "auth.local[0].key"]
+    assert row.outcome is Outcome.APPROXIMATED
+
+
 def test_a_name_that_needs_quotes_gets_them() -> None:
     profile, files = sample("04-eap.sswan")
     entry = replace(profile.auth.local[0], identity='DOMAIN\\al "x"')

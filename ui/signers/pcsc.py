@@ -14,7 +14,7 @@ from client.control.messages import SecretText
 from .apdu import drive
 from .sim_plugin import AskPin, Choice, Judgement, PinRefused, SimError, Subscriber
 from .usim import Look, authenticate, look, subscriber, tries, unlock
-from .winscard import NO_CARD, Card, PcscError, connected, readers
+from .winscard import NO_CARD, NO_READERS, Card, PcscError, connected, readers
 
 ALL_TRIES = 3
 """Wrong PINs that lock a SIM (TS 102 221 section 9.5.1)."""
@@ -68,7 +68,7 @@ def open_sim(choice: Choice, ask_pin: AskPin) -> SimInReader:
 def _find(choice: Choice) -> tuple[str, Look]:
     known = readers()
     if not known:
-        raise SimError("there is no card reader", "Plug one in; 'pcsc_scan' lists those that pcscd knows.")
+        raise PcscError(NO_READERS)
     wanted = [name for name in known if choice.reader.casefold() in name.casefold()]
     if not wanted:
         raise SimError(f"no card reader is called {choice.reader} (there are: {', '.join(known)})")

@@ -7,14 +7,18 @@ is looked for.  No package stands between: none of them ships wheels for Linux.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from ctypes import POINTER, byref, c_char_p, c_long, c_ubyte, c_ulong, c_void_p
 from functools import cache
+from queue import Empty, SimpleQueue
+from threading import Thread
 
 from .sim_plugin import SimError
 
 LIBRARY = "libpcsclite.so.1"
+PATIENCE = 10.0
+"""Seconds for other programs to be done with a card."""
 _INSTALL = (
     "Install PC/SC: 'apt install pcscd libpcsclite1', or 'dnf install pcsc-lite'; "
     "then 'systemctl enable --now pcscd.socket'."
@@ -27,17 +31,22 @@ _IO_REQUEST = c_ulong * 2  # SCARD_IO_REQUEST: the protocol, and its own size
 _ANSWER = 512  # octets: more than a short answer has
 _NAMES = 1 << 16  # octets of the readers' names
 
+_BUSY = 0x8010000B
 NO_CARD = frozenset({0x8010000C, 0x80100069})
-_NO_READERS = 0x8010002E
+NO_READERS = 0x8010002E
 _FAILURES = {
-    0x8010000B: ("another program has the card to itself", "End that program, or ask it to share."),
+    _BUSY: ("another program has the card to itself", "End that program, or wait until it is done."),
     0x8010000C: ("no card is in the reader", ""),
     0x8010000F: ("the reader does not speak the card's protocol", ""),
     0x80100009: ("there is no such reader any more", ""),
+    0x80100013: (
+        "pcscd has hung up",
+        "It may have card readers for users at the machine alone: polkit, org.debian.pcsc-lite.",
+    ),
     0x80100017: ("the reader is not there any more", ""),
     0x8010001D: ("pcscd, which has the card readers, does not run", _RUN),
     0x8010001E: ("pcscd, which has the card readers, is ending", _RUN),
-    _NO_READERS: ("there is no card reader", "Plug one in; 'pcsc_scan' lists those that pcscd knows."),
+    NO_READERS: ("there is no card reader", "Plug one in; 'pcsc_scan' lists those that pcscd knows."),
     0x80100066: ("the card does not answer", "Is it the right way round in the reader?"),
     0x80100067: ("the card has no power", ""),
     0x80100068: ("another program has reset the card", ""),
@@ -66,6 +75,11 @@ class Card:
         self.is_unlocked = False  # then it is reset at the end, so that nobody else finds it open
 
     @property
+    def end(self) -> int:
+        """What becomes of it when we are done."""
+        return _RESET if self.is_unlocked else _LEAVE
+
+    @property
     def blocks(self) -> bool:
         """Which protocol it speaks."""
         return self._protocol == _T1
@@ -91,10 +105,11 @@ class Card:
 def readers() -> list[str]:
     """The names of all card readers; `PcscError` where nobody knows."""
     library = _load()
-    with _context(library) as context:
+    with ExitStack() as stack:
+        context = _establish(library, stack)
         names, size = ctypes.create_string_buffer(_NAMES), c_ulong(_NAMES)
         code = _code(library.SCardListReaders(context, None, names, byref(size)))
-        if code == _NO_READERS:
+        if code == NO_READERS:
             return []
         _check(code)
         return [name.decode(errors="replace") for name in names.raw[: size.value].split(b"\0") if name]
@@ -104,29 +119,42 @@ def readers() -> list[str]:
 def connected(reader: str) -> Iterator[Card]:
     """The card in a reader, to ourselves for a few commands."""
     library = _load()
-    with _context(library) as context:
-        handle, protocol = c_long(), c_ulong()
-        _check(
-            library.SCardConnect(
-                context, reader.encode(), c_ulong(_SHARED), c_ulong(_T0 | _T1), byref(handle), byref(protocol)
-            )
+    with ExitStack() as stack:
+        context = _establish(library, stack)
+        handle, protocol, name = c_long(), c_ulong(), reader.encode()
+        share, protocols = c_ulong(_SHARED), c_ulong(_T0 | _T1)
+        _patiently(
+            lambda: library.SCardConnect(context, name, share, protocols, byref(handle), byref(protocol)),
+            stack,
         )
         card = Card(library, handle, protocol.value)
-        try:
-            _check(library.SCardBeginTransaction(handle))
-            yield card
-        finally:  # which ends the transaction too
-            library.SCardDisconnect(handle, c_ulong(_RESET if card.is_unlocked else _LEAVE))
+        stack.callback(lambda: library.SCardDisconnect(handle, c_ulong(card.end)))  # the transaction too
+        _patiently(lambda: library.SCardBeginTransaction(handle), stack)
+        yield card
 
 
-@contextmanager
-def _context(library: ctypes.CDLL) -> Iterator[c_long]:
+def _patiently(call: Callable[[], int], stack: ExitStack) -> None:
+    """A call that waits for whoever else has the card.
+
+    The library does that for ever and deaf to signals; so it does it in a thread, which is left to it when we have
+    waited enough, and with it what is on the stack: whatever else is called would wait too.
+    """
+    answers: SimpleQueue[int] = SimpleQueue()
+    Thread(target=lambda: answers.put(call()), daemon=True).start()
+    try:
+        answer = answers.get(timeout=PATIENCE)
+    except Empty:
+        stack.pop_all()
+        raise PcscError(_BUSY) from None
+    _check(answer)
+
+
+def _establish(library: ctypes.CDLL, stack: ExitStack) -> c_long:
+    """A way to pcscd, until the stack is closed."""
     context = c_long()
     _check(library.SCardEstablishContext(c_ulong(_SYSTEM), None, None, byref(context)))
-    try:
-        yield context
-    finally:
-        library.SCardReleaseContext(context)
+    stack.callback(lambda: library.SCardReleaseContext(context))
+    return context
 
 
 @cache
