@@ -15,11 +15,11 @@ from profiles.store import SYSTEM_DIRECTORY
 
 from ..control.diagnosis import TOPICS
 from ..control.messages import DEFAULT_SOCKET, ControlError, exit_code
-from . import alone
+from .early import arm
 from .hardening import harden
 from .journald import JournaldHandler, leads_to_journal
 from .lock import only_one
-from .service import Daemon, Places, program_version
+from .places import Places, program_version
 
 log = logging.getLogger("roam")
 
@@ -40,9 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.setswitchinterval(_TURN)
     places = Places(options.socket, options.state_dir, options.run_dir, options.system_profiles)
     if options.doctor is not None:
+        from . import alone
+
         return asyncio.run(alone.examine(places.socket, places.state, options.doctor))
     try:
         if options.probe is not None:
+            from . import alone
+
             return asyncio.run(alone.look(options.probe, options.probe_port))
         harden()
         with only_one(places.state):
@@ -103,10 +107,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _work(options: argparse.Namespace, places: Places) -> Coroutine[object, object, None]:
+    """What is not wanted is not imported: a boot waits for `--arm`."""
+    if options.arm:
+        return arm(places.socket, places.state)
+    from . import alone
+
     if options.sweep:
         return alone.sweep(places.socket, places.state)
-    if options.arm:
-        return alone.arm(places.socket, places.state)
     if options.disarm:
         return alone.disarm(places.socket, places.state)
     return _serve(places)
@@ -114,6 +121,8 @@ def _work(options: argparse.Namespace, places: Places) -> Coroutine[object, obje
 
 async def _serve(places: Places) -> None:
     """Until SIGTERM or SIGINT."""
+    from .service import Daemon
+
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

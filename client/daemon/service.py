@@ -13,13 +13,10 @@ import secrets
 import socket
 import time
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from profiles.errors import ProfileError
-from profiles.store import SYSTEM_DIRECTORY, Store
+from profiles.store import Store
 
 from ..control.access import Policy, group_id
 from ..control.listener import listen
@@ -61,6 +58,7 @@ from .names import Names
 from .notes import Book
 from .notify import notify
 from .order import Order, system_order, user_order
+from .places import Places, program_version
 from .ports import World
 from .prober import check_ports
 from .rehearsal import rehearse
@@ -75,29 +73,6 @@ STOP_WITHIN = 2.5
 """Seconds in which all tunnels must have said goodbye."""
 
 _GONE = ("off", "blocked")
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where the daemon lives: each may be anywhere, so that several can run in namespaces of their own."""
-
-    socket: Path
-    state: Path
-    run: Path
-    profiles: Path = SYSTEM_DIRECTORY
-
-    @property
-    def varlink(self) -> Path:
-        """Where the varlink façade listens: beside the control socket."""
-        return self.socket.with_name("varlink.sock")
-
-
-def program_version() -> str:
-    """Of the installed distribution; "0" from a bare source tree."""
-    try:
-        return version("roam-vpn")
-    except PackageNotFoundError:
-        return "0"
 
 
 class Daemon:

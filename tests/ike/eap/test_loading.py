@@ -18,7 +18,7 @@ def run(code: str) -> str:
 
 
 def test_the_engine_and_the_daemon_do_not_load_it() -> None:
-    assert run(f"import client.daemon.main, client.ike.session, client.config; {LOADED}") == "False"
+    assert run(f"import client.daemon.service, client.ike.session, client.config; {LOADED}") == "False"
 
 
 @pytest.mark.parametrize(("word", "loaded"), [("MSCHAPV2", "False"), ("TLS", "True"), ("PEAP", "True")])
