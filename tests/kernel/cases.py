@@ -26,6 +26,7 @@ MODULES = (
     "move_cases",
     "limit_cases",
     "guard_cases",
+    "killed_cases",
 )
 """The longest come first: the others run beside them."""
 
