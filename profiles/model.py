@@ -417,7 +417,8 @@ class Profile:
     quirks: Quirks = option("what Roam does differently for this gateway", Quirks())
     data_path: Literal["auto", "xfrm", "xfrm-offload", "userspace"] = option(
         "who carries the packets; with `xfrm-offload` network devices do the cryptography where they can, and "
-        "without a guard all the work on packets that go out; each change of network costs a rekey",
+        "without a guard, from Linux 6.16 on, all the work on packets that go out; "
+        "each change of network costs a rekey",
         "auto",
     )
 

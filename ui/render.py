@@ -174,7 +174,7 @@ def _facts(entry: TunnelStatus, now: float) -> Iterator[tuple[str, str]]:
     yield "dns", _names(entry) if entry.dns else ""
     yield "ike", _keys(entry.ike_suite, entry.ike_rekey_at, now)
     yield "esp", _keys(entry.esp_suite, entry.child_rekey_at, now)
-    reason = f" ({printable(entry.data_path_reason)})" if entry.data_path_reason else ""
+    reason = f" ({printable(entry.data_path_reason, 600)})" if entry.data_path_reason else ""
     yield "data path", f"{printable(entry.data_path)}{reason}" if entry.data_path else ""
     yield "roaming", _roaming(entry)
     yield "traffic", _traffic(entry.traffic) if entry.traffic and is_known else ""

@@ -13,7 +13,7 @@ from ..system.choice import Choice
 from ..system.datapath import Counters, DataPathFailed, WorkTaken
 from ..system.drift import Deviation
 from ..system.userspace import IkeDatagram
-from ..system.xfrm_offload import LIKE_A_LEAK
+from ..system.xfrm_offload import GUARDED
 from .inbox import Datagram, Inbox, PathEvent
 from .leg import Leg
 from .ports import CarrierPort
@@ -70,7 +70,7 @@ class Carrier:
     def conflict(self, *, guarded: bool) -> str:
         """Why it cannot go on where a guard stands now, as it could not be foreseen; "" where it can."""
         is_whole = self._taken is not None and self._taken.whole
-        return f"whole packets go to a network device, and {LIKE_A_LEAK}" if guarded and is_whole else ""
+        return f"whole packets go to a network device: {GUARDED}" if guarded and is_whole else ""
 
     def prepare(self) -> None:
         """Have one made, unless there is one: a handshake takes longer than that."""

@@ -6,7 +6,7 @@ import errno
 import socket
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 from itertools import product
@@ -16,9 +16,10 @@ from ..ike.keys import Secret
 from ..ike.transforms import ENCRYPTIONS, INTEGRITIES, encryption, integrity
 from .xfrm import Xfrm
 from .xfrm_link import drop_link, make_link
-from .xfrm_model import Limits, Sa
+from .xfrm_model import Device, Limits, Sa
+from .xfrm_offload import FILTERED
 from .xfrm_plan import Outer, pair_of
-from .xfrm_tunnel import IF_IDS
+from .xfrm_tunnel import IF_IDS, Tables
 
 _LINK = "roam-probe"
 _PROBE_IDS = IF_IDS[-16:]
@@ -112,7 +113,22 @@ def _lacks_algorithms(tables: Xfrm, algorithms: tuple[EspAlgorithms, ...]) -> st
     return None
 
 
-def _try_sa(tables: Xfrm, sa: Sa) -> None:
+def why_filtered(tables: Tables) -> str:
+    """Why whole packets that a device is to encrypt cannot be sent by this kernel, in words; "" where they can.
+
+    As `xfrm_offload` says, this is known by what the kernel says of an inbound SA with an interface number.  It is
+    asked for loopback, which does no cryptography, and where older ones see nothing to refuse.
+    """
+    row = next(row for row in all_algorithms() if row.integ == _NO_INTEGRITY)
+    sa = pair_of(_child(row), 1, _PROBE_IDS[0], replace(_OUTER[0], encapsulate=False), Limits()).inbound
+    try:
+        _try_sa(tables, replace(sa, device=Device(socket.if_nametoindex("lo"), inbound=True)))
+    except OSError as error:
+        return "" if error.errno == errno.EINVAL else FILTERED
+    return FILTERED
+
+
+def _try_sa(tables: Tables, sa: Sa) -> None:
     tables.delete_sa(sa.id)  # of a probe that was killed
     tables.add_sa(sa)
     tables.delete_sa(sa.id)

@@ -84,7 +84,7 @@ class PoliciesMended:
 class WorkTaken:
     """What network devices do of the cryptography, in words, and why no more.
 
-    `whole`: packets go out as they are, and a device encrypts them: not to be told from a leak by a guard.
+    `whole`: packets leave the kernel as they are, and a device encrypts them, which no guard allows.
     """
 
     told: str

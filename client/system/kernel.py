@@ -16,10 +16,12 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import ip_address
 from typing import TypeVar
 
 from ..ike.events import ChildSa, Endpoint, Path
+from .choice import why_filtered
 from .datapath import (
     Counters,
     DataPathEvent,
@@ -36,7 +38,7 @@ from .xfrm import Monitor, Xfrm
 from .xfrm_layout import Group
 from .xfrm_link import drop_link, make_link
 from .xfrm_model import Limits, MappingChanged, Offload, PoliciesTouched, Report, SaExpired
-from .xfrm_offload import Taken, told
+from .xfrm_offload import GUARDED, Taken, told
 from .xfrm_plan import Outer
 from .xfrm_tunnel import IF_IDS, Reading, XfrmTunnel, sweep
 from .xfrm_watch import Watch
@@ -75,12 +77,10 @@ class KernelDataPath:
         monitor: Monitor,
         *,
         offload: bool = False,
-        guarded: bool = True,
     ) -> None:
         """For `start` alone."""
         self.link = link
         self._offload = offload
-        self._guarded = guarded
         self._taken: tuple[Taken, Taken] | None = None
         self._worker = worker
         self._tunnel = tunnel
@@ -123,12 +123,15 @@ class KernelDataPath:
         monitor = Monitor((Group.EXPIRE, Group.MAPPING, Group.POLICY))
         try:
             loop = asyncio.get_running_loop()
-            tunnel = await loop.run_in_executor(worker, _open, link_name, mtu, limits or Limits(), migrate)
+            made = partial(
+                _open, link_name, mtu, limits or Limits(), migrate=migrate, whole=offload and not guarded
+            )
+            tunnel = await loop.run_in_executor(worker, made)
         except BaseException:
             monitor.close()
             worker.shutdown(wait=False)
             raise
-        return cls(link_name, worker, tunnel, monitor, offload=offload, guarded=guarded)
+        return cls(link_name, worker, tunnel, monitor, offload=offload)
 
     def events(self) -> asyncio.Queue[DataPathEvent | IkeDatagram]:
         """What happens on the data path, in order; after `DataPathFailed` nothing more comes."""
@@ -161,12 +164,16 @@ class KernelDataPath:
         await self._read()  # what came in so far came over the earlier path
         self._adopt(natt_fd, path.local_natt, encapsulate=encapsulate)
         for spi_in in await self._do(lambda: self._tunnel.bind(self._outer(path, encapsulate=encapsulate))):
-            self._ended.add(spi_in)
-            self._events.put_nowait(SoftLimit(spi_in, sequence=True))
+            self._end_of(spi_in)
         if len(self._natt) > 1:
             self._watch.note_move(_boot_time())
         self._tell_taken()
         self._stirred.set()
+
+    def _end_of(self, spi_in: int) -> None:
+        """A Child SA carries nothing any more, for a reason that another one mends."""
+        self._ended.add(spi_in)
+        self._events.put_nowait(SoftLimit(spi_in, sequence=True))
 
     def _tell_taken(self) -> None:
         """Say what devices do, where that is another thing than before."""
@@ -178,7 +185,7 @@ class KernelDataPath:
     def _outer(self, path: Path, *, encapsulate: bool) -> Outer:
         """In the worker's thread, which stands in the right namespace."""
         device = socket.if_nametoindex(path.interface) if self._offload else 0
-        return Outer(path.local_natt, path.remote_natt, encapsulate, device, self._guarded)
+        return Outer(path.local_natt, path.remote_natt, encapsulate, device)
 
     async def counters(self) -> tuple[Counters, ...]:
         """Counters of all installed Child SAs."""
@@ -220,8 +227,8 @@ class KernelDataPath:
             self._stirred.clear()
             self._leave_old_sockets(_boot_time())
             try:
-                await self._mend(_boot_time())
                 await self._read()
+                await self._mend(_boot_time())
             except OSError as error:
                 self._fail(error.strerror or str(error))
 
@@ -243,7 +250,9 @@ class KernelDataPath:
         readings = await self._do(self._look)
         for reading in readings:
             if (reading.inbound is None or reading.outbound is None) and reading.spi_in not in self._ended:
-                raise OSError(errno.ESRCH, f"another program has removed SA {reading.spi_in:08x}")
+                if not reading.dropped:
+                    raise OSError(errno.ESRCH, f"another program has removed SA {reading.spi_in:08x}")
+                self._end_of(reading.spi_in)
         self._put(self._watch.note(readings, _boot_time()))
 
     def _look(self) -> tuple[Reading, ...]:
@@ -353,16 +362,17 @@ def sweep_kernel() -> tuple[str, ...]:
         return sweep(tables)
 
 
-def _open(link: str, mtu: int, limits: Limits, migrate: bool) -> XfrmTunnel:
+def _open(link: str, mtu: int, limits: Limits, *, migrate: bool, whole: bool) -> XfrmTunnel:
     """What a killed daemon has left under the interface's number is no part of the tunnel."""
     tables = Xfrm()
     try:
         if_id = make_link(link, mtu, IF_IDS)
         sweep(tables, (if_id,))
+        no_whole = why_filtered(tables) if whole else GUARDED
     except OSError:
         tables.close()
         raise
-    return XfrmTunnel(tables, if_id, limits, migrates=migrate)
+    return XfrmTunnel(tables, if_id, limits, migrates=migrate, no_whole=no_whole)
 
 
 def _clear(tunnel: XfrmTunnel, link: str) -> None:

@@ -10,8 +10,11 @@ What is not asked for, and why:
 - What comes in is never handed to a device as whole packets.  It would hand them over, opened, as its own: past
   the xfrm interface, since nothing in them says which one is meant.  Kernels up to 6.15 agree to that all the same;
   later ones refuse any work on an inbound SA with an interface number ("XFRM if_id is not supported in RX path").
-- What goes out is not, where a guard stands.  The kernel gives such a packet to the device as it is, without the
-  SA's mark, through the packet filter's hooks once more: there nobody can tell it from a leak.
+- What goes out is not, where a guard stands.  Such a packet leaves the kernel as it is, and nobody looks at it any
+  more: one that waits in a queue while the SA and its policies leave the device goes out in clear.
+- Nor is it by kernels before 6.15, which send such packets through the packet filter once more, without the SA's
+  mark: there they look like a leak, and are dropped as one.  Whether a kernel does so cannot be asked without a
+  device; what came with 6.16 can (inbound SAs, above), and stands for it.
 - An SA on which something was sent is not, since a device that begins to count at 1 would repeat nonces.
 - Cryptography of ESP in UDP is not: kernels know how since 6.11, and over IPv4 alone.
 """
@@ -31,7 +34,8 @@ _SAY_NO = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSPC, errno.EBUSY, 
 """How drivers refuse: they cannot at all, or not this one, or have no room left, or are gone."""
 
 PAST_THE_LINK = "a device would hand them over past the tunnel's link"
-LIKE_A_LEAK = "a guard would take them for a leak"
+GUARDED = "a guard lets nothing out as it is"
+FILTERED = "this kernel sends them through the packet filter in clear"
 IN_USE = "packets were sent on it before"
 IN_UDP = "not for ESP in UDP"
 NOTHING_TAKEN = "the device takes nothing over"
@@ -63,9 +67,12 @@ class Taken:
         return f"{done} ({'; '.join(self.whys)})" if self.whys else done
 
 
-def wish(*, inbound: bool, encapsulated: bool, guarded: bool, used: bool) -> Wish:
-    """What to ask a device for; `used`: the SA has carried something."""
-    whole = PAST_THE_LINK if inbound else LIKE_A_LEAK if guarded else IN_USE if used else ""
+def wish(*, inbound: bool, encapsulated: bool, no_whole: str, used: bool) -> Wish:
+    """What to ask a device for.
+
+    `no_whole`: why no whole packets go out at all, "" where they may; `used`: the SA has carried something.
+    """
+    whole = PAST_THE_LINK if inbound else no_whole or (IN_USE if used else "")
     reasons = {Offload.PACKET: whole, Offload.CRYPTO: IN_UDP if encapsulated else ""}
     works = tuple(work for work, why in reasons.items() if not why)
     return Wish((*works, None), tuple(refused(work, why) for work, why in reasons.items() if why))

@@ -53,15 +53,13 @@ _ANY_PORT, _OPAQUE = (0, 65535), (65535, 0)
 class Outer:
     """The outer ends of all SAs of a tunnel; the ports matter with `encapsulate` only.
 
-    `device` is the number of a network device that is to take over work of the SAs, 0: none.  `guarded`: a guard
-    stands, as `xfrm_offload` says.
+    `device` is the number of a network device that is to take over work of the SAs, 0: none.
     """
 
     local: Endpoint
     remote: Endpoint
     encapsulate: bool
     device: int = 0
-    guarded: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,19 +48,21 @@ class Tables(Policies, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The state of a Child SA's two SAs; None where one is gone.  `spent`: one has reached a soft limit.
+    """The state of a Child SA's two SAs; None where one is gone.
 
-    `sent` is the number of packets that went out.
+    `spent`: one has reached a soft limit.  `dropped`: one is gone that a network device worked for, as when that
+    goes down.
     """
 
     spi_in: int
     inbound: SaReport | None
     outbound: SaReport | None
     spent: bool = False
+    dropped: bool = False
 
     @property
     def sent(self) -> int:
-        """By sequence numbers, as the kernel counts a train of segments as one packet; a device keeps its own."""
+        """Packets, by sequence numbers: the kernel counts a train of segments as one.  A device keeps its own."""
         return _sent(self.outbound) if self.outbound is not None else 0
 
 
@@ -73,8 +75,12 @@ class XfrmTunnel:
     those who hear of changes know us by.
     """
 
-    def __init__(self, tables: Tables, if_id: int, limits: Limits, *, migrates: bool = True) -> None:
+    def __init__(
+        self, tables: Tables, if_id: int, limits: Limits, *, migrates: bool = True, no_whole: str = ""
+    ) -> None:
+        """`no_whole` is why no device may be given whole packets to send, "" where it may."""
         self.migrates = migrates
+        self._no_whole = no_whole
         self.port = tables.port
         self._tables = tables
         self.if_id = if_id
@@ -141,7 +147,7 @@ class XfrmTunnel:
         if not outer.device:
             return NOTHING
         used = sa.usage is not None
-        return wish(inbound=inbound, encapsulated=outer.encapsulate, guarded=outer.guarded, used=used)
+        return wish(inbound=inbound, encapsulated=outer.encapsulate, no_whole=self._no_whole, used=used)
 
     def _try(self, child: ChildSa, sa: Sa, added: list[Sa]) -> Sa:
         """Add an SA whose device takes what it is asked to, with all that this needs, or nothing."""
@@ -211,13 +217,24 @@ class XfrmTunnel:
         self._senders = [other for other in self._senders if other != spi_in]
 
     def read(self) -> tuple[Reading, ...]:
-        """All Child SAs as the kernel has them."""
-        return tuple(self._read(pair) for pair in self._pairs.values())
+        """All Child SAs as the kernel has them.
+
+        Where a device has dropped an SA with its policies, these stand in software again, and drop packets.
+        """
+        readings = tuple(self._read(pair) for pair in self._pairs.values())
+        for reading in readings:
+            pair = self._pairs[reading.spi_in]
+            if reading.outbound is None and is_whole(pair.outbound.device):
+                self._pairs[reading.spi_in] = replace(pair, outbound=replace(pair.outbound, device=None))
+                self._settle()
+        return readings
 
     def _read(self, pair: Pair) -> Reading:
         inbound, outbound = self._tables.read_sa(pair.inbound.id), self._tables.read_sa(pair.outbound.id)
         spent = _is_spent(pair.inbound, inbound) or _is_spent(pair.outbound, outbound)
-        return Reading(pair.child.spi_in, inbound, outbound, spent)
+        gone = [sa for sa, there in ((pair.inbound, inbound), (pair.outbound, outbound)) if there is None]
+        dropped = any(sa.device is not None for sa in gone)
+        return Reading(pair.child.spi_in, inbound, outbound, spent, dropped)
 
     def close(self) -> None:
         """Leave nothing of this tunnel in the tables, and give them back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import subprocess
 from collections.abc import Awaitable, Callable, Collection
@@ -24,6 +25,7 @@ from client.system.datapath import (
     PeerAddressSeen,
     PoliciesMended,
     SoftLimit,
+    WorkTaken,
 )
 from client.system.feud import FREE
 from client.system.kernel import KernelDataPath, sweep_kernel
@@ -41,6 +43,7 @@ pytestmark = pytest.mark.netns
 LOOPBACK = IPv4Address("127.0.0.1")
 PEER = Endpoint(LOOPBACK, 4500)
 CHILD = child_pair(spis=(0xA1, 0xA2))[0]
+NEXT = child_pair(seed="next", spis=(0xB1, 0xB2))[0]
 
 Body = Callable[[KernelDataPath, FakeTables], Awaitable[None]]
 
@@ -51,6 +54,7 @@ def run(
     *,
     migrates: bool = True,
     groups: Collection[Group] = (),
+    offload: bool = False,
 ) -> None:
     """With a data path over the namespace's own loopback link."""
 
@@ -58,7 +62,7 @@ def run(
         faked = tables()
         with ThreadPoolExecutor(max_workers=1) as worker:
             tunnel = XfrmTunnel(faked, IF_IDS[0], Limits(), migrates=migrates)
-            data_path = KernelDataPath("lo", worker, tunnel, Monitor(groups))
+            data_path = KernelDataPath("lo", worker, tunnel, Monitor(groups), offload=offload)
             try:
                 await body(data_path, faked)
             finally:
@@ -195,6 +199,36 @@ def test_a_move_that_loses_sequence_numbers_asks_for_a_rekey_and_lives_on() -> N
         assert data_path.events().empty()
 
     run(body, lambda: FakeTables(tells_last_state=False), migrates=False)
+
+
+def test_what_a_device_does_is_told_once_and_what_it_drops_is_rekeyed() -> None:
+    """As when it goes down: the session lives on, and its next Child SA finds another device."""
+
+    async def body(data_path: KernelDataPath, tables: FakeTables) -> None:
+        await bound(data_path)
+        taken = await next_event(data_path)
+        assert isinstance(taken, WorkTaken)
+        assert taken.whole
+        assert taken.told.startswith(
+            "sent: whole packets by the network device; received: cryptography by the"
+        )
+        tables.kernel.clear()
+        tables.rules = {key: rule for key, rule in tables.rules.items() if rule.device is None}
+        assert await next_event(data_path) == SoftLimit(CHILD.spi_in, sequence=True)
+        (row,) = await data_path.counters()
+        assert row.packets_out == 0
+        outbound = [rule for rule in tables.rules.values() if rule.direction is Direction.OUT]
+        assert {rule.device for rule in outbound} == {None}, "in software they drop what has no SA"
+        tables.device.whole = errno.EINVAL
+        opened, path = natt()
+        with closing(opened):
+            await data_path.install(NEXT, path)
+        again = await next_event(data_path)
+        assert isinstance(again, WorkTaken)
+        assert not again.whole
+        assert data_path.events().empty()
+
+    run(body, offload=True)
 
 
 def test_an_sa_that_is_gone_ends_the_data_path() -> None:

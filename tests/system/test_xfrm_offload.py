@@ -6,16 +6,19 @@ import errno
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address
+from typing import Any
 
 import pytest
 
 from client.ike.events import Endpoint
+from client.system.choice import why_filtered
 from client.system.xfrm import XfrmRefused
 from client.system.xfrm_model import Device, Direction, Limits, Offload
 from client.system.xfrm_offload import (
+    FILTERED,
+    GUARDED,
     IN_UDP,
     IN_USE,
-    LIKE_A_LEAK,
     NOTHING_TAKEN,
     PAST_THE_LINK,
     Taken,
@@ -37,7 +40,6 @@ OUTER = Outer(
     Endpoint(IPv4Address("192.0.2.9"), 4500),
     encapsulate=False,
     device=3,
-    guarded=False,
 )
 THERE = replace(OUTER, local=Endpoint(IPv4Address("198.51.100.1"), 61441), device=4)
 FIRST = child_pair(spis=(0xA1, 0xA2))[0]
@@ -55,15 +57,15 @@ NO_ANSWERS_OF_DEVICES = (
 
 # The decision
 
-WISHES: tuple[tuple[str, dict[str, bool], tuple[Work, ...], tuple[str, ...]], ...] = (
+WISHES: tuple[tuple[str, dict[str, Any], tuple[Work, ...], tuple[str, ...]], ...] = (
     ("sent, fresh, no guard", {}, (WHOLE, CRYPTO, None), ()),
     ("sent, in UDP", {"encapsulated": True}, (WHOLE, None), (f"cryptography: {IN_UDP}",)),
-    ("sent, guarded", {"guarded": True}, (CRYPTO, None), (f"whole packets: {LIKE_A_LEAK}",)),
+    ("sent, guarded", {"no_whole": GUARDED}, (CRYPTO, None), (f"whole packets: {GUARDED}",)),
     ("sent, used before", {"used": True}, (CRYPTO, None), (f"whole packets: {IN_USE}",)),
     ("received", {"inbound": True}, (CRYPTO, None), (f"whole packets: {PAST_THE_LINK}",)),
     (
         "received, in UDP, guarded",
-        {"inbound": True, "encapsulated": True, "guarded": True},
+        {"inbound": True, "encapsulated": True, "no_whole": GUARDED},
         (None,),
         (f"whole packets: {PAST_THE_LINK}", f"cryptography: {IN_UDP}"),
     ),
@@ -74,9 +76,9 @@ WISHES: tuple[tuple[str, dict[str, bool], tuple[Work, ...], tuple[str, ...]], ..
     ("facts", "works", "whys"), [row[1:] for row in WISHES], ids=[row[0] for row in WISHES]
 )
 def test_what_a_device_is_asked_for(
-    facts: dict[str, bool], works: tuple[Work, ...], whys: tuple[str, ...]
+    facts: dict[str, Any], works: tuple[Work, ...], whys: tuple[str, ...]
 ) -> None:
-    nothing = {"inbound": False, "encapsulated": False, "guarded": False, "used": False}
+    nothing: dict[str, Any] = {"inbound": False, "encapsulated": False, "no_whole": "", "used": False}
     asked = wish(**nothing | facts)
     assert (asked.works, asked.whys) == (works, whys)
 
@@ -98,8 +100,8 @@ def test_what_is_tried_after_a_refusal(works: tuple[Work, ...], number: int, res
 # In the tables
 
 
-def opened(tables: FakeTables, outer: Outer = OUTER) -> XfrmTunnel:
-    tunnel = XfrmTunnel(tables, IF_IDS[0], Limits())
+def opened(tables: FakeTables, outer: Outer = OUTER, why: str = "") -> XfrmTunnel:
+    tunnel = XfrmTunnel(tables, IF_IDS[0], Limits(), no_whole=why)
     tunnel.bind(outer)
     return tunnel
 
@@ -214,11 +216,31 @@ def test_policies_are_tried_under_another_number_before_a_packet_can_meet_one() 
     ]
 
 
-@pytest.mark.parametrize("guarded", [True, False])
-def test_whole_packets_are_handed_over_only_without_a_guard(guarded: bool) -> None:
+@pytest.mark.parametrize("why", ["", GUARDED, FILTERED])
+def test_whole_packets_are_handed_over_only_where_nothing_speaks_against_it(why: str) -> None:
     tables = FakeTables()
-    opened(tables, replace(OUTER, guarded=guarded)).install(FIRST, outbound=True)
-    assert works(tables)[FIRST.spi_out] is (CRYPTO if guarded else WHOLE)
+    tunnel = opened(tables, why=why)
+    tunnel.install(FIRST, outbound=True)
+    assert works(tables)[FIRST.spi_out] is (CRYPTO if why else WHOLE)
+    assert tunnel.taken is not None
+    assert tunnel.taken[0].whys == ((f"whole packets: {why}",) if why else ())
+
+
+@pytest.mark.parametrize(
+    ("kernel", "why"),
+    [
+        (FakeDevice(inbound=errno.EINVAL), ""),
+        (FakeDevice(is_idle=True), FILTERED),
+        (FakeDevice(inbound=errno.EPROTONOSUPPORT), FILTERED),
+    ],
+    ids=["6.16 and later", "before", "without ESP"],
+)
+def test_whether_a_kernel_sends_whole_packets_is_known_by_what_came_with_that(
+    kernel: FakeDevice, why: str
+) -> None:
+    tables = FakeTables(device=kernel)
+    assert why_filtered(tables) == why
+    assert (tables.kernel, tables.rules) == ({}, {})
 
 
 def test_without_a_device_nobody_is_asked_and_nothing_is_told() -> None:

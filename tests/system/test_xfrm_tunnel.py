@@ -158,7 +158,7 @@ def test_the_same_path_again_is_no_move() -> None:
 @pytest.mark.parametrize("offloads", [True, False])
 def test_a_device_takes_over_what_it_can_and_is_left_by_hand(offloads: bool) -> None:
     tables = FakeTables(device=FakeDevice(crypto=0 if offloads else errno.EINVAL))
-    tunnel = XfrmTunnel(tables, IF_ID, Limits())
+    tunnel = XfrmTunnel(tables, IF_ID, Limits(), no_whole="a guard stands")
     tunnel.bind(replace(HERE, encapsulate=False, device=3))
     tunnel.install(FIRST, outbound=True)
     assert {sa.device is not None for sa in tables.kernel.values()} == {offloads}
