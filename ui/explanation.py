@@ -18,14 +18,16 @@ def explained(found: Explanation, width: int | None) -> Iterator[str]:
     yield from _section("do", verdict.fix, width)
     if verdict.gather:
         yield from _section("find out", verdict.gather, width)
-    yield from _section("rather than", _neighbours(verdict), width)
+    yield from _section("rather than", _nearest(verdict), width)
     yield from _section("gateway", verdict.quirks, width)
     if verdict.confidence == "likely":
         yield "  (likely: the evidence fits, and does not rule out everything else)"
 
 
-def _neighbours(verdict: Verdict) -> tuple[str, ...]:
-    return tuple(f"{near.title} [{near.cause}]: {near.told_by}" for near in verdict.neighbours)
+def _nearest(verdict: Verdict) -> tuple[str, ...]:
+    """The cause that looks most alike; the others are in the JSON.  Where nothing is certain, all that are near."""
+    shown = verdict.neighbours if verdict.confidence == "none" else verdict.neighbours[:1]
+    return tuple(f"{near.title} [{near.cause}]: {near.told_by}" for near in shown)
 
 
 def _section(word: str, lines: tuple[str, ...], width: int | None) -> Iterator[str]:

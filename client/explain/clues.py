@@ -12,6 +12,10 @@ from .view import AUTH, CHILD, INFO, INIT, View
 _EXCHANGES = {INIT: "the first message", AUTH: "the login", CHILD: "the renewal of keys", INFO: "a message"}
 
 
+def _called(exchange: str) -> str:
+    return f"{_EXCHANGES[exchange]} ({exchange})"
+
+
 def notified(exchange: str, *names: str) -> Clue:
     """The gateway sent such a notify."""
 
@@ -20,7 +24,7 @@ def notified(exchange: str, *names: str) -> Clue:
         if entry is None:
             return ""
         detail = f" ({entry.detail})" if entry.detail else ""
-        return f"the gateway answered {_EXCHANGES[exchange]} ({exchange}) with {entry.name}{detail}"
+        return f"the gateway answered {_called(exchange)} with {entry.name}{detail}"
 
     return Clue(Source.NOTIFIES, f"{' or '.join(names)} in the answer to {exchange}", find)
 
@@ -35,9 +39,11 @@ def ended(kind: str, *words: str) -> Clue:
             said = view.evidence.failure_text
         else:
             return ""
-        return f"Roam ended it ({kind}): {said}" if not words or any(word in said for word in words) else ""
+        if words and not any(word in said for word in words):
+            return ""
+        return f"Roam ended it ({kind}): {said.partition('; it shows ')[0]}"  # the rest has lines of its own
 
-    expects = f"an end with {kind}" + (f' and the words "{words[0]}"' if words else "")
+    expects = f"that Roam ended it ({kind}" + (f", with the words “{words[0]}”)" if words else ")")
     return Clue(Source.JUDGEMENT, expects, find)
 
 
@@ -49,7 +55,8 @@ def unanswered(exchange: str, least: int = 2) -> Clue:
         if count < least:
             return ""
         return (
-            f"{exchange} was sent {count} times to {view.attempt.remote or 'the gateway'}, without an answer"
+            f"{_called(exchange)} was sent {count} times to {view.attempt.remote or 'the gateway'}, "
+            "without an answer"
         )
 
     return Clue(Source.SENT, f"{exchange} sent without an answer", find)
@@ -60,7 +67,7 @@ def answered(exchange: str) -> Clue:
 
     def find(view: View) -> str:
         count = len(view.answers(exchange))
-        return f"the gateway answered {exchange}" if count else ""
+        return f"the gateway answered {_called(exchange)}" if count else ""
 
     return Clue(Source.ANSWERS, f"an answer to {exchange}", find)
 
@@ -70,9 +77,23 @@ def checked(what: str, *outcomes: str) -> Clue:
 
     def find(view: View) -> str:
         outcome = view.check(what)
-        return f"afterwards {what} was looked at: {outcome}" if outcome in outcomes else ""
+        return (
+            f"{_port(what)} was asked besides: {_OUTCOMES.get(outcome, outcome)}"
+            if outcome in outcomes
+            else ""
+        )
 
-    return Clue(Source.CHECKS, f"{what} {' or '.join(outcomes)}", find)
+    expects = " or ".join(_OUTCOMES.get(outcome, outcome) for outcome in outcomes)
+    return Clue(Source.CHECKS, f"that {_port(what)} was asked, with {expects}", find)
+
+
+def _port(what: str) -> str:
+    """ "udp 500" as people write it."""
+    word, _, number = what.partition(" ")
+    return f"{word.upper()} port {number}"
+
+
+_OUTCOMES = {"silent": "no answer", "answered": "an answer"}
 
 
 def reported(*meanings: str) -> Clue:
@@ -87,12 +108,22 @@ def logs_in_by(*means: str) -> Clue:
         offer = view.offer
         if offer.login not in means:
             return ""
-        return f"the profile logs in by {_MEANS[offer.login]} as {offer.identity or '?'} ({offer.id_type or '?'})"
+        kind = _KINDS.get(offer.id_type, offer.id_type)
+        known = f", {kind}" if kind else ""
+        return f"the profile logs in by {_MEANS[offer.login]} as {offer.identity or '?'}{known}"
 
     words = " or ".join(_MEANS[entry] for entry in means)
     return Clue(Source.OFFER, f"a profile that logs in by {words}", find)
 
 
+_KINDS = {
+    "RFC822_ADDR": "as an e-mail address",
+    "FQDN": "as a host name",
+    "KEY_ID": "as a key identifier",
+    "DER_ASN1_DN": "as a distinguished name",
+    "IPV4_ADDR": "as an IPv4 address",
+    "IPV6_ADDR": "as an IPv6 address",
+}
 _MEANS = {"psk": "pre-shared key", "cert": "certificate", "eap": "EAP"}
 
 
@@ -126,7 +157,7 @@ def _traffic(view: View) -> str:
     if standing.packets_out is not None:
         parts.append(f"{standing.packets_out} packets went out and {standing.packets_in or 0} came in")
     if standing.inbound_age is not None:
-        parts.append(f"the last one {duration(standing.inbound_age)} before the end")
+        parts.append(f"the last packet came in {duration(standing.inbound_age)} before the end")
     return ", ".join(parts)
 
 

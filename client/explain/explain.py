@@ -7,7 +7,7 @@ the verdict is *unknown* and says what would tell.
 from __future__ import annotations
 
 from ..control.evidence import Evidence, NeighbourRecord, Verdict
-from .quirks import quirks
+from .quirks import Adaptation, quirks
 from .rule import Rule
 from .rules.table import BY_CAUSE, RULES
 from .sources import Source, without
@@ -22,7 +22,9 @@ def explain(evidence: Evidence) -> Verdict:
     """What went wrong, as far as the record shows."""
     view = View(evidence)
     rule, lines = _best(view)
-    seen = tuple(str(quirk) for quirk in quirks(evidence))
+    seen = tuple(
+        str(quirk) for quirk in quirks(evidence) if view.is_up or isinstance(quirk.quirk, Adaptation)
+    )
     if rule is not None:
         return Verdict(
             rule.cause,
@@ -58,7 +60,7 @@ def _neighbour(view: View, rule: Rule, lines: tuple[str, ...]) -> NeighbourRecor
     """What would be seen if it were this other cause, and is not; where all of that is, what is seen beside it."""
     for clue in rule.clues:
         if not clue.find(view):
-            unseen = ", which was not looked at" if _is_unseen(view, clue.source) else ""
+            unseen = " (nobody has looked)" if _is_unseen(view, clue.source) else ""
             return NeighbourRecord(rule.cause, rule.title, f"it would show {clue.expects}{unseen}")
     return NeighbourRecord(rule.cause, rule.title, lines[-1])
 

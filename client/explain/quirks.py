@@ -57,7 +57,9 @@ class Seen:
         if isinstance(quirk, Peculiarity):
             return f"{quirk.name}: {quirk.means} (seen: {self.evidence}; see {quirk.switch})"
         if self.used:
-            return f"{quirk.name}: Roam {quirk.does} (seen: {self.evidence}; not wanted: {quirk.switch})"
+            return (
+                f"{quirk.name}: Roam {quirk.does} (seen: {self.evidence}; to switch it off: {quirk.switch})"
+            )
         return f"{quirk.name}: switched off, {quirk.without} (seen: {self.evidence}; by {quirk.switch})"
 
 

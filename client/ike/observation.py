@@ -21,6 +21,7 @@ from .facts import CertificateFacts, MessageFacts, NotifyFacts
 from .identity import Identity, alternative_names
 from .message import Decoded, Message, decode
 from .payloads import (
+    Attribute,
     Authentication,
     Certificate,
     CertificateRequest,
@@ -286,8 +287,17 @@ def _attributes(payload: Configuration | None) -> Iterator[str]:
             name = CfgAttribute(attribute.type).name
         except ValueError:
             name = f"attribute {attribute.type}"
-        value = _address(attribute.value) if payload.cfg_type == CfgType.REPLY else ""
+        value = _given(attribute) if payload.cfg_type == CfgType.REPLY else ""
         yield f"{name} {value}".strip()
+
+
+_TEXTS = (CfgAttribute.APPLICATION_VERSION, CfgAttribute.INTERNAL_DNS_DOMAIN)
+
+
+def _given(attribute: Attribute) -> str:
+    if attribute.type in _TEXTS:
+        return printable(attribute.value.decode("ascii", "replace"))
+    return _address(attribute.value)
 
 
 def _address(value: bytes) -> str:

@@ -102,6 +102,9 @@ def test_a_neighbour_that_nobody_has_looked_for_is_called_so() -> None:
         entry.cause: entry.told_by
         for entry in explain(evidence_of("nothing listens on the gateway")).neighbours
     }
-    assert near["net.gateway_silent"] == "it would show udp 500 silent, which was not looked at"
+    assert (
+        near["net.gateway_silent"]
+        == "it would show that UDP port 500 was asked, with no answer (nobody has looked)"
+    )
     near = {entry.cause: entry.told_by for entry in explain(evidence_of("UDP 500 blocked")).neighbours}
-    assert near["net.gateway_silent"] == "it would show udp 4500 silent"
+    assert near["net.gateway_silent"] == "it would show that UDP port 4500 was asked, with no answer"

@@ -86,6 +86,7 @@ def test_a_black_hole_on_the_way_is_found_before_anybody_hangs(
         wait_for(partial(is_known, laptop), "the search does not end", laptop.log)
         status = laptop.status(NAME)
         assert status["mtu_reason"] == "larger packets vanish on the way to the gateway"
+        assert "[net.mtu_reduced]" in laptop.roam("explain", NAME)
         interop.shown(
             f"strongSwan {strongswan.suite}",
             "black hole before connect",

@@ -58,6 +58,19 @@ def test_a_verdict_reads_from_what_happened_to_what_it_is_not(
     assert daemon.calls == [("explain", Named("office"))]
 
 
+def test_of_several_causes_that_look_alike_the_nearest_is_told_unless_nothing_is_certain(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = NeighbourRecord("login.hours", "Not at this hour.", "it would show error 646")
+    both = VERDICT.replace(neighbours=(*VERDICT.neighbours, other))
+    daemon.results["explain"] = Explanation(both, EVIDENCE)
+    assert main(["explain", "office"]) == 0
+    assert "login.hours" not in capsys.readouterr().out
+    daemon.results["explain"] = Explanation(both.replace(cause="unknown", confidence="none"), EVIDENCE)
+    assert main(["explain", "office"]) == 0
+    assert "login.hours" in capsys.readouterr().out
+
+
 def test_what_json_prints_is_explained_again_from_its_file(
     daemon: FakeDaemon, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

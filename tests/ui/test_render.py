@@ -78,6 +78,16 @@ def test_a_tunnel_in_full() -> None:
     ]
 
 
+def test_what_is_done_differently_for_a_gateway_stands_there_with_its_evidence_and_its_switch() -> None:
+    quirk = 'no_pfs: Roam replaces keys (seen: a vendor ID; to switch it off: no_pfs = "off" in [quirks])'
+    other = "no MOBIKE: a move is a new login (seen: no MOBIKE_SUPPORTED; see mobike in [mobility])"
+    lines = render.tunnel(UP.replace(quirks=(quirk, other)), NOW).splitlines()
+    assert [line for line in lines if line.startswith("  peculiar")] == [
+        f"  peculiar  {quirk}",
+        f"  peculiar  {other}",
+    ]
+
+
 def test_trouble_says_what_was_seen_and_what_comes_next() -> None:
     failure = Fault("net.no_response", "192.0.2.1 did not answer 7 requests", "Check the address.")
     waiting = TunnelStatus(

@@ -54,8 +54,8 @@ RULES: tuple[Rule, ...] = (
         "address.family",
         "The gateway gives no inside address: its pool is empty, or it serves only one IP version.",
         (
-            'Set request = ["ipv4"] in [address]: if that works, the gateway has no IPv6 to give.',
-            "If it does not, the pool is empty: ask the administrator.",
+            'Roam asks for IPv4 alone next, as request = ["ipv4"] in [address] does from the start.',
+            "If that fails too, the pool is empty: ask the administrator.",
         ),
         (notified(AUTH, "INTERNAL_ADDRESS_FAILURE"), _asks_for(2)),
         likely=True,

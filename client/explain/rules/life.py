@@ -117,7 +117,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "life.no_rekey",
         "The gateway does not let keys be renewed; it wants a new login instead.",
-        ("Roam logs in again; shorter lifetimes at the gateway only make that more frequent.",),
+        (
+            "Nothing: Roam logs in again, beside the old connection. Shorter lifetimes make that more frequent.",
+        ),
         (notified(CHILD, "NO_ADDITIONAL_SAS"),),
         unlike=("crypto.pfs_group", "life.lifetime"),
     ),

@@ -46,7 +46,7 @@ def _unwanted_issuer(view: View) -> str:
     if not wanted or not own or own & wanted:
         return ""
     issuer = view.offer.own_certificate.issuer if view.offer.own_certificate is not None else "?"
-    return f"the gateway names {len(wanted)} authorities whose certificates it accepts; {issuer} is not among them"
+    return f"the gateway names the authorities whose certificates it accepts, and {issuer} is none of them"
 
 
 def _wanted_issuer(view: View) -> str:
@@ -64,7 +64,7 @@ def _unknown_issuer(view: View) -> str:
     if not wanted or own:
         return ""
     return (
-        f"the gateway names {len(wanted)} authorities whose certificates it accepts; whether ours is among them "
+        f"the gateway names {len(wanted)} whose certificates it accepts; whether ours is among them "
         "cannot be told, for the profile does not hold its certificate"
     )
 

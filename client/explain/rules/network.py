@@ -71,7 +71,7 @@ def _size_limit(view: View) -> str:
     lost = [size for size, outcome in sizes.items() if outcome == "silent"]
     if not passing or not lost or max(passing) >= min(lost):
         return ""
-    return f"packets of {max(passing)} octets inside the tunnel are answered for, those of {min(lost)} vanish"
+    return f"packets of {max(passing)} octets get through to the gateway, those of {min(lost)} vanish"
 
 
 def _too_large(view: View) -> str:
@@ -222,7 +222,7 @@ RULES: tuple[Rule, ...] = (
         "net.mtu_reduced",
         "The way to the gateway carries smaller packets only; Roam has made the tunnel fit.",
         (
-            "Nothing to do. If large transfers hang all the same, the way back is narrower: set a smaller mtu.",
+            "Nothing: it works. If large transfers hang all the same, the way back is narrower: set a smaller mtu.",
         ),
         (_SIZE_LIMIT, Clue(Source.STANDING, "a tunnel that keeps to what passes", _made_to_fit)),
         unlike=("net.mtu", "peer.no_return_traffic"),
@@ -230,7 +230,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "net.mtu_reported",
         "A router on the way takes smaller packets only.",
-        ("Set mtu in [routing] to the size that it names, less 80.",),
+        ("If large transfers hang, set mtu in [routing] to the size that it names, less 80.",),
         (stood("a session that stood", _stands), reported("packet too big")),
         likely=True,
         unlike=("net.mtu", "peer.no_return_traffic"),
