@@ -35,8 +35,11 @@ def answer(options: argparse.Namespace) -> int:
             client.cancel_secret(needed.id)
         else:
             client.answer_secret(SecretAnswer(needed.id, SecretText(_ask(needed))))
-    if not options.json:
-        output.say(f"{needed.tunnel}: {'declined' if options.cancel else 'answered'}")
+    done = "declined" if options.cancel else "answered"
+    if options.json:
+        output.say(output.envelope("answer", {"id": needed.id, "tunnel": needed.tunnel, "done": done}))
+    else:
+        output.say(f"{needed.tunnel}: {done}")
     return DONE
 
 

@@ -112,7 +112,9 @@ def _set(file: ProfileFile, options: argparse.Namespace) -> int:
         replace(file.path, text.encode())
     except OSError as error:
         raise ProfileError("", f"cannot be written: {error.strerror}", source=str(file.path)) from None
-    if not options.json:
+    if options.json:
+        output.say(output.envelope("profiles.set", {"name": file.name, "changed": list(changes)}))
+    else:
         output.say(f"{file.name}: {', '.join(changes)} changed")
     return DONE
 
