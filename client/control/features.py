@@ -35,6 +35,9 @@ FEATURES: dict[str, Feature] = {
         "A program that holds a key is asked to sign with it (cards, agents).",
         ("secret.answer", "secret.cancel"),
     ),
+    "sim-challenge": Feature(
+        "A program that holds a SIM is asked to run its algorithm.", ("secret.answer", "secret.cancel")
+    ),
     "reauth": Feature("A new login takes over without a break.", ("tunnel.reauth",)),
     "details": Feature("SAs, selectors, certificates and past moves can be had.", ("tunnel.details",)),
     "round-trip": Feature("The gateway can be asked for a sign of life.", ("tunnel.probe",)),

@@ -8,13 +8,13 @@ from pathlib import Path
 from client.control.access import PeerCredentials
 from client.control.async_client import AsyncClient
 from client.control.features import FEATURES
-from client.control.messages import SECRET_KINDS
+from client.control.messages import HELD_KINDS, SECRET_KINDS
 from client.control.methods import METHODS
 from tests.control.fake import FakeDaemon, serving
 
 PROMISED = (
-    "tunnels events replay questions new-password signature reauth details round-trip verify lockdown portal "
-    "profiles presets explain probe doctor log report daemon varlink"
+    "tunnels events replay questions new-password signature sim-challenge reauth details round-trip verify "
+    "lockdown portal profiles presets explain probe doctor log report daemon varlink"
 )
 """What programs test for.  A word is added here; none is ever taken away."""
 
@@ -28,8 +28,8 @@ def test_every_method_has_a_word_and_every_word_is_about_methods_that_there_are(
     assert told == set(METHODS)
 
 
-def test_questions_that_have_a_word_are_ones_that_are_asked() -> None:
-    assert {"new-password", "signature"} <= set(SECRET_KINDS)
+def test_questions_that_are_more_than_typing_have_a_word() -> None:
+    assert {"new-password", *HELD_KINDS} <= set(SECRET_KINDS) & set(FEATURES)
 
 
 def test_whoever_asks_is_told_of_all_of_them_and_of_the_methods_that_are_his(path: Path) -> None:

@@ -69,6 +69,16 @@ def test_without_a_name_the_only_profile_is_meant(daemon: FakeDaemon, directory:
     assert main(["up"]) == 2
 
 
+def test_who_has_no_profile_is_told_how_to_make_one(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (directory / "office.toml").unlink()
+    assert main(["up"]) == 2
+    assert "'roam new' makes one" in capsys.readouterr().err
+    assert main(["profiles"]) == 0
+    assert "'roam new' makes one" in capsys.readouterr().out
+
+
 def test_with_several_profiles_the_list_is_shown(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (directory / "home.toml").write_text(EAP.replace('"office"', '"home"'))
     assert main(["up"]) == 2
