@@ -23,6 +23,7 @@ from .messages import (
     HandshakeType,
     Message,
     ServerHello,
+    pull_cookie,
     pull_share,
 )
 from .records import ContentType
@@ -30,7 +31,12 @@ from .schedule import digest
 from .suites import GROUPS, SHARED_AT_ONCE, TLS_1_2, TLS_1_3, Share
 
 _FATAL = 2
-_ALERTS = {Kind.TRUST_UNKNOWN_CA: Alert.UNKNOWN_CA, Kind.AUTH_METHOD: Alert.HANDSHAKE_FAILURE}
+_ALERTS = {
+    Kind.TRUST_UNKNOWN_CA: Alert.UNKNOWN_CA,
+    Kind.TRUST_EXPIRED: Alert.CERTIFICATE_EXPIRED,
+    Kind.TRUST_REVOKED: Alert.CERTIFICATE_REVOKED,
+    Kind.AUTH_METHOD: Alert.HANDSHAKE_FAILURE,
+}
 _NAMES = {TLS_1_2: "TLSv1.2", TLS_1_3: "TLSv1.3"}
 
 
@@ -242,7 +248,9 @@ def handshake(dialogue: Dialogue) -> Steps[Agreed]:
         offer, shares = _another(dialogue, offer, hello, shares)
         first = hello
         hello = yield from _server_hello(dialogue, offer)
-        if hello.wants_another or hello.suite is not first.suite:
+        if hello.wants_another:
+            raise Fault(Alert.UNEXPECTED_MESSAGE, "the server wants yet another hello")
+        if hello.suite is not first.suite:
             raise Fault(Alert.ILLEGAL_PARAMETER, "the server does not stand by its choice")
     if hello.version == TLS_1_2:
         return (yield from flight12.finish(dialogue, offer.random, hello))
@@ -276,7 +284,7 @@ def _another(
 ) -> tuple[ClientHello, dict[int, Share]]:
     """The ClientHello that the server wants instead (RFC 8446 sections 4.1.4 and 4.4.1)."""
     wanted = retry.extensions.get(Extension.KEY_SHARE)
-    cookie = retry.extensions.get(Extension.COOKIE)
+    cookie = pull_cookie(retry.extensions[Extension.COOKIE]) if Extension.COOKIE in retry.extensions else None
     if wanted is not None:
         number = int.from_bytes(wanted)
         if len(wanted) != 2 or number not in GROUPS or number in shares:

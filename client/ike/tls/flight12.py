@@ -31,17 +31,19 @@ from .records import ContentType
 from .schedule import Keys12
 from .suites import GROUPS, TLS_1_2, Share
 
+_UNCOMPRESSED = 0
+_FORMATS = bytes([1, _UNCOMPRESSED])
+
 
 def finish(dialogue: Dialogue, client_random: bytes, hello: ServerHello) -> Steps[Agreed]:
     """The rest of the handshake."""
-    if hello.extensions.get(Extension.RENEGOTIATION_INFO, b"\0") != b"\0":
-        raise Fault(Alert.HANDSHAKE_FAILURE, "the server takes this for a renegotiation")
-    exchange = yield from _server_proof(dialogue, client_random + hello.random)
+    _check_hello(hello)
+    exchange = yield from _server_proof(dialogue, hello, client_random + hello.random)
     request = yield from _request(dialogue)
     share = Share(GROUPS[exchange.group], dialogue.rng)
     agreed = share.agree(exchange.public).reveal()
     if request is not None:
-        dialogue.say(push_certificate(dialogue.identity.chain, None))
+        dialogue.say(push_certificate(dialogue.identity.chain, TLS_1_2))
     dialogue.say(push_key_exchange(share.public))
     binds = Extension.EXTENDED_MASTER_SECRET in hello.extensions
     session = dialogue.transcript if binds else None
@@ -63,14 +65,27 @@ def finish(dialogue: Dialogue, client_random: bytes, hello: ServerHello) -> Step
     return Agreed(hello.suite, keys)
 
 
-def _server_proof(dialogue: Dialogue, randoms: bytes) -> Steps[ServerKeyExchange]:
+def _check_hello(hello: ServerHello) -> None:
+    """RFC 5746 section 3.4 and RFC 8422 section 5.2."""
+    if hello.extensions.get(Extension.RENEGOTIATION_INFO, b"\0") != b"\0":
+        raise Fault(Alert.HANDSHAKE_FAILURE, "the server takes this for a renegotiation")
+    if _UNCOMPRESSED not in hello.extensions.get(Extension.EC_POINT_FORMATS, _FORMATS)[1:]:
+        raise Fault(Alert.ILLEGAL_PARAMETER, "the server takes no points as everybody writes them")
+
+
+def _server_proof(dialogue: Dialogue, hello: ServerHello, randoms: bytes) -> Steps[ServerKeyExchange]:
     """The server's certificate, which is judged here, and its half of the key agreement, signed with that key."""
     shown = ServerCertificate.pull12((yield from dialogue.expect(HandshakeType.CERTIFICATE)).body)
-    message = yield from dialogue.expect(HandshakeType.CERTIFICATE_STATUS, HandshakeType.SERVER_KEY_EXCHANGE)
+    staples = (HandshakeType.CERTIFICATE_STATUS,) if Extension.STATUS_REQUEST in hello.extensions else ()
+    message = yield from dialogue.expect(*staples, HandshakeType.SERVER_KEY_EXCHANGE)
     if message.type == HandshakeType.CERTIFICATE_STATUS:
         shown = ServerCertificate(shown.chain, pull_status(message.body))
         message = yield from dialogue.expect(HandshakeType.SERVER_KEY_EXCHANGE)
     key = dialogue.judge(shown)
+    if not isinstance(key, hello.suite.signers):
+        raise Fault(
+            Alert.ILLEGAL_PARAMETER, "the server's key is not of the kind that its cipher suite means"
+        )
     exchange = ServerKeyExchange.pull(message.body)
     check_signature(key, TLS_1_2, exchange.signed, randoms + exchange.parameters)
     if exchange.group not in GROUPS:

@@ -33,6 +33,7 @@ from .suites import TLS_1_3
 SERVER_CONTEXT = b"TLS 1.3, server CertificateVerify"
 CLIENT_CONTEXT = b"TLS 1.3, client CertificateVerify"
 _REQUESTED = 1
+MOST_UPDATES = 32  # of keys, in a dialogue that is too short for any
 
 
 @dataclass(slots=True)
@@ -41,11 +42,15 @@ class Epoch:
 
     ours: Traffic
     theirs: Traffic
+    updates: int = 0
 
     def update(self, wire: Wire, message: Message) -> None:
         """The server has gone on to new keys, and may want us to."""
         if message.body not in (b"\0", b"\x01"):
             raise Fault(Alert.ILLEGAL_PARAMETER, "the server's update of keys does not read")
+        self.updates += 1
+        if self.updates > MOST_UPDATES:
+            raise Fault(Alert.UNEXPECTED_MESSAGE, "the server does nothing but change its keys")
         self.theirs = self.theirs.next()
         wire.reading = self.theirs.protection()
         if message.body[0] == _REQUESTED:
@@ -75,7 +80,7 @@ def finish(dialogue: Dialogue, hello: ServerHello, agreed: Secret) -> Steps[Agre
     exporter = Exporter13(hello.suite, last.derive(b"exp master", dialogue.transcript))
     wire.reading = epoch.theirs.protection()
     if request is not None:
-        dialogue.say(push_certificate(dialogue.identity.chain, request.context))
+        dialogue.say(push_certificate(dialogue.identity.chain, TLS_1_3))
         octets = covered(CLIENT_CONTEXT, hello, dialogue.transcript)
         dialogue.say((yield from dialogue.sign(TLS_1_3, request.schemes, octets)))
     dialogue.say(Message(HandshakeType.FINISHED, ours.finished(dialogue.transcript)))

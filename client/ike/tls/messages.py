@@ -18,6 +18,8 @@ from .suites import GROUPS, SCHEMES, SUITES, TLS_1_2, TLS_1_3, Suite
 
 HEADER_SIZE = 4
 LARGEST = 65536  # octets of a message: a long chain of certificates has a tenth of that
+LARGEST_COOKIE = 16384  # octets that we say again: with them a hello must stay within its own limits
+LARGEST_SESSION = 32
 RANDOM_SIZE = 32
 RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 """The random of a ServerHello that is a HelloRetryRequest (RFC 8446 section 4.1.3)."""
@@ -161,18 +163,25 @@ class ServerHello:
         session = reader.take(reader.uint(1))
         number, compression = reader.uint(2), reader.uint(1)
         extensions = pull_extensions(reader, _ANSWERS)
-        version = legacy
-        if (chosen := extensions.get(Extension.SUPPORTED_VERSIONS)) is not None:
-            version = Reader(chosen).uint(2)
+        version = _version(legacy, extensions)
         if version not in offered.versions or legacy != TLS_1_2:
             raise Fault(Alert.PROTOCOL_VERSION, "the server speaks no version of TLS that we offer")
         suite = SUITES.get(number)
         if suite is None or suite.version != version or compression:
             raise Fault(Alert.ILLEGAL_PARAMETER, "the server chose a cipher suite that is not on offer")
-        if version == TLS_1_3 and session:
+        if len(session) > (LARGEST_SESSION if version == TLS_1_2 else 0):
             raise Fault(Alert.ILLEGAL_PARAMETER, "the server resumes a session that there is not")
         _check_downgrade(version, random, offered)
-        return cls(random, suite, version, extensions)
+        hello = cls(random, suite, version, extensions)
+        hello._check_places()
+        return hello
+
+    def _check_places(self) -> None:
+        """Each extension has its messages (RFC 8446 section 4.2): those of one version say nothing in the other."""
+        if misplaced := set(self.extensions) - (_IN_RETRY if self.wants_another else _IN_HELLO[self.version]):
+            raise Fault(
+                Alert.ILLEGAL_PARAMETER, f"extensions {sorted(misplaced)} in a hello of TLS without place"
+            )
 
     @property
     def wants_another(self) -> bool:
@@ -180,13 +189,46 @@ class ServerHello:
         return self.version == TLS_1_3 and self.random == RETRY
 
 
-_ANSWERS = frozenset(Extension) - {Extension.SIGNATURE_ALGORITHMS, Extension.SUPPORTED_GROUPS}
+_IN_HELLO: Mapping[int, frozenset[Extension]] = {
+    TLS_1_2: frozenset(
+        {
+            Extension.STATUS_REQUEST,
+            Extension.EC_POINT_FORMATS,
+            Extension.EXTENDED_MASTER_SECRET,
+            Extension.RENEGOTIATION_INFO,
+        }
+    ),
+    TLS_1_3: frozenset({Extension.SUPPORTED_VERSIONS, Extension.KEY_SHARE}),
+}
+_IN_RETRY = _IN_HELLO[TLS_1_3] | {Extension.COOKIE}
+_ANSWERS = _IN_HELLO[TLS_1_2] | _IN_RETRY
+_DOWNGRADES = (b"DOWNGRD\x01", b"DOWNGRD\0")  # to TLS 1.2, and to what is older
+
+
+def _version(legacy: int, extensions: Extensions) -> int:
+    """The version chosen; the extension is for those after 1.2 alone (RFC 8446 section 4.2.1)."""
+    chosen = extensions.get(Extension.SUPPORTED_VERSIONS)
+    if chosen is None:
+        return legacy
+    if chosen != TLS_1_3.to_bytes(2):
+        raise Fault(Alert.ILLEGAL_PARAMETER, "the server chose a version of TLS that is not on offer")
+    return TLS_1_3
 
 
 def _check_downgrade(version: int, random: bytes, offered: ClientHello) -> None:
     """Somebody in between may have taken TLS 1.3 out of our offer (RFC 8446 section 4.1.3)."""
-    if version == TLS_1_2 and TLS_1_3 in offered.versions and random[24:] == b"DOWNGRD\x01":
+    if version == TLS_1_2 and TLS_1_3 in offered.versions and random[24:] in _DOWNGRADES:
         raise Fault(Alert.ILLEGAL_PARAMETER, "somebody in between has removed TLS 1.3 from the offer")
+
+
+def pull_cookie(body: bytes) -> bytes:
+    """What a HelloRetryRequest wants to hear again, as it stands (RFC 8446 section 4.2.2)."""
+    reader = Reader(body)
+    size = len(reader.take(reader.uint(2)))
+    reader.finish()
+    if not 0 < size <= LARGEST_COOKIE:
+        raise Fault(Alert.ILLEGAL_PARAMETER, f"a cookie of {size} octets in TLS")
+    return body
 
 
 def pull_share(body: bytes) -> tuple[int, bytes]:
@@ -243,11 +285,10 @@ def pull_status(body: bytes) -> bytes:
     return response
 
 
-def push_certificate(chain: Iterable[bytes], context: bytes | None) -> Message:
-    """Our chain; `context` is that of the server's request in TLS 1.3, None in TLS 1.2."""
-    after = b"" if context is None else bytes(2)  # no extensions to an entry
+def push_certificate(chain: Iterable[bytes], version: int) -> Message:
+    """Our chain; in TLS 1.3 with an empty context in front, and no extensions to an entry."""
+    before, after = (b"\0", bytes(2)) if version == TLS_1_3 else (b"", b"")
     entries = b"".join(_vector(der, 3) + after for der in chain)
-    before = b"" if context is None else _vector(context, 1)
     return Message(HandshakeType.CERTIFICATE, before + _vector(entries, 3))
 
 
@@ -255,7 +296,6 @@ def push_certificate(chain: Iterable[bytes], context: bytes | None) -> Message:
 class CertificateRequest:
     """The server wants to see our certificate; by which signature schemes."""
 
-    context: bytes
     schemes: tuple[int, ...]
 
     @classmethod
@@ -266,16 +306,21 @@ class CertificateRequest:
         schemes = pull_numbers(reader)
         reader.take(reader.uint(2))
         reader.finish()
-        return cls(b"", schemes)
+        return cls(schemes)
 
     @classmethod
     def pull13(cls, body: bytes) -> CertificateRequest:
         """RFC 8446 section 4.3.2; extensions that we do not know are no fault here."""
         reader = Reader(body)
-        context = reader.take(reader.uint(1))
+        if reader.uint(1):
+            raise Fault(Alert.ILLEGAL_PARAMETER, "a request after the handshake in the middle of it")
         extensions = pull_extensions(reader, range(0x10000))
-        schemes = Reader(extensions.get(Extension.SIGNATURE_ALGORITHMS, b"\0\0"))
-        return cls(context, pull_numbers(schemes))
+        if Extension.SIGNATURE_ALGORITHMS not in extensions:
+            raise Fault(Alert.MISSING_EXTENSION, "the server does not say what signatures it takes")
+        schemes = Reader(extensions[Extension.SIGNATURE_ALGORITHMS])
+        request = cls(pull_numbers(schemes))
+        schemes.finish()
+        return request
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from .suites import TLS_1_2, Suite
 
 HEADER_SIZE = 5
 LARGEST = 16384  # octets of content
-_OVERHEAD = 2048  # what sealing may add (TLS 1.2; 256 in TLS 1.3)
+_OVERHEAD = 2048  # what sealing may add in TLS 1.2
+_OVERHEAD_1_3 = 256
 _TAG_SIZE = 16
 
 
@@ -107,12 +108,17 @@ class Aead13:
     def open(self, kind: int, body: bytes) -> tuple[int, bytes]:
         if kind != ContentType.APPLICATION_DATA:
             raise Fault(Alert.UNEXPECTED_MESSAGE, "a record in clear where it was to be sealed")
+        if len(body) > LARGEST + _OVERHEAD_1_3:
+            raise _too_large()
         header = record(kind, body)[:HEADER_SIZE]
         try:
-            inner = self._cipher.decrypt(_xor(self._fixed, self._count), body, header).rstrip(b"\0")
+            padded = self._cipher.decrypt(_xor(self._fixed, self._count), body, header)
         except (InvalidTag, ValueError):  # ValueError where it is shorter than a tag
             raise _does_not_open() from None
         self._count += 1
+        if len(padded) > LARGEST + 1:
+            raise _too_large()
+        inner = padded.rstrip(b"\0")
         if not inner:
             raise Fault(Alert.UNEXPECTED_MESSAGE, "a record of nothing but padding")
         return inner[-1], inner[:-1]
@@ -124,6 +130,10 @@ def _xor(fixed: bytes, count: int) -> bytes:
 
 def _does_not_open() -> Fault:
     return Fault(Alert.BAD_RECORD_MAC, "a record of TLS does not open")
+
+
+def _too_large() -> Fault:
+    return Fault(Alert.RECORD_OVERFLOW, "a record of TLS is too large")
 
 
 class Wire:
@@ -154,7 +164,7 @@ class Wire:
             return kind, body  # in clear, in both versions, whenever it may come at all
         kind, content = self.reading.open(kind, body)
         if len(content) > LARGEST:
-            raise Fault(Alert.RECORD_OVERFLOW, "a record of TLS is too large")
+            raise _too_large()
         return kind, content
 
     def write(self, kind: ContentType, content: bytes) -> None:

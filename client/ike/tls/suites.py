@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 from .. import kex, signatures
+from ..errors import InvalidSyntax
 from ..events import Rng
 from ..keys import Secret
 from ..registry import Kex, SignatureHash
 from ..signatures import Ecdsa, PublicKey, RsaPkcs1, RsaPss, Scheme
+from .faults import Alert, Fault
 
 TLS_1_2, TLS_1_3 = 0x0303, 0x0304
 
@@ -28,7 +30,11 @@ class Cipher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A cipher suite; `explicit` octets of each nonce stand in the record (TLS 1.2 with GCM, RFC 5288)."""
+    """A cipher suite.
+
+    `explicit` octets of each nonce stand in the record (TLS 1.2 with GCM, RFC 5288).  `signers` are the kinds of
+    key that the server's certificate may have: suites of TLS 1.2 say it, those of TLS 1.3 do not.
+    """
 
     id: int
     version: int
@@ -36,6 +42,7 @@ class Suite:
     key_size: int
     hash_name: str
     explicit: int = 0
+    signers: tuple[type[PublicKey], ...] = ()
 
     @property
     def fixed_size(self) -> int:
@@ -43,21 +50,24 @@ class Suite:
         return 12 - self.explicit
 
 
+_RSA = (rsa.RSAPublicKey,)
+_CURVES = (ec.EllipticCurvePublicKey, ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)  # RFC 8422 section 5.3
+
 SUITES: Mapping[int, Suite] = {
     row.id: row
     for row in (
         Suite(0x1302, TLS_1_3, AESGCM, 32, "sha384"),
         Suite(0x1303, TLS_1_3, ChaCha20Poly1305, 32, "sha256"),
         Suite(0x1301, TLS_1_3, AESGCM, 16, "sha256"),
-        Suite(0xC02C, TLS_1_2, AESGCM, 32, "sha384", 8),  # ECDHE, ECDSA
-        Suite(0xC030, TLS_1_2, AESGCM, 32, "sha384", 8),  # ECDHE, RSA
-        Suite(0xCCA9, TLS_1_2, ChaCha20Poly1305, 32, "sha256"),  # RFC 7905
-        Suite(0xCCA8, TLS_1_2, ChaCha20Poly1305, 32, "sha256"),
-        Suite(0xC02B, TLS_1_2, AESGCM, 16, "sha256", 8),
-        Suite(0xC02F, TLS_1_2, AESGCM, 16, "sha256", 8),
+        Suite(0xC02C, TLS_1_2, AESGCM, 32, "sha384", 8, _CURVES),
+        Suite(0xC030, TLS_1_2, AESGCM, 32, "sha384", 8, _RSA),
+        Suite(0xCCA9, TLS_1_2, ChaCha20Poly1305, 32, "sha256", 0, _CURVES),  # RFC 7905
+        Suite(0xCCA8, TLS_1_2, ChaCha20Poly1305, 32, "sha256", 0, _RSA),
+        Suite(0xC02B, TLS_1_2, AESGCM, 16, "sha256", 8, _CURVES),
+        Suite(0xC02F, TLS_1_2, AESGCM, 16, "sha256", 8, _RSA),
     )
 }
-"""By number, best first.  What a suite of TLS 1.2 says of the server's key, its signature's scheme says too."""
+"""By number, best first; those of TLS 1.2 agree on keys by ephemeral curves (ECDHE)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +102,16 @@ class Share:
         self.public = group.prefix + self._pair.public
 
     def agree(self, peer_public: bytes) -> Secret:
-        """The shared secret; `InvalidSyntax` for an impossible value of the peer's."""
+        """The shared secret; `Fault` for an impossible value of the server's (RFC 8446 section 4.2.8.2)."""
         size = len(self.group.prefix)
         if peer_public[:size] != self.group.prefix:
-            return self._pair.agree(b"")  # compressed points, and points at infinity, have the wrong size
-        return self._pair.agree(peer_public[size:])
+            raise Fault(
+                Alert.ILLEGAL_PARAMETER, "the server's public value is in a form that is not on offer"
+            )
+        try:
+            return self._pair.agree(peer_public[size:])
+        except InvalidSyntax as error:
+            raise Fault(Alert.ILLEGAL_PARAMETER, f"the server's half of the key agreement: {error}") from None
 
 
 _BY_HASH = (SignatureHash.SHA2_256, SignatureHash.SHA2_384, SignatureHash.SHA2_512)
