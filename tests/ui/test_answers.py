@@ -100,30 +100,36 @@ def test_a_tunnel_that_waits_for_its_user_is_not_the_end(
 UNCONFIRMED = Fault("trust.unconfirmed", "vpn.example.com shows a key that nobody has confirmed")
 
 
-@pytest.mark.parametrize(("typed", "end", "code"), [("yes", UP, 0), ("no", None, 8)])
-def test_a_key_is_shown_and_the_answer_stays_readable(
+TRUST_IT = ("confirm-fingerprint", "The key sha256 00:11. Trust it? [yes/no]")
+WHICH_ONE = ("choose-certificate", "Certificate for office, by its number (1: “CN=anna”; 2: “CN=berta”)")
+
+
+@pytest.mark.parametrize(
+    ("asked", "typed", "end", "code"),
+    [(TRUST_IT, "yes", UP, 0), (TRUST_IT, "no", None, 8), (WHICH_ONE, "2", UP, 0)],
+)
+def test_what_is_no_secret_is_asked_for_and_the_answer_stays_readable(
     daemon: FakeDaemon,
     directory: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    asked: tuple[str, str],
     typed: str,
     end: TunnelStatus | None,
     code: int,
 ) -> None:
-    """What is confirmed is no secret: it is echoed."""
+    """A fingerprint that is confirmed, or the number of a certificate: it is echoed."""
     (directory / "office.toml").write_text(
         EAP.replace('secret = "keyring:office/eap"', 'eap_methods = ["otp"]')
     )
-    question = SecretNeeded(
-        "9", "office", "confirm-fingerprint", "The key sha256 00:11. Trust it? [yes/no]", 0.0
-    )
+    question = SecretNeeded("9", "office", *asked, 0.0)
     given_up = TunnelStatus("office", "blocked", serial=1, failure=UNCONFIRMED)
     waiting = TunnelStatus("office", "blocked", serial=1, asking=True, failure=UNCONFIRMED)
     daemon.script = [waiting, question, end or given_up]
     type_in(monkeypatch, f"{typed}\n")
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     assert main(["up"]) == code
-    assert "Trust it? [yes/no]" in capsys.readouterr().err
+    assert asked[1] in capsys.readouterr().err
     (answer,) = [request for name, request in daemon.calls if name == "answer"]
     assert isinstance(answer, SecretAnswer)
     assert answer.value.reveal() == typed
