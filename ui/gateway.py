@@ -29,11 +29,19 @@ def seen(found: dict[str, object]) -> list[str]:
             lines.append(f"    for {printable(names)}" if names else "    without a name to check")
             until = str(shown.get("not_after", ""))[:10]
             lines.append(f"    issued by {printable(str(shown.get('issuer', '')))}, valid until {until}")
-            lines += [f"    {printable(str(shown['pin']))}"] if shown.get("pin") else []
+            lines += _key(str(shown.get("pin") or ""))
     lines += [f"  {printable(str(note))}" for note in _list(found.get("notes"))]
     if found.get("preset"):
         lines.append(f"  preset that suits: {printable(str(found['preset']))}")
     return lines or ["  nothing answers there: the profile is made from what you say alone"]
+
+
+def _key(pin: str) -> list[str]:
+    """A fingerprint to be compared by eye: in groups of four, on two lines that fit on any screen."""
+    digits = printable(pin.removeprefix("sha256:"))
+    groups = [digits[n : n + 4] for n in range(0, len(digits), 4)]
+    halves = [":".join(half) for half in (groups[:8], groups[8:]) if half]
+    return [f"{start}{half}" for start, half in zip(("    its key: sha256:", " " * 20), halves, strict=False)]
 
 
 def _list(value: object) -> list[object]:

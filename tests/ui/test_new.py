@@ -124,7 +124,7 @@ def test_the_gateways_certificate_is_shown_with_its_names() -> None:
         "issuer": "CN=Example VPN CA",
         "names": ["vpn.example.com"],
         "not_after": "2036-11-20T00:00:00Z",
-        "pin": "sha256:00ff",
+        "pin": "sha256:" + "00ff" * 16,
     }
     address = {
         "address": "192.0.2.1",
@@ -137,7 +137,8 @@ def test_the_gateways_certificate_is_shown_with_its_names() -> None:
         "  certificate of CN=vpn.example.com",
         "    for vpn.example.com",
         "    issued by CN=Example VPN CA, valid until 2036-11-20",
-        "    sha256:00ff",
+        "    its key: sha256:00ff:00ff:00ff:00ff:00ff:00ff:00ff:00ff",
+        "                    00ff:00ff:00ff:00ff:00ff:00ff:00ff:00ff",
         "  preset that suits: fortigate",
     ]
     assert seen({"addresses": "nonsense"}) == [
