@@ -83,6 +83,7 @@ class Core:
     asking: tuple[Asking, IkeSa] | None = None  # what waits for the user's answer
     unanswered: Failure = UNANSWERED_QUESTION  # what it means if none comes
     inquiring: tuple[Inquiring, IkeSa] | None = None  # what waits for word about certificates
+    password_left: bool = False  # a login by one is under way, and not judged yet
     verdict: Refusal | None = None  # what a login has come to whose last words are on their way
     farewell: Failure | None = None  # why the session is CLOSING
     inbound_at: float = 0.0  # last authentic packet, IKE or ESP

@@ -157,6 +157,7 @@ class Failure:
     `final`: the peer has judged a credential itself (an EAP failure): the same one again would be refused
     again and may count towards a lock-out, so nothing retries it by itself.
     `barred`: no password would do (a locked account), so that the user is not asked for one.
+    `unjudged`: a password had left, and nobody said what became of it.
     """
 
     kind: Kind
@@ -165,6 +166,7 @@ class Failure:
     subject: str = ""  # what a user may confirm: the fingerprint of a key
     hint: str = ""  # what to do, where more is known than the kind says
     barred: bool = False
+    unjudged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ be the next one expected, or the last one again.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .core import Core
 from .eap.method import EapFailed
 from .errors import AuthenticationFailed, InvalidSyntax, ProtocolError, UnsupportedCriticalPayload
@@ -142,6 +144,8 @@ class Reception:
         if core.state is not SessionState.CONNECTING:
             say_farewell(core, failure, now)
             return
+        if core.password_left:  # an answer to a password, in whatever words: the same one would get it again
+            failure = replace(failure, final=True)
         if isinstance(error, AuthenticationFailed) and failure.kind is not Kind.AUTH_REJECTED:
             # The one error that a response may provoke: the gateway did not convince us (A11).
             send_once(core, sa, ExchangeType.INFORMATIONAL, (Notify(NotifyType.AUTHENTICATION_FAILED),))

@@ -60,10 +60,18 @@ def _give_up(core: Core, request: Request, now: float) -> None:
         if core.verdict is not None:
             earlier = core.verdict.failure
         silence = _unanswered_auth(request, core.required_path)
-        core.close(earlier or Failure(Kind.NET_NO_RESPONSE, silence))
+        hint = _WENT_SILENT if core.password_left else ""
+        silent = Failure(Kind.NET_NO_RESPONSE, silence, hint=hint, unjudged=core.password_left)
+        core.close(earlier or silent)
     else:
         silence = f"no answer from the gateway for {now - core.inbound_at:.0f} s"
         core.close(core.farewell or Failure(Kind.NET_NO_RESPONSE, silence))
+
+
+_WENT_SILENT = (
+    "The gateway or its login server went silent after the password; ask its administrator. Since it may have "
+    "counted as wrong, it is tried again once, and then every 15 minutes; 'roam up' tries at once."
+)
 
 
 def _unanswered_auth(request: Request, path: Path) -> str:

@@ -151,12 +151,14 @@ class TtlsServer(TlsServer):
             return self._eap(found[0, AvpCode.EAP_MESSAGE])
         user = found.get((0, AvpCode.USER_NAME), b"").decode()
         if (0, AvpCode.USER_PASSWORD) in found:
-            said = Secret(found[0, AvpCode.USER_PASSWORD].rstrip(b"\0"))
-            if said != self._accounts.passwords.get(user):
-                return Outcome.FAILURE
-            self._accept()
-            return Outcome.SUCCESS
+            return self._pap(user, Secret(found[0, AvpCode.USER_PASSWORD].rstrip(b"\0")))
         return self._chap(user, avps)
+
+    def _pap(self, user: str, said: Secret) -> Outcome:
+        if said != self._accounts.passwords.get(user):
+            return Outcome.FAILURE
+        self._accept()
+        return Outcome.SUCCESS
 
     def _chap(self, user: str, avps: tuple[Avp, ...]) -> bytes | Outcome:
         if self._chaps is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..ike.events import Failure, Kind
-from .backoff import delay, retries_left
+from .backoff import UNJUDGED, delay, retries_left
 from .events import Apply, AskSecret, DropSession, Release, Resolve, StartSession
 from .states import Blocked, Closing, Connecting, Off, Resolving, Waiting
 from .turn import Turn
@@ -72,10 +72,26 @@ def attempt_unanswered(turn: Turn, state: Connecting) -> None:
 def attempt_closed(turn: Turn, state: Connecting, failure: Failure) -> None:
     """A session did not come to stand."""
     turn.avoid(state.attempt.underlay)
-    if failure.kind in PATH_KINDS and turn.untried(turn.paths_to(turn.tunnel.gateways)):
+    count_unjudged(turn, failure)
+    if (
+        failure.kind in PATH_KINDS
+        and not holds_back(turn)
+        and turn.untried(turn.paths_to(turn.tunnel.gateways))
+    ):
         connect(turn)
     else:
         failed(turn, failure)
+
+
+def count_unjudged(turn: Turn, failure: Failure) -> None:
+    """Remember that a password has left once more, if nobody said what became of it."""
+    if failure.unjudged:
+        turn.know(unjudged=turn.tunnel.unjudged + 1)
+
+
+def holds_back(turn: Turn) -> bool:
+    """Whether a password is not to leave again for a while, whatever the network does."""
+    return turn.tunnel.unjudged > 1
 
 
 def may_retry(turn: Turn, failure: Failure) -> bool:
@@ -91,7 +107,8 @@ def failed(turn: Turn, failure: Failure) -> None:
     """A whole attempt failed: wait and try again, or leave it to the user."""
     turn.know(avoided=frozenset())
     if may_retry(turn, failure):
-        until = turn.now + delay(turn.tunnel.failures, turn.chance)
+        pause = delay(turn.tunnel.failures, turn.chance)
+        until = turn.now + (max(pause, UNJUDGED) if failure.unjudged and holds_back(turn) else pause)
         turn.enter(Waiting(failure, until, None, turn.now))
     else:
         give_up(turn, failure)

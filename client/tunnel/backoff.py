@@ -9,6 +9,10 @@ from ..ike.events import Kind
 DELAYS = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0, 120.0)
 """Seconds before the attempt after the n-th failure in a row; the last one repeats."""
 
+UNJUDGED = 15 * 60.0
+"""Seconds between logins by password to which no answer comes, from the second on: who counts them as wrong, such
+as a directory behind the gateway, usually forgets within that time."""
+
 JITTER = 0.25
 """Share of a delay that chance may take off: a restarted gateway should not meet all its clients at once."""
 

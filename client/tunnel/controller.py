@@ -22,6 +22,7 @@ from .attempts import (
     failed,
     finish,
     give_up,
+    holds_back,
     lost,
     not_answered,
     release,
@@ -151,7 +152,7 @@ def _user_up(turn: Turn, event: UserUp) -> None:
     tunnel = turn.tunnel
     is_same = tunnel.wanted and not event.renew and tunnel.config == event.config
     steadfast = event.restored or (tunnel.wanted and tunnel.steadfast)
-    turn.know(config=event.config, wanted=True, steadfast=steadfast)
+    turn.know(config=event.config, wanted=True, steadfast=steadfast, unjudged=0)
     match tunnel.state:
         case Closing() as state:
             turn.enter(replace(state, outcome=None))  # goes on from nothing when the cleaning is done
@@ -333,7 +334,7 @@ def _applied(turn: Turn) -> None:
             finish(turn, state)
         case Up() as state:
             standing = replace(state, applied=True)
-            turn.know(steadfast=True, refusals=0, last_failure=None)
+            turn.know(steadfast=True, refusals=0, unjudged=0, last_failure=None)
             turn.enter(standing)
             roam(turn, standing)
         case Moving() | Waiting(leg=Leg()):
@@ -359,7 +360,7 @@ def _slept(turn: Turn) -> None:
     match turn.tunnel.state:
         case Up(leg=leg):
             turn.do(Probe(leg.id))
-        case Waiting(until=float()):
+        case Waiting(failure, until=float()) if not (failure.unjudged and holds_back(turn)):
             begin(turn)
         case _:
             pass

@@ -10,8 +10,17 @@ from dataclasses import replace
 
 from ..ike.events import Address, Failure
 from .assignment import usable
-from .attempts import answer_time, begin_fresh, connect, failed, give_up, may_retry
-from .backoff import TREATMENTS, delay
+from .attempts import (
+    answer_time,
+    begin_fresh,
+    connect,
+    count_unjudged,
+    failed,
+    give_up,
+    holds_back,
+    may_retry,
+)
+from .backoff import TREATMENTS, UNJUDGED, delay
 from .events import Apply, CloseSession, DropSession, MoveSession, Probe, Resolve, StartSession
 from .model import NetworkChange, Underlay
 from .states import Blocked, Connecting, Leg, Moving, Resolving, Standing, Up, Waiting, live_legs
@@ -45,7 +54,7 @@ def network_changed(turn: Turn, change: NetworkChange) -> None:
         case Waiting(leg=Leg() as leg, since=since):
             if _keeps_an_address(turn, leg):
                 _regain(turn, leg, since)
-        case Waiting() if is_fresh:
+        case Waiting(failure) if is_fresh and not (failure.unjudged and holds_back(turn)):
             begin_fresh(turn)
         case Blocked(failure, guarded=True) if is_fresh and TREATMENTS[failure.kind].new_path:
             begin_fresh(turn)
@@ -290,6 +299,7 @@ def reauthenticate(turn: Turn, state: Up) -> None:
 
 def replacement_closed(turn: Turn, state: Standing, failure: Failure) -> None:
     """A session that was to take over did not come to stand."""
+    count_unjudged(turn, failure)
     was_wish = state.doubt_at is None and isinstance(state, Up)  # the path carries, it has only been refused
     if state.replacement is not None and not was_wish:
         turn.avoid(state.replacement.underlay)
@@ -299,7 +309,9 @@ def replacement_closed(turn: Turn, state: Standing, failure: Failure) -> None:
     if state.doubt_at is None and _is_usable(turn, state.leg.underlay):
         turn.enter(_as_up(alone))
     elif may_retry(turn, failure):
-        turn.enter(replace(alone, doubt_at=turn.now + delay(turn.tunnel.failures, turn.chance)))
+        pause = delay(turn.tunnel.failures, turn.chance)
+        held = failure.unjudged and holds_back(turn)
+        turn.enter(replace(alone, doubt_at=turn.now + (max(pause, UNJUDGED) if held else pause)))
     else:
         turn.do(CloseSession(state.leg.id))
         give_up(turn, failure)

@@ -144,6 +144,8 @@ class Tunnel:
     refusals: int = 0
     """Failures in a row altogether, and of the kind of the last one."""
     last_failure: Failure | None = None
+    unjudged: int = 0
+    """Logins in a row in which a password left and no answer came, over networks; a user's `up` begins again."""
     up: TunnelUp | None = None
     """What the machine was last told that this tunnel carries."""
     next_leg: int = 1

@@ -26,6 +26,7 @@ class Knowledge(TypedDict, total=False):
     failures: int
     refusals: int
     last_failure: Failure | None
+    unjudged: int
     up: TunnelUp | None
     next_leg: int
 

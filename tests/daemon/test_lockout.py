@@ -21,8 +21,11 @@ from client.ike.eap.mschapv2 import OpCode
 from client.ike.eap.packet import EapPacket
 from client.ike.events import Rng
 from client.ike.keys import Secret
-from client.ike.registry import EapType
+from client.ike.message import Message
+from client.ike.payloads import Notify, Payload
+from client.ike.registry import EapType, NotifyType
 from client.lab import eap_methods
+from client.lab.acceptance import Acceptance
 from client.lab.accounts import Accounts, Outcome, ServerMethod
 from client.lab.responder import GatewayConfig
 from tests.daemon.test_handlers import ALICE, Office
@@ -147,6 +150,54 @@ def test_a_password_that_is_wrong_from_the_start_is_tried_once(
 
     play_at(tmp_path, gateway(METHODS[method]), scene)
     play_at(tmp_path, gateway(METHODS[method]), later)
+
+
+@pytest.mark.parametrize("method", ["gtc", "mschapv2"])
+@pytest.mark.parametrize("stood", [False, True])
+def test_a_gateway_that_refuses_without_eap_is_understood_too(
+    tmp_path: Path, ledger: Ledger, method: str, monkeypatch: pytest.MonkeyPatch, *, stood: bool
+) -> None:
+    config = gateway(METHODS[method])
+    whole = Acceptance._continue_eap
+
+    def refusing(self: Acceptance, message: Message) -> tuple[Payload, ...]:
+        answer = whole(self, message)
+        return (Notify(NotifyType.AUTHENTICATION_FAILED),) if ledger.wrong else answer
+
+    monkeypatch.setattr(Acceptance, "_continue_eap", refusing)
+
+    async def scene(office: Office) -> None:
+        await office.handlers.up(ALICE, order(method, RIGHT if stood else WRONG))
+        if stood:
+            await office.machine.until_state("up", 5)
+            config.accounts.passwords["alice"] = Secret(NEW.encode())
+            await lose_gateway(office)
+        await office.machine.until_state("blocked", 120)
+        await wander(office, A_DAY)
+        assert ledger.wrong == 1
+
+    play_at(tmp_path, config, scene)
+
+
+@pytest.mark.parametrize("stood", [False, True])
+def test_a_locked_account_is_tried_once_and_nothing_is_asked(
+    tmp_path: Path, ledger: Ledger, *, stood: bool
+) -> None:
+    config = gateway(EapType.MSCHAPV2, retries=True, error=647)
+
+    async def scene(office: Office) -> None:
+        await office.handlers.up(ALICE, order("mschapv2", RIGHT if stood else WRONG))
+        if stood:
+            await office.machine.until_state("up", 5)
+            config.accounts.passwords["alice"] = Secret(NEW.encode())
+            await lose_gateway(office)
+        await office.machine.until_state("blocked", 120)
+        assert office.machine.status.guard is stood
+        assert not office.handlers.pending_secrets()
+        await wander(office, A_DAY)
+        assert ledger.wrong == 1
+
+    play_at(tmp_path, config, scene)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -92,6 +92,16 @@ class Method(Protocol):
 
 
 @runtime_checkable
+class Tunnel(Protocol):
+    """A method that carries another one inside."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the one inside may have begun."""
+        ...
+
+
+@runtime_checkable
 class Remarking(Protocol):
     """A method that may have something to say to the user about a login that goes on."""
 

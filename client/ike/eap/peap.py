@@ -56,6 +56,11 @@ class Peap(TlsMethod):
         self._bound: CompoundKeys | None = None
 
     @property
+    def is_open(self) -> bool:
+        """From the establishment of TLS on."""
+        return self._begun
+
+    @property
     def is_done(self) -> bool:
         """When both ends have confirmed their success."""
         return self._confirmed

@@ -16,7 +16,7 @@ from ..keys import Secret
 from ..options import EapLogin, Inner
 from ..registry import EapCode, EapType
 from .identity import identity_response, notification_text
-from .method import Ask, EapFailed, Method, Remarking
+from .method import Ask, EapFailed, Method, Remarking, Tunnel
 from .methods import METHODS
 from .packet import EapPacket, name_of
 
@@ -61,6 +61,13 @@ class EapPeer:
     def is_ready(self) -> bool:
         """Whether the method agrees to an EAP-Success, now or already."""
         return self._method is not None and self._method.is_done
+
+    @property
+    def has_shown(self) -> bool:
+        """Whether a password, or what derives from one, may have left: inside TLS, as soon as that stands."""
+        if self._method is None or self._method.TYPE in _WITHOUT_PASSWORD:
+            return False
+        return self._method.is_open if isinstance(self._method, Tunnel) else True
 
     @property
     def msk(self) -> Secret | None:

@@ -73,6 +73,11 @@ class Ttls(TlsMethod):
         self._phase2 = _phase2(login, self._options.inner, rng, wall)
 
     @property
+    def is_open(self) -> bool:
+        """From the establishment of TLS on."""
+        return self._begun
+
+    @property
     def is_done(self) -> bool:
         """When the inner method is, by its own rules."""
         return self._begun and self._phase2.is_done

@@ -102,10 +102,12 @@ class EapRound:
                 self._ask(core, sa, ask, now)
             case bytes(response):
                 self._keep_new_password(core)
+                core.password_left = self.peer.has_shown
                 self.response = response
                 core.begin(self, sa, first=True)
             case None:
                 self._keep_new_password(core)
+                core.password_left = False  # it was right
                 for text in self.peer.remarks:
                     core.emit(Remark(text))
                 core.begin(FinalAuth(self.login, self.peer.msk), sa, first=True)
