@@ -11,6 +11,8 @@ from tests.evidence import Evidence
 from tests.secrecy.scanner import Scanner
 
 PEERS = ("bookworm", "trixie")
+LONGEST_WITH_PEERS = 560
+"""Seconds: the first test that needs a peer waits for it to be fetched, which takes its time where the net is slow."""
 Record = Callable[[str, object], None]
 """The fixture `record_property`: something for the tables of `tests.evidence`, which counts if the test passes."""
 
@@ -30,6 +32,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     marked = [item for item in items if item.get_closest_marker("netns") is not None]
     if not marked:
         return
+    for item in marked:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(LONGEST_WITH_PEERS))
     reason = _why_no_namespaces()
     if reason is not None:
         for item in marked:

@@ -36,7 +36,7 @@ PACKAGES = (
 )
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _COMPLETE = "complete"
-_LONGEST_FETCH = 240.0  # seconds
+_LONGEST_FETCH = 240.0  # seconds; two of these fit into the time of a test
 _MERGED = ("bin", "sbin", "lib", "lib64")  # Debian's merged /usr: packages still name both places
 _EMPTY = ("dev", "proc", "run", "sys", "tmp", "var")
 
