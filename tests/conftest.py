@@ -12,7 +12,7 @@ from tests.secrecy.scanner import Scanner
 
 PEERS = ("bookworm", "trixie")
 LONGEST_WITH_PEERS = 560
-"""Seconds: the first test that needs a peer waits for it to be fetched, which takes its time where the net is slow."""
+"""Seconds: the first test that needs a peer waits for it to be fetched, however slow the network is."""
 Record = Callable[[str, object], None]
 """The fixture `record_property`: something for the tables of `tests.evidence`, which counts if the test passes."""
 
