@@ -27,7 +27,7 @@ UNSHOWN = {
     "PEAP, TLS 1.3, hostapd 2.10": "it derives the keys of the cryptobinding otherwise than RFC 9427",
     "EAP-MSCHAPv2, an expired password is changed, FreeRADIUS 3.2.1": "it crashes in every change of its own",
     "EAP-TTLS with MSCHAPv2, an expired password is changed": "FreeRADIUS says there only that the login is "
-    "refused; shown against the embedded gateway",
+    "refused; its own module has judged the attributes, behind a TTLS server of ours",
     "EAP-TLS, TLS 1.3, RSA, key in the SSH agent": "agents have no RSA-PSS: TLS 1.2 is spoken then",
     "EAP-AKA, strongSwan as the login server": "as Debian builds it, it has nobody who knows a subscription's key; "
     "hostapd behind it has",

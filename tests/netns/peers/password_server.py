@@ -176,6 +176,7 @@ server outside {{
     port = {port}
   }}
   authorize {{
+    mschap
     eap {{
       ok = return
     }}
