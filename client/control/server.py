@@ -14,6 +14,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
+from difflib import get_close_matches
 
 from .access import PeerCredentials, Policy, peer_credentials
 from .connection import BACKLOG_LIMIT as BACKLOG_LIMIT
@@ -159,9 +160,11 @@ class ControlServer:
             entry for entry in report.tunnels if entry.name == stem and (entry.shared or stem == request.name)
         )
         if not tunnels:
-            known = ", ".join(entry.name for entry in report.tunnels)
-            rest = f"; there are: {known}" if known else ", and no tunnel is wanted now"
-            raise ControlError("tunnel.unknown", f'no tunnel is called "{request.name}"{rest}')
+            known = [entry.name for entry in report.tunnels]
+            rest = f"; there are: {', '.join(known)}" if known else ", and no tunnel is wanted now"
+            close = get_close_matches(stem, known, n=1)
+            hint = f'Did you mean "{close[0]}"?' if close else ""
+            raise ControlError("tunnel.unknown", f'no tunnel is called "{request.name}"{rest}', hint)
         return report.replace(tunnels=tunnels)
 
     def _welcome(self, caller: Caller) -> Welcome:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from difflib import get_close_matches
 from typing import NoReturn
 
 from profiles.errors import ProfileError
@@ -227,20 +228,22 @@ class DaemonHandlers:
             return others[0]
         if any(entry.key.id == stem for entry in self._tunnels) and not others:
             raise ControlError("permission.denied", f"{name} belongs to somebody else")
-        _refuse_name(f'no tunnel is called "{name}"', entries)
+        _refuse_name(f'no tunnel is called "{name}"', entries, stem)
 
 
 def _controls(caller: Caller, entry: Entry) -> bool:
     return caller.controls(entry.order.owner, shared=entry.order.shared)
 
 
-def _refuse_name(what: str, entries: list[Entry]) -> NoReturn:
+def _refuse_name(what: str, entries: list[Entry], name: str = "") -> NoReturn:
     if not entries:
         raise ControlError(
             "tunnel.unknown", f"{what}, and no tunnel is wanted now", "'roam up NAME' starts one."
         )
-    known = ", ".join(entry.key.id for entry in entries)
-    raise ControlError("tunnel.unknown", f"{what}; there are: {known}", "Name one of them.")
+    names = [entry.key.id for entry in entries]
+    close = get_close_matches(name, names, n=1)
+    hint = f'Did you mean "{close[0]}"?' if close else "Name one of them."
+    raise ControlError("tunnel.unknown", f"{what}; there are: {', '.join(names)}", hint)
 
 
 def _secret(text: SecretText) -> Secret:

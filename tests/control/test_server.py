@@ -129,6 +129,7 @@ def test_an_unknown_tunnel_is_named_together_with_the_known(path: Path) -> None:
     data = exchange(path, request("tunnel.status", name="ofice"), daemon)["error"]["data"]
     assert data["kind"] == "tunnel.unknown"
     assert "office" in data["evidence"]
+    assert data["hint"] == 'Did you mean "office"?'
 
 
 def test_sixty_four_clients_are_served_and_the_next_is_told_why_not(path: Path) -> None:

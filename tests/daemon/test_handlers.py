@@ -252,8 +252,12 @@ def test_an_unknown_name_is_told_with_the_known_ones(tmp_path: Path) -> None:
             await office.handlers.down(ALICE, Down("office"))
         assert (await office.handlers.down(ALICE, Down())).names == ()  # there is nothing to end
         await office.handlers.up(ALICE, UP)
-        with pytest.raises(ControlError, match="office"):
+        with pytest.raises(ControlError, match="office") as near:
             await office.handlers.down(ALICE, Down("ofice"))
+        assert near.value.hint == 'Did you mean "office"?'
+        with pytest.raises(ControlError, match="office") as far:
+            await office.handlers.down(ALICE, Down("xyz"))
+        assert far.value.hint == "Name one of them."
 
     play(tmp_path, scene)
 

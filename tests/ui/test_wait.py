@@ -36,6 +36,15 @@ def test_what_does_not_come_in_time_is_not_connected(
     assert "office: waiting: no network" in capsys.readouterr().err
 
 
+def test_what_nobody_wants_is_told_with_its_name(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["wait", "office", "--timeout", "0.05"]) == 3
+    words = capsys.readouterr().err
+    assert 'no tunnel called "office" is wanted' in words
+    assert "'roam up office' brings it up." in words
+
+
 def test_another_state_can_be_waited_for(daemon: FakeDaemon) -> None:
     daemon.tunnels["office"] = TunnelStatus("office", "blocked")
     assert main(["wait", "--state", "blocked"]) == 0

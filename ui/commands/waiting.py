@@ -47,7 +47,9 @@ class Patience:
 
     def __init__(self, seconds: float, name: str | None) -> None:
         self.seconds = seconds
+        self._name = name
         self.ends_at = monotonic() + seconds
+        self.is_wanted = False
         self.seen = "no tunnel is wanted" if name is None else f'no tunnel called "{name}" is wanted'
 
     @property
@@ -57,7 +59,10 @@ class Patience:
 
     def failure(self, wish: str) -> ControlError:
         """Too late for the wish."""
-        return ControlError("tunnel.not_connected", f"no {wish} within {self.seconds:g} s: {self.seen}")
+        hint = (
+            f"'roam up {self._name}' brings it up." if self._name is not None and not self.is_wanted else ""
+        )
+        return ControlError("tunnel.not_connected", f"no {wish} within {self.seconds:g} s: {self.seen}", hint)
 
 
 def _wait(options: argparse.Namespace, patience: Patience) -> TunnelStatus:
@@ -78,6 +83,7 @@ def _watch(client: Client, options: argparse.Namespace, patience: Patience) -> T
     while True:
         chosen = _choose(known, options.name)
         if chosen is not None:
+            patience.is_wanted = True
             patience.seen = render.progress(chosen)
             if _fits(chosen, options):
                 return chosen
