@@ -6,15 +6,19 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import IPv4Network, ip_address, ip_interface, ip_network
 
 from client.daemon.applier import Applier, Share
 from client.daemon.names import Names
 from client.ike.events import Assigned, Failure, Kind
+from client.system.datapath import PoliciesMended
+from client.system.feud import FREE
 from client.system.plan import PutRule
 from client.system.reconcile import Outcome, Problem
+from client.system.xfrm_model import Direction, Flow, Policy
+from client.system.xfrm_policies import PutPolicy
 from client.tunnel.events import Applied, ApplyFailed
-from client.tunnel.model import RuleEntry, SystemConfig, TunnelUp, Underlay
+from client.tunnel.model import Lockdown, RuleEntry, Stance, SystemConfig, TunnelUp, Underlay
 from tests.daemon.virtual_loop import run
 from tests.daemon.world import CONFIG, LTE, WIFI, FakeResolver, FakeSystem, network
 
@@ -90,6 +94,33 @@ def test_a_second_full_tunnel_conflicts() -> None:
         assert conflict.kind is Kind.CONFLICT_FULL_TUNNEL
         assert applier.conflict("office", CONFIG) is None
         assert applier.conflict("lab", SPLIT) is None
+
+    play(scene)
+
+
+def test_the_machine_is_guarded_by_any_tunnels_guard_and_by_lockdown() -> None:
+    async def scene(applier: Applier, system: FakeSystem) -> None:
+        found = [applier.is_guarded]
+        applier.share("lab", Share(replace(SPLIT, guard=False)))
+        found.append(applier.is_guarded)
+        applier.share("office", Share(CONFIG))
+        found.append(applier.is_guarded)
+        applier.withdraw("office")
+        found.append(applier.is_guarded)
+        applier.take(Stance(lockdown=Lockdown()))
+        assert [*found, applier.is_guarded] == [False, False, True, False, True]
+
+    play(scene)
+
+
+def test_policies_that_were_put_back_again_and_again_are_a_fight_too() -> None:
+    async def scene(applier: Applier, system: FakeSystem) -> None:
+        flow = Flow(IPv4Network("10.99.0.10/32"), IPv4Network("0.0.0.0/0"))
+        policy = PutPolicy(Policy(flow, Direction.OUT, 0x73000001, 1000, None))
+        for _ in range(FREE):
+            assert applier.fight == ""
+            applier.hear_mended(PoliciesMended((policy,)))
+        assert "keeps undoing 'policy put out 10.99.0.10/32 → 0.0.0.0/0'" in applier.fight
 
     play(scene)
 
