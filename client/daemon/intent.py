@@ -34,6 +34,7 @@ class Intent:
     text: str = field(repr=False)
     files: Mapping[str, bytes] = field(repr=False, default_factory=dict)
     pins: frozenset[str] = frozenset()  # fingerprints of the gateway's key that the owner has confirmed
+    refused: bool = False  # its password was: one that is stored is not tried again before somebody's `up`
 
     @property
     def key(self) -> Key:
@@ -107,6 +108,7 @@ def _to_json(intent: Intent) -> dict[str, object]:
         "id": intent.id,
         "text": intent.text,
         "pins": sorted(intent.pins),
+        "refused": intent.refused,
         "files": {name: base64.b64encode(octets).decode() for name, octets in intent.files.items()},
     }
 
@@ -117,4 +119,5 @@ def _from_json(found: dict[str, Any]) -> Intent:
     files = {str(name): base64.b64decode(text, validate=True) for name, text in found["files"].items()}
     pins = frozenset(map(str, found.get("pins", ())))
     text, name = str(found["text"]), str(found["id"])
-    return Intent(int(found["owner"]), bool(found["shared"]), name, text, files, pins)
+    refused = bool(found.get("refused", False))
+    return Intent(int(found["owner"]), bool(found["shared"]), name, text, files, pins, refused)

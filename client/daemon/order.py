@@ -106,6 +106,15 @@ class Order:
         changed = {name: now for name, value in self.secrets.items() if name in mine and value == was}
         return replace(self, secrets={**self.secrets, **changed})
 
+    def without_passwords(self) -> Order:
+        """The same without the secrets of logins by EAP: they have to be asked for."""
+        rounds = (
+            entry for entry in self.profile.auth.local if entry.method == "eap" and entry.needs_password
+        )
+        mine = {entry.secret for entry in rounds}
+        kept = {name: value for name, value in self.secrets.items() if name not in mine}
+        return replace(self, secrets=kept, codes={})
+
     def with_secrets(self, secrets: Mapping[str, Secret]) -> Order:
         """The same with more secrets."""
         order = self

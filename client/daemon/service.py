@@ -248,13 +248,14 @@ class Daemon:
         Where something was wanted there is no sweep before: the guard would be open for a moment.  The first
         `apply` removes what does not belong to it.
         """
-        orders = [order for intent in self._intents.load() if (order := self._order(intent)) is not None]
+        found = [(self._order(intent), intent.refused) for intent in self._intents.load()]
+        orders = [(order, refused) for order, refused in found if order is not None]
         if not orders:
             for removed in await self._applier.sweep():
                 log.info("left behind by an earlier daemon, removed: %s", removed)
-        for order in orders:
+        for order, refused in orders:
             log.info("%s is wanted since before", order.key)
-            await tunnels.restore(order)
+            await tunnels.restore(order, refused=refused)
 
     def _order(self, intent: Intent) -> Order | None:
         try:

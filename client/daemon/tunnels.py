@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 
@@ -18,7 +18,7 @@ from ..control.messages import (
     SimChallenge,
     TunnelStatus,
 )
-from ..ike.events import AnswerNeeded, Failure
+from ..ike.events import AnswerNeeded, Failure, Kind
 from ..ike.keys import Secret
 from ..tunnel.leaks import Resolving, Verdict, verdicts
 from ..tunnel.model import OWN_LINKS, NetworkChange, NetworkState, TunnelConfig
@@ -96,6 +96,7 @@ class Tunnels:
         self._serials = count(1)
         self._noted: dict[Key, None] = {}
         self._noting: dict[Key, asyncio.Task[None]] = {}
+        self._refusals: dict[Key, asyncio.Task[None]] = {}
         self._writing = asyncio.Lock()  # wishes are written one after the other, in the order of their coming
 
     def __iter__(self) -> Iterator[Entry]:
@@ -130,6 +131,7 @@ class Tunnels:
             raise ControlError(conflict.kind, conflict.evidence, HINTS[conflict.kind])
         entry = entry or self._add(order)
         entry.order = order
+        self._refusals.pop(order.key, None)
         self.questions.withdraw(order.key)
         await asyncio.gather(self._want(entry, wish, renew=not is_same), self._keep(order))
         if not entry.driver.wanted:  # it has ended while it was written down
@@ -141,8 +143,16 @@ class Tunnels:
         async with self._writing:
             await asyncio.to_thread(self._intents.keep, _intent(order))
 
-    async def restore(self, order: Order) -> None:
-        """Want a tunnel that was wanted before the daemon was restarted."""
+    async def _keep_refusal(self, key: Key) -> None:
+        """Over a restart too: a password that the daemon reads by itself would be tried at each of them."""
+        async with self._writing:
+            entry = self._entries.get(key)
+            if entry is not None and _is_refused(entry.status) and entry.driver.wanted:
+                await asyncio.to_thread(self._intents.keep, replace(_intent(entry.order), refused=True))
+
+    async def restore(self, order: Order, *, refused: bool = False) -> None:
+        """Want a tunnel that was wanted before a restart of the daemon; a password that was refused is asked for."""
+        order = order.without_passwords() if refused else order
         await self._want(self._add(order), self._wish(order, next(self._serials)), restored=True)
 
     def _wish(self, order: Order, serial: int) -> Wish | Lacking:
@@ -163,6 +173,7 @@ class Tunnels:
     async def down(self, entry: Entry, *, force: bool = False) -> None:
         """End the wish; returns when the tunnel is off the machine (or somebody wants it again)."""
         self._intents.forget(entry.key)
+        self._refusals.pop(entry.key, None)
         self.questions.withdraw(entry.key)
         await entry.driver.unwant(force=force)
         if not entry.driver.wanted and self._entries.get(entry.key) is entry:
@@ -236,6 +247,8 @@ class Tunnels:
         if status.state == "blocked" and entry is not None and not entry.driver.wanted:
             self._intents.forget(key)
             self.questions.withdraw(key)
+        elif _is_refused(status) and key not in self._refusals:
+            self._refusals[key] = asyncio.create_task(self._keep_refusal(key), name=f"refusal of {key}")
         self._publish(status)
 
     # What happens
@@ -296,6 +309,12 @@ class _Asker:
 
     def withdraw(self, leg: int) -> None:
         self.tunnels.questions.withdraw(self.key, OfLogin(leg))
+
+
+def _is_refused(status: TunnelStatus) -> bool:
+    """Whether it waits for its owner because a login was refused."""
+    failure = status.failure
+    return status.state == "blocked" and failure is not None and failure.kind == Kind.AUTH_REJECTED
 
 
 def _intent(order: Order) -> Intent:

@@ -229,6 +229,38 @@ def test_a_password_that_was_changed_elsewhere_is_tried_once_over_networks_and_r
         play_at(tmp_path, config, restarted)
 
 
+def test_a_password_that_the_daemon_can_read_itself_is_not_tried_at_each_restart(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    config = gateway(EapType.MSCHAPV2)
+    stored = {"keyring:office": Secret(RIGHT.encode())}
+
+    async def stands(office: Office) -> None:
+        await office.handlers.up(ALICE, order("mschapv2", RIGHT))
+        await office.machine.until_state("up", 5)
+        config.accounts.passwords["alice"] = Secret(NEW.encode())
+        await lose_gateway(office)
+        await office.machine.until(lambda: any(intent.refused for intent in office.intents.load()), 120)
+
+    async def restarted(office: Office) -> None:
+        (intent,) = office.intents.load()
+        assert intent.refused
+        again = user_order(intent.owner, intent.text, intent.files, stored)
+        await office.tunnels.restore(again, refused=intent.refused)
+        await wander(office, A_DAY)
+        assert ledger.wrong == 1
+        assert office.machine.status.guard
+
+    async def mended(office: Office) -> None:
+        await office.handlers.up(ALICE, order("mschapv2", NEW))
+        await office.machine.until_state("up", 5)
+        assert not any(intent.refused for intent in office.intents.load())
+
+    play_at(tmp_path, config, stands)
+    for scene in (restarted, restarted, mended):
+        play_at(tmp_path, config, scene)
+
+
 def test_a_wrong_answer_of_the_owners_is_tried_once_too(tmp_path: Path, ledger: Ledger) -> None:
     config = gateway(EapType.MSCHAPV2)
 
