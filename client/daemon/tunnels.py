@@ -151,7 +151,7 @@ class Tunnels:
                 await asyncio.to_thread(self._intents.keep, replace(_intent(entry.order), refused=True))
 
     async def restore(self, order: Order, *, refused: bool = False) -> None:
-        """Want a tunnel that was wanted before a restart of the daemon; a password that was refused is asked for."""
+        """Want a tunnel again that was wanted before a restart; a password that was refused is asked for."""
         order = order.without_passwords() if refused else order
         await self._want(self._add(order), self._wish(order, next(self._serials)), restored=True)
 
