@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from .check import check
-from .errors import ProfileError
 from .expansion import Expanded, expand, has
 from .model import LocalRound, Name
 from .store import read_table
+from .toml_text import parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +25,7 @@ class Origin:
 
 def origins(text: str) -> list[Origin]:
     """All values of a profile that are not empty by default; `ProfileError` as `load_text` raises it."""
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ProfileError("", f"is no TOML: {error}") from None
+    table = parse(text)
     profile = read_table(table)
     check(profile)
     return list(_walk(profile, "", table, expand(table)))

@@ -6,7 +6,9 @@ What may stay is listed; everything else goes, so that a key which is new, or wa
 from __future__ import annotations
 
 import json
-import tomllib
+
+from .errors import ProfileError
+from .toml_text import parse
 
 OPEN_TEXTS = frozenset(
     {
@@ -22,9 +24,9 @@ _SCHEMES = ("keyring:", "credential:", "file:", "pkcs11:", "agent:", "sim:", "as
 def redacted_profile(text: str) -> str:
     """One line of JSON.  Equal names stay recognisable as equal, by a number."""
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        line = str(error).rpartition("(at ")[2].rstrip(")") or "somewhere"
+        table = parse(text)
+    except ProfileError as error:
+        line = error.reason.rpartition("(at ")[2].rstrip(")") or "somewhere"
         return json.dumps({"unreadable": line})
     return json.dumps(_Eraser().value("", table))
 

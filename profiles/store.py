@@ -7,7 +7,6 @@ without ".toml".  A user's profile shadows the system's of the same name; "syste
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,10 @@ from .errors import ProfileError, ProfileNotFound, nearest
 from .expansion import expand, lacking
 from .model import SCHEMA, Profile
 from .schema import read
+from .toml_text import SIZE_LIMIT, parse
 
 SYSTEM_DIRECTORY = Path("/etc/roam/profiles")
 SYSTEM_PREFIX = "system/"
-SIZE_LIMIT = 256 * 1024
 
 
 def user_directory() -> Path:
@@ -42,9 +41,7 @@ def load_text(text: str, source: str = "") -> Profile:
 def parse_text(text: str) -> Profile:
     """The same without `check`: every key is one, and has a value of its type."""
     try:
-        return read_table(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise ProfileError("", f"is no TOML: {error}") from None
+        return read_table(parse(text))
     except RecursionError:
         raise ProfileError("", "is nested too deeply") from None
 

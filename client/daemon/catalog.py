@@ -6,7 +6,6 @@ Of the file system nothing is read but the directory of system profiles, by name
 from __future__ import annotations
 
 import asyncio
-import tomllib
 from collections.abc import Iterable, Mapping
 
 from profiles.check import problems
@@ -16,6 +15,7 @@ from profiles.presets import PRESETS, Preset, Value
 from profiles.provenance import origins, shown
 from profiles.references import Reference, files_of, secrets_of
 from profiles.store import SYSTEM_PREFIX, Store, parse_text
+from profiles.toml_text import parse
 from profiles.weakness import of_crypto
 
 from ..control.catalog import (
@@ -85,7 +85,7 @@ class Catalog:
         wanted = (each for each in secrets_of(profile, {}) if each.scheme not in OWN_SECRETS)
         return ProfileText(
             name,
-            compose(tomllib.loads(text), {}, ()),
+            compose(parse(text), {}, ()),
             profile.title,
             _gateway(profile),
             _values(text),

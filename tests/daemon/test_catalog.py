@@ -22,7 +22,8 @@ from client.control.messages import ControlError, Empty, ProfileList
 from client.control.wire import read
 from client.daemon.catalog import Catalog
 from profiles.presets import PRESETS
-from profiles.store import SIZE_LIMIT, Store
+from profiles.store import Store
+from profiles.toml_text import SIZE_LIMIT
 
 ALICE = Caller(1000, Access.CONTROL)
 OFFICE = """\
