@@ -41,16 +41,26 @@ def usable(up: TunnelUp, network: NetworkState, underlay: Underlay) -> TunnelUp 
     return replace(up, assigned=assigned, remarks=tuple(remarks), offered=up.assigned)
 
 
+def clashes(up: TunnelUp, network: NetworkState) -> bool:
+    """Whether an inside address is in use on this network."""
+    taken = dict(_in_use(network))
+    return any(each.ip in taken for each in up.assigned.addresses)
+
+
 def _own(network: NetworkState) -> frozenset[Address]:
     return frozenset(entry.interface.ip for entry in network.addresses)
 
 
 def _taken(network: NetworkState, underlay: Underlay) -> Iterator[tuple[Address, str]]:
     """Addresses that cannot be inside ones, each with what it is."""
+    yield from _in_use(network)
+    yield underlay.remote, "the gateway's own outer address"
+
+
+def _in_use(network: NetworkState) -> Iterator[tuple[Address, str]]:
     names = {link.index: link.name for link in network.links}
     for route in network.routes:
         if route.gateway is not None:
             yield route.gateway, f"the router of {names.get(route.link, 'the network')}"
-    yield underlay.remote, "the gateway's own outer address"
     for entry in network.addresses:
         yield entry.interface.ip, f"this computer's own on {names.get(entry.link, 'the network')}"

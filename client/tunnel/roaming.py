@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..ike.events import Address, Failure
-from .assignment import usable
+from .assignment import clashes, usable
 from .attempts import (
     answer_time,
     begin_fresh,
@@ -44,6 +44,7 @@ def network_changed(turn: Turn, change: NetworkChange) -> None:
     paths = turn.paths_to(turn.tunnel.gateways)
     turn.know(avoided=turn.tunnel.avoided.intersection(paths))
     is_fresh = bool(after - before)
+    _yield_addresses(turn)
     match turn.tunnel.state:
         case Up() | Moving() as state:
             if _keeps_an_address(turn, state.leg):
@@ -62,6 +63,16 @@ def network_changed(turn: Turn, change: NetworkChange) -> None:
             turn.do(Resolve(turn.tunnel.config.gateways))
         case _:
             pass
+
+
+def _yield_addresses(turn: Turn) -> None:
+    """Those that a lost session has left for its successor, where they are in use: that may get others."""
+    state, up = turn.tunnel.state, turn.tunnel.up
+    is_waiting = isinstance(state, Waiting) and state.leg is None
+    is_between = is_waiting or isinstance(state, Resolving | Connecting | Blocked)
+    if is_between and up is not None and clashes(up, turn.tunnel.network):
+        turn.know(up=None)
+        turn.do(Apply(None))
 
 
 def _keeps_an_address(turn: Turn, leg: Leg) -> bool:

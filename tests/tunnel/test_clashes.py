@@ -10,12 +10,12 @@ import pytest
 from client.ike.events import Assigned, Failure, Kind, Selector
 from client.tunnel.assignment import HINT
 from client.tunnel.controller import step
-from client.tunnel.events import Apply, CloseSession, MoveSession
+from client.tunnel.events import Apply, CloseSession, DropSession, MoveSession, Resolve, StartSession
 from client.tunnel.model import NetworkChange, NetworkState, Route, TunnelConfig, TunnelUp
 from client.tunnel.selection import overlaps
-from client.tunnel.states import Attempt, Leg, Moving, Waiting
+from client.tunnel.states import Attempt, Connecting, Leg, Moving, Resolving, Waiting
 from tests.tunnel.rows import MOBILE, NOW, TO_LTE, UNROUTED, UP_FIXED, UP_WIFI, Row, check, standing
-from tests.tunnel.worlds import BOTH, LTE_ONLY, NOTHING, UP, WIFI, network, over_lte, over_wifi
+from tests.tunnel.worlds import BOTH, CONFIG, LTE_ONLY, NOTHING, UP, WIFI, network, over_lte, over_wifi
 
 OURS = "10.77.0.2"  # inside, and on the Wi-Fi of a guest network
 CLASH = network(wifi=OURS, lte=None)
@@ -68,6 +68,22 @@ ROWS = [
         Moving(Leg(1, over_lte(), mobike=True), 0.0, origin=THERE, doubt_at=NOW + 10),
         (Apply(BOTH_FAMILIES), MoveSession(1, over_lte(), "wifi0 is gone")),
         {"up": BOTH_FAMILIES},
+    ),
+    Row(
+        "what a lost session has left for its successor does not stand in its way",
+        standing(BOTH, Connecting(Attempt(2, WIFI)), next_leg=3),
+        NetworkChange(BOTH, CLASH),
+        Connecting(Attempt(3, THERE)),
+        (Apply(None), DropSession(2), StartSession(3, THERE)),
+        {"up": None},
+    ),
+    Row(
+        "nor in that of a lookup",
+        standing(BOTH, Resolving(NOW + 9)),
+        NetworkChange(BOTH, CLASH),
+        Resolving(NOW + 9),
+        (Apply(None), Resolve(CONFIG.gateways)),
+        {"up": None},
     ),
     Row(
         "a network that has nothing of the tunnel's changes nothing",
