@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from client.daemon.warden import Kept, LockdownFile
+from client.tunnel.model import RULE_PRIORITY
 
 from .machine import INIT, ROOT, SHARED
 
@@ -21,6 +22,9 @@ TARGET = "roam-boot.target"
 LOCKDOWN, BARRIER, NETWORK = "roam-lockdown.service", "network-pre.target", "systemd-networkd.service"
 OURS = "192.168.1.5"
 LINK = "wlan0"
+FAR = "203.0.113.1"
+FOREIGN = 100
+"""Priority of a routing rule that is there before networkd, and of which it knows nothing."""
 
 _UNITS = "etc/systemd/system"
 _LIBRARIES = "/opt/python/lib:/opt/loader:/opt/lib"
@@ -71,7 +75,7 @@ my ($before, $count) = ('', 0);
 while (1) {{
     socket(my $sender, PF_INET, SOCK_DGRAM, 0) or die;
     setsockopt($sender, SOL_SOCKET, 25, pack('Z16', '{LINK}'));
-    my $sent = send($sender, 'in clear', 0, sockaddr_in(4433, inet_aton('203.0.113.1')));
+    my $sent = send($sender, 'in clear', 0, sockaddr_in(4433, inet_aton('{FAR}')));
     my $fate = defined $sent ? 'sent' : "$!";
     if ($fate ne $before) {{ print $log "$before $count\\n" if $count; ($before, $count) = ($fate, 0); }}
     $count++;
@@ -94,10 +98,14 @@ for unit in {LOCKDOWN} {BARRIER} {NETWORK}; do
 done > {SHARED}/units
 journalctl -o cat -u {LOCKDOWN} > {SHARED}/journal 2>&1
 nft list tables > {SHARED}/tables
+$b ip rule > {SHARED}/rules
+$b ip route get {FAR} > {SHARED}/routed 2>&1
 frames > {SHARED}/locked
 nft delete table inet roam
 $b sleep 1
 frames > {SHARED}/open
+$b ip rule del pref {RULE_PRIORITY + 1}
+$b ip route get {FAR} > {SHARED}/unguarded 2>&1
 $b sync
 $b poweroff -f
 """,
@@ -179,4 +187,5 @@ def _script(distribution: Path, binds: list[Bind]) -> Iterator[str]:
     yield f"$b mkdir /new{SHARED}"
     yield f"$b mount --bind /root{SHARED} /new{SHARED}"
     yield f"$b ip link add {LINK} type dummy"
+    yield f"$b ip rule add pref {FOREIGN} from 198.51.100.0/24 lookup {FOREIGN}"
     yield f"exec $b switch_root /new /lib/systemd/systemd --unit={TARGET}"
