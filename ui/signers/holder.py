@@ -31,6 +31,7 @@ _TLS_1_3 = b" " * 64 + b"TLS 1.3, client CertificateVerify\0"
 _HASH_SIZES = frozenset({32, 48})
 _TLS_1_2 = frozenset(bytes([1, 2, 11, *status, 12, 13, 14, 11, 16]) for status in ((), (22,)))
 """Types of the messages: from ClientHello to ClientKeyExchange, with or without CertificateStatus."""
+_MOST_MESSAGES = max(map(len, _TLS_1_2))
 
 
 class KeyHolder(Protocol):
@@ -142,7 +143,7 @@ def is_tls_login(octets: bytes) -> bool:
     if octets.startswith(_TLS_1_3):
         return len(octets) - len(_TLS_1_3) in _HASH_SIZES
     order, at = b"", 0
-    while at < len(octets):
+    while at < len(octets) and len(order) <= _MOST_MESSAGES:
         order += octets[at : at + 1]
         at += 4 + int.from_bytes(octets[at + 1 : at + 4])
     return at == len(octets) and order in _TLS_1_2

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from ctypes import POINTER, byref, c_char_p, c_long, c_ubyte, c_ulong, c_void_p
 from functools import cache
-from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 
 from .sim_plugin import SimError
 
@@ -137,16 +136,28 @@ def _patiently(call: Callable[[], int], stack: ExitStack) -> None:
     """A call that waits for whoever else has the card.
 
     The library does that for ever and deaf to signals; so it does it in a thread, which is left to it when we have
-    waited enough, and with it what is on the stack: whatever else is called would wait too.
+    waited enough, and with it what is on the stack: whatever else is called would wait too.  Should the card be
+    ours after all one day, the thread gives it back: nobody else could have it as long as this program runs.
     """
-    answers: SimpleQueue[int] = SimpleQueue()
-    Thread(target=lambda: answers.put(call()), daemon=True).start()
-    try:
-        answer = answers.get(timeout=PATIENCE)
-    except Empty:
-        stack.pop_all()
-        raise PcscError(_BUSY) from None
-    _check(answer)
+    answers: list[int] = []
+    left: list[ExitStack] = []
+    turn = Lock()
+
+    def wait() -> None:
+        answer = call()
+        with turn:
+            answers.append(answer)
+        for rest in left:
+            rest.close()
+
+    thread = Thread(target=wait, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    with turn:
+        if not answers:
+            left.append(stack.pop_all())
+            raise PcscError(_BUSY)
+    _check(answers[0])
 
 
 def _establish(library: ctypes.CDLL, stack: ExitStack) -> c_long:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from threading import Event
 
 import pytest
 
@@ -193,6 +194,19 @@ def test_without_the_library_it_is_said_what_to_install(monkeypatch: pytest.Monk
         assert "apt install pcscd libpcsclite1" in error.value.hint
     finally:
         winscard._load.cache_clear()
+
+
+def test_a_card_that_comes_too_late_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever had it may be done with it after we have given up: then nobody may have to wait for us."""
+    monkeypatch.setattr(winscard, "PATIENCE", 0.01)
+    free, given_back = Event(), Event()
+    with ExitStack() as stack:
+        stack.callback(given_back.set)
+        with pytest.raises(PcscError, match="another program has the card"):
+            winscard._patiently(lambda: 0 if free.wait(60) else 1, stack)
+    assert not given_back.is_set()  # whatever else is called would wait too
+    free.set()
+    assert given_back.wait(60)
 
 
 def test_an_unknown_failure_of_the_reader_has_its_number() -> None:
