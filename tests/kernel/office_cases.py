@@ -104,6 +104,23 @@ def flaps(it: Office, wifi: str, lte: str) -> str:
 
 
 @_stage.case
+def our_own_data_path_with_rekeys_and_moves(it: Office) -> str:
+    """In place of the kernel's, with strongSwan on the kernel's at the other end; ESP is always in UDP."""
+    nat, lte = str(WIFI.public[0].ip), str(LTE.laptop[0].ip)
+    road = Road(Method.EAP, make_credentials("ecdsa"), connection=NO_ENCAP)
+    with it.connected(road, data_path="userspace"), it.nothing_in_clear():
+        it.carries()
+        shown = (
+            rekeys_without_loss(it, ike=False),
+            rekeys_without_loss(it, ike=True),
+            moves(it, it.lab.wifi.down, lte, "by itself", encapsulated=True),
+            moves(it, it.lab.wifi.up, nat, "by itself", encapsulated=True),
+        )
+        it.carries()
+    return "; ".join(shown)
+
+
+@_stage.case
 def every_way_to_log_in_and_ipv6_outside(it: Office) -> str:
     roads = {
         "PSK over IPv6": Road(Method.PSK, ipv6=True, connection=NO_ENCAP),
