@@ -81,7 +81,7 @@ class Carrier:
         try:
             port = await self._open()
         except OSError as error:
-            self._inbox.put(PathEvent(DataPathFailed(f"the data path does not start: {error}")))
+            self._inbox.put(PathEvent(DataPathFailed(f"the data path does not start: {_reason(error)}")))
             raise
         self._listener = asyncio.create_task(self._listen(port))
         return port
@@ -184,3 +184,8 @@ class Carrier:
         if started is not None:
             with contextlib.suppress(OSError):
                 await (await started).close()
+
+
+def _reason(error: OSError) -> str:
+    """Why, in words; a time-out has none of its own."""
+    return "it takes too long" if isinstance(error, TimeoutError) else str(error)

@@ -109,6 +109,7 @@ class Driver:
         self._since = world.clock()
         self._counted_at = 0.0
         self._told: TunnelStatus | None = None
+        self._noted: NetworkState | None = None
         self._ended = asyncio.Event()
         self._crashes = Crashes()
 
@@ -369,10 +370,14 @@ class Driver:
             beside = {"roam_state": status.state, "roam_kind": kind}
             detail = f", {status.detail}" if status.detail else ""
             log.info("%s: %s%s", status.name, status.state, detail, extra=beside)
-        if told is None or (status.state, status.failure) != (told.state, told.failure):
+        has_turned = told is None or (status.state, status.failure) != (told.state, told.failure)
+        if has_turned or (not self.rests and self._tunnel.network is not self._noted):
+            self._noted = self._tunnel.network
             wall = now + self._world.epoch()
-            local = local_record(self._tunnel.network, wall)
-            self.notes.settle(status.gateway, status.state, status.failure, local)
+            local = local_record(self._noted, wall)
+            self.notes.note_local(local)
+        if has_turned:
+            self.notes.settle(status.gateway, status.state, status.failure)
         if status != told:
             self._told = status
             self._publish(status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 
 from ..control.evidence import Evidence, Explanation
@@ -12,6 +13,7 @@ from ..control.messages import SYSTEM_PREFIX, ControlError, Named
 from ..control.probing import AddressFound, PortFound, Probe, Probed
 from ..explain.explain import explain
 from ..explain.quirks import vendor_of
+from ..explain.view import CONNECTED
 from ..ike.events import Address
 from ..ike.facts import MessageFacts
 from ..ike.probe_questions import Findings
@@ -22,6 +24,7 @@ from .prober import check_tcp, probe_address
 from .records import certificate_record
 from .suggestion import suggested
 from .tunnels import Entry, Tunnels
+from .verifier import count
 
 PROBES_AT_ONCE = 2
 Resolve = Callable[[Sequence[str]], Awaitable[tuple[Address, ...]]]
@@ -46,8 +49,16 @@ class Explainer:
 
     async def explain(self, caller: Caller, request: Named) -> Explanation:
         """Why a tunnel does not work, or ended; also one that nobody wants any more."""
+        await self._bring_up_to_date(caller, request.name)
         evidence = self._evidence(caller, request.name).replace(version=self._version)
         return Explanation(await asyncio.to_thread(explain, evidence), evidence)
+
+    async def _bring_up_to_date(self, caller: Caller, name: str | None) -> None:
+        """Traffic is counted now and then; a verdict about traffic is due now."""
+        with suppress(ControlError):
+            entry = self._find(caller, name)
+            if entry.status.state in CONNECTED:
+                await count(entry)
 
     def _evidence(self, caller: Caller, name: str | None) -> Evidence:
         try:

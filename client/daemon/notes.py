@@ -136,13 +136,16 @@ class Notes:
         """What the gateway's names came to."""
         self._lookup = LookupRecord(tuple(names), tuple(str(entry) for entry in addresses), error)
 
-    def settle(self, gateway: str, state: str, fault: Fault | None, local: LocalRecord) -> None:
-        """The tunnel's state has changed; a failure stays until it is up again."""
-        self._gateway = gateway
-        self._state = state
+    def note_local(self, local: LocalRecord) -> None:
+        """This computer's networks, as they are now."""
         if self._local is not None and self._local.links == local.links:
             local = local.replace(portal=self._local.portal)  # the same network
         self._local = local
+
+    def settle(self, gateway: str, state: str, fault: Fault | None) -> None:
+        """The tunnel's state has changed; a failure stays until it is up again."""
+        self._gateway = gateway
+        self._state = state
         if fault is not None or state == "up":
             self._fault = fault
         self.changed()

@@ -55,7 +55,7 @@ class Verifier:
         if status.state not in _CONNECTED:
             raise ControlError("tunnel.not_connected", f"{status.name} is {status.state}")
         hosts = tuple(hosts_of(status, request.target))
-        first = await _count(entry, compare=True)
+        first = await count(entry, compare=True)
         found = [*await self._applier.deviations(), *_missing(first), *first.deviations]
         proof = await self._prove(entry, status, hosts, first, request.seconds)
         deviations = tuple(Deviation(each.what, each.wanted, each.actual) for each in found)
@@ -71,7 +71,7 @@ class Verifier:
         asking = asyncio.ensure_future(self._ask(hosts, sources, status.link, seconds))
         try:
             while True:
-                now = await _count(entry)
+                now = await count(entry)
                 is_over = self._clock() - began >= seconds
                 reply = asking.result() if asking.done() else None
                 proof = _proof(first, now, hosts, reply, self._clock() - began)
@@ -120,7 +120,8 @@ def _target(text: str, status: TunnelStatus) -> Address:
     return address
 
 
-async def _count(entry: Entry, *, compare: bool = False) -> Counted:
+async def count(entry: Entry, *, compare: bool = False) -> Counted:
+    """What a tunnel's data path has carried up to now; `ControlError` where it does not answer."""
     done: asyncio.Future[Counted] = asyncio.get_running_loop().create_future()
     entry.driver.tell(CountAsked(done, compare))
     try:

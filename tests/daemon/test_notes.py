@@ -186,7 +186,8 @@ def test_no_secret_is_noted() -> None:
 def failed(book: Book, key: str) -> Evidence:
     """Notes of a tunnel that has failed, written down."""
     notes = book.open(key, 0.0)
-    notes.settle("vpn.example.com", "blocked", Fault("auth.rejected", "no"), LAPTOP)
+    notes.note_local(LAPTOP)
+    notes.settle("vpn.example.com", "blocked", Fault("auth.rejected", "no"))
     evidence = notes.evidence("office", 1.0, 2.0)
     book.keep(key, evidence)
     return evidence
@@ -222,10 +223,10 @@ def test_old_notes_give_way(tmp_path: Path) -> None:
 
 def test_a_failure_is_remembered_until_the_tunnel_is_up_again() -> None:
     notes = Notes()
-    notes.settle("gw", "blocked", Fault("auth.rejected", "no"), LAPTOP)
-    notes.settle("gw", "off", None, LAPTOP)
+    notes.settle("gw", "blocked", Fault("auth.rejected", "no"))
+    notes.settle("gw", "off", None)
     assert notes.evidence("office", 1.0, 2.0).failure == "auth.rejected"
-    notes.settle("gw", "up", None, LAPTOP)
+    notes.settle("gw", "up", None)
     assert notes.evidence("office", 1.0, 2.0).failure == ""
 
 
@@ -242,5 +243,21 @@ def test_whoever_connects_by_a_name_of_his_own_is_noted_by_it() -> None:
                 "alice@example.com",
                 ("EAP-MSCHAPv2",),
             )
+
+    run(body)
+
+
+def test_what_becomes_of_the_networks_while_it_waits_is_noted() -> None:
+    async def body() -> None:
+        machine = Machine(Internet())
+        machine.internet.is_gateway_up = False
+        async with driven(machine) as driver:
+            await driver.want(wish())
+            await machine.until_state("waiting", 60)
+            machine.plug(driver)
+            await asyncio.sleep(1)
+            local = evidence_of(driver).local
+            assert local is not None
+            assert not any(link.up and link.families for link in local.links)
 
     run(body)

@@ -10,6 +10,9 @@ from ..view import AUTH, INFO, INIT, View
 SMALL = 1280 - 48
 """Octets of a message that fit every path: IPv6's smallest, less the headers."""
 
+_LEAST_SECONDS, _LEAST_SENT = 5.0, 10
+"""What must have been sent in vain before the way through a tunnel is called in question."""
+
 _AFTER_INIT = (answered(INIT), unanswered(AUTH))
 
 
@@ -56,8 +59,11 @@ def _udp_esp(view: View) -> bool:
 
 
 def _sends_in_vain(view: View) -> bool:
+    """More than a system sends into every new link by itself, and for longer than an answer takes."""
     standing = view.standing
-    return standing is not None and (standing.packets_out or 0) > 0 and standing.packets_in == 0
+    if standing is None or standing.packets_in != 0 or standing.seconds < _LEAST_SECONDS:
+        return False
+    return (standing.packets_out or 0) >= _LEAST_SENT
 
 
 def _size_limit(view: View) -> str:
