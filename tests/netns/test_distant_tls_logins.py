@@ -101,7 +101,7 @@ def user_of(authority: pki.Authority, held: Held) -> Spoilt:
 
 
 def attempts(running: Running) -> int:
-    return running.gateway.log.count("parsed IKE_SA_INIT request")
+    return running.gateway.logins
 
 
 def refused(laptop: Laptop, running: Running) -> str:

@@ -146,6 +146,11 @@ class StrongSwan:
         return self._process.pid
 
     @property
+    def logins(self) -> int:
+        """How many logins have begun; whoever only looks at the gateway sends IKE_SA_INIT and no more."""
+        return self.log.count("parsed IKE_AUTH request 1 [ IDi ")
+
+    @property
     def log(self) -> str:
         """Everything that charon has said so far."""
         with suppress(FileNotFoundError):
