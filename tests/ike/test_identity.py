@@ -143,7 +143,6 @@ def test_identities_from_the_network_are_fit_to_be_shown(id_type: int, data: byt
     assert str(Identity(id_type, data)) == shown
 
 
-@settings(derandomize=True, deadline=None)
 @given(st.integers(0, 255), st.binary(max_size=80))
 def test_any_payload_is_shown_in_printable_characters(id_type: int, data: bytes) -> None:
     identity = Identity.of(IdResponder(id_type, data))
@@ -152,7 +151,7 @@ def test_any_payload_is_shown_in_printable_characters(id_type: int, data: bytes)
     assert not matches_certificate(identity, CERTIFICATE)
 
 
-@settings(derandomize=True, deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.integers(0, len(DN) - 1), st.integers(0, 255), st.integers(0, len(DN)))
 def test_spoilt_names_are_compared_and_shown_without_an_error(at: int, octet: int, end: int) -> None:
     spoilt = (DN[:at] + bytes([octet]) + DN[at + 1 :])[:end]

@@ -220,7 +220,7 @@ def test_spoiled_octets_raise_protocol_errors_alone_or_give_a_payload_that_can_b
 
 
 @pytest.mark.parametrize("kind", PAYLOADS)
-@settings(derandomize=True, deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(octets=st.binary(max_size=120))
 def test_random_octets_raise_protocol_errors_alone(kind: int, octets: bytes) -> None:
     try:
@@ -230,7 +230,7 @@ def test_random_octets_raise_protocol_errors_alone(kind: int, octets: bytes) -> 
     assert kind_of(payload) == kind
 
 
-@settings(derandomize=True, deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(payload=PAYLOADS_OF_ANY_KIND)
 def test_what_is_written_is_read_again(payload: Payload) -> None:
     assert pull(kind_of(payload), push(payload)) == payload

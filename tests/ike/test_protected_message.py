@@ -305,7 +305,7 @@ def chains(draw: st.DrawFn) -> tuple[Payload, ...]:
     return tuple(payloads.values())
 
 
-@settings(derandomize=True, deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(payloads=chains(), suite=st.sampled_from(SUITES), fragment_size=st.integers(120, 400), data=st.data())
 def test_any_message_survives_protection_and_fragments_in_any_order(
     payloads: tuple[Payload, ...], suite: IkeSuite, fragment_size: int, data: st.DataObject
@@ -327,7 +327,7 @@ def test_any_message_survives_protection_and_fragments_in_any_order(
     assert results[-1].message == message
 
 
-@settings(derandomize=True, deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(data=st.binary(max_size=200))
 def test_random_octets_are_rejected_or_a_clear_message(data: bytes) -> None:
     _, opener = protection()

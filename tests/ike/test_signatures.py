@@ -238,7 +238,7 @@ def test_other_methods_are_no_signatures(method: int) -> None:
     assert refused(Authentication(method, bytes(64)), key("ecdsa")) is Kind.TRUST_NO_PROOF
 
 
-@settings(derandomize=True, deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.sampled_from(sorted({1, 9, 10, 11, 14})), st.binary(max_size=200), st.sampled_from(KINDS))
 def test_any_octets_are_refused_and_raise_nothing_else(method: int, data: bytes, kind: KeyKind) -> None:
     refused(Authentication(method, data), key(kind), allow_sha1=True)

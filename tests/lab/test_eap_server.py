@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from client.ike.eap.mschapv2 import OpCode
@@ -96,7 +96,6 @@ def test_acknowledging_success_before_it_was_proven_fails() -> None:
     assert there.msk is None
 
 
-@settings(derandomize=True, deadline=None)
 @given(st.lists(st.binary(max_size=60), max_size=5))
 def test_octets_without_a_password_never_succeed(packets: list[bytes]) -> None:
     there = server()

@@ -415,7 +415,7 @@ def test_a_count_beyond_its_attribute_is_refused() -> None:
                 _ = attribute.counted
 
 
-@settings(derandomize=True, deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.sampled_from(BOTH), st.lists(st.binary(max_size=80), max_size=4))
 def test_no_octets_without_the_key_make_a_success(method: EapType, packets: list[bytes]) -> None:
     peer = peer_of(method)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from client.ike.eap.avp import MICROSOFT, Avp, AvpCode, MicrosoftCode, pull_avps
@@ -22,7 +22,6 @@ def test_a_vendors_pair_names_the_vendor() -> None:
     assert pushed == bytes.fromhex("0000000b c0 00001c 00000137") + bytes(16)
 
 
-@settings(derandomize=True, deadline=None)
 @given(
     st.lists(
         st.builds(
@@ -53,7 +52,6 @@ def test_lengths_out_of_range_raise_one_family_only(flags: int) -> None:
                 pull_avps(octets)
 
 
-@settings(derandomize=True, deadline=None)
 @given(st.binary(max_size=80))
 def test_any_octets_raise_one_family_only(octets: bytes) -> None:
     with suppress(InvalidSyntax):

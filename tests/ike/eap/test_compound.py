@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from client.ike.eap.compound import CompoundKeys, CryptoBinding, SubType, prf_plus
@@ -87,7 +87,6 @@ def test_there_are_two_subtypes() -> None:
             CryptoBinding.pull(bytes([0, 0, 0, subtype]) + bytes(52))
 
 
-@settings(derandomize=True, deadline=None)
 @given(st.binary(max_size=80))
 def test_any_octets_raise_one_family_only(octets: bytes) -> None:
     with suppress(InvalidSyntax):

@@ -355,7 +355,7 @@ def spoilt(packet: bytes, chance: Random) -> bytes:
     return bytes(changed)
 
 
-@settings(derandomize=True, deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from(CORPUS)), max_size=8))
 def test_no_sequence_of_packets_raises_another_family(packets: list[bytes]) -> None:
     peer = EapPeer(login(*TLS_METHODS), seeded("peer"), WALL)

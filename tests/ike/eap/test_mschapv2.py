@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from client.ike.eap.md4 import md4
@@ -229,7 +229,6 @@ def test_bodies_of_every_size_raise_one_family_only(opcode: OpCode) -> None:
         assert method.msk is None
 
 
-@settings(derandomize=True, deadline=None)
 @given(st.lists(st.binary(max_size=80), max_size=4))
 def test_any_octets_raise_one_family_only(packets: list[bytes]) -> None:
     method = Mschapv2(USER, PASSWORD, seeded("method"))

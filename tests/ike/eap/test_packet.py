@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from client.ike.eap.packet import EapPacket, name_of
@@ -54,7 +54,6 @@ def test_the_length_must_be_that_of_the_payload() -> None:
             EapPacket.pull(octets[:2] + length.to_bytes(2) + octets[4:])
 
 
-@settings(derandomize=True, deadline=None)
 @given(st.binary(max_size=64))
 def test_any_octets_parse_to_themselves_or_raise_invalid_syntax(data: bytes) -> None:
     try:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from client.ike.eap.identity import notification_text
@@ -212,7 +212,6 @@ def test_requests_of_every_size_raise_one_family_only(kind: EapType) -> None:
             peer().handle(request(kind, b"\x01" * size))
 
 
-@settings(derandomize=True, deadline=None)
 @given(st.lists(st.one_of(st.binary(max_size=40), st.just(IDENTITY), st.just(challenge())), max_size=6))
 def test_no_sequence_without_the_password_finishes(packets: list[bytes]) -> None:
     there = peer()

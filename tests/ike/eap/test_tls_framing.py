@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from client.ike.eap.tls_framing import (
@@ -128,7 +128,6 @@ def test_a_truncated_packet_is_no_packet(octets: bytes) -> None:
         TlsPacket.pull(octets)
 
 
-@settings(derandomize=True, deadline=None)
 @given(st.lists(st.binary(max_size=40), max_size=8))
 def test_any_octets_raise_one_family_only(packets: list[bytes]) -> None:
     here = Framing()
