@@ -207,7 +207,7 @@ def _chosen(octets: bytes, entry: LocalRound, material: Material, where: str) ->
     """The certificate that its owner has chosen of several; None where there is nothing to choose."""
     reference = entry.cert or ""
     passphrase = material.secrets[entry.secret].reveal() if containers.is_locked(octets) else None
-    found = containers.choices(octets, passphrase)
+    found = at(where, lambda: containers.choices(octets, passphrase))
     if len(found) < 2:
         return found[0] if found else None
     answer = material.secrets.get(reference)

@@ -27,8 +27,14 @@ from cryptography.hazmat.primitives.serialization import (
 
 _PEM = b"-----BEGIN "
 _KEY = re.compile(rb"-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----")
-_KEY_BLOCK = re.compile(_KEY.pattern + rb".*?-----END [A-Z0-9 ]*PRIVATE KEY-----", re.DOTALL)
+_KEY_BLOCK = re.compile(
+    _KEY.pattern + rb"(?:(?!-----BEGIN ).)*?-----END [A-Z0-9 ]*PRIVATE KEY-----", re.DOTALL
+)
+"""None reaches over the next beginning: else a file of beginnings alone is read once for each of them."""
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
+MOST_KEYS = 8
+"""In a file of our own, each of which takes its time to check; nobody has more than two or three."""
+MOST_CERTIFICATES = 256
 _VERSION_3 = bytes.fromhex("020103")  # of PFX, its first field
 
 UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion)
@@ -66,7 +72,7 @@ def read(octets: bytes, passphrase: bytes | None = None) -> Bundle:
     try:
         if is_bundle(octets):
             return _read_pkcs12(octets, passphrase)
-        return _sorted(_key(octets, passphrase), certificates(octets))
+        return _sorted(_key(octets, passphrase), _bounded(certificates(octets)))
     except Locked:
         raise
     except UNREADABLE as error:
@@ -81,7 +87,7 @@ def choices(octets: bytes, passphrase: bytes | None = None) -> tuple[Bundle, ...
     first = read(octets, passphrase)
     keys, found = [first.key] if first.key is not None else [], [*first.chain, *first.authorities]
     if _PEM in octets:
-        keys, found = _keys(octets, passphrase), certificates(octets)
+        keys, found = _keys(octets, passphrase), _bounded(certificates(octets))
     above = [item for item in found if is_authority(item)]
     latest: dict[object, tuple[PrivateKeyTypes, x509.Certificate]] = {}
     for mine in found:
@@ -101,6 +107,13 @@ def certificates(octets: bytes) -> list[x509.Certificate]:
     if _PEM in octets:
         return x509.load_pem_x509_certificates(octets) if _CERTIFICATE in octets else []
     return [] if _is_key(octets) else [x509.load_der_x509_certificate(octets)]
+
+
+def _bounded(found: list[x509.Certificate]) -> list[x509.Certificate]:
+    """Those beside a key of ours: a file of that many is no such file, and to put them in order takes long."""
+    if len(found) > MOST_CERTIFICATES:
+        raise ValueError(f"it holds {len(found)} certificates, more than {MOST_CERTIFICATES}")
+    return found
 
 
 def public_key(octets: bytes) -> PublicKeyTypes:
@@ -133,6 +146,8 @@ def _keys(octets: bytes, passphrase: bytes | None) -> list[PrivateKeyTypes]:
         found = _key(octets, passphrase)
         return [] if found is None else [found]
     blocks = [match.group() for match in _KEY_BLOCK.finditer(octets)]
+    if len(blocks) > MOST_KEYS:
+        raise ValueError(f"it holds {len(blocks)} private keys, more than {MOST_KEYS}")
     return [key for block in blocks if (key := _key(block, passphrase)) is not None]
 
 

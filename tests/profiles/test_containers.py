@@ -193,3 +193,20 @@ def test_a_damaged_container_raises_one_family_only(name: str) -> None:
                 containers.read(changed, passphrase_of(name))
             except ValueError:
                 continue
+
+
+def test_a_file_of_beginnings_alone_is_read_once() -> None:
+    """It was once for each of them: a file of this size stopped the daemon for more than a minute."""
+    whole = octets("me.pem") + octets("key.pem")
+    file = whole + b"-----BEGIN PRIVATE KEY-----\n" * 23_000
+    (found,) = containers.choices(file)
+    assert public(found.key) == KEY
+
+
+def test_more_keys_or_certificates_than_anybody_has_are_refused() -> None:
+    key, mine = octets("key.pem"), octets("me.pem")
+    assert len(containers.choices(mine + key * containers.MOST_KEYS)) == 1
+    with pytest.raises(ValueError, match="9 private keys, more than 8"):
+        containers.choices(mine + key * (containers.MOST_KEYS + 1))
+    with pytest.raises(ValueError, match="257 certificates, more than 256"):
+        containers.read(key + mine * (containers.MOST_CERTIFICATES + 1))
