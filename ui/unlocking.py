@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from client.control.messages import ControlError
+from profiles.errors import ProfileError
 from profiles.model import LocalRound, Profile
 from profiles.prompts import prompt_for
 from profiles.references import Reference, parse
@@ -26,9 +27,14 @@ def unlock(
         name = entry.key_file
         if name is not None and name in unlocked:
             path = f"auth.local[{n}].{'cert' if entry.key is None else 'key'}"
-            unlocked[name], secrets = _open(
-                profile, entry, path, unlocked[name], directory, prompter, ask=ask
-            )
+            try:
+                unlocked[name], secrets = _open(
+                    profile, entry, path, unlocked[name], directory, prompter, ask=ask
+                )
+            except ProfileError:
+                raise
+            except ValueError as error:  # of a file that is none, or holds too much
+                raise ProfileError(path, str(error)) from None
             used = used.joined(secrets)
     return unlocked, replace(used, typed=False)  # they have proven right already
 

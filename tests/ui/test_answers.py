@@ -207,6 +207,16 @@ def test_a_stored_passphrase_that_does_not_fit_is_told(
     assert daemon.calls == []
 
 
+def test_a_key_that_is_damaged_is_told_by_its_place(
+    daemon: FakeDaemon, directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (directory / "office.toml").write_text(CERT)
+    (directory / "me.p12").write_bytes(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+    assert main(["up"]) == 2
+    assert "auth.local[0].cert: it cannot be read" in capsys.readouterr().err
+    assert daemon.calls == []
+
+
 def test_a_file_that_is_no_container_is_left_to_the_daemon(daemon: FakeDaemon, directory: Path) -> None:
     (directory / "office.toml").write_text(CERT)
     (directory / "me.p12").write_bytes(b"no bundle")
