@@ -83,8 +83,12 @@ from .status import NO_CHOICE
 
 log = logging.getLogger("roam.tunnel")
 
-DOUBTFUL = 4
-"""Transmissions of one request, after some five seconds, that make one look at the gateway's ports."""
+DOUBTFUL = {False: 4, True: 7}
+"""Transmissions of one request, after some five seconds, that make one look at the gateway's ports.
+
+There are more of them once it has answered and the time to an answer is known.  Gateways wait two seconds before
+they refuse a password: that is no reason to look.
+"""
 
 NAMED_IN_VAIN = "a login refused that asked for the gateway by name"
 
@@ -249,7 +253,7 @@ class Effects:
 
     def wonder(self, leg: Leg) -> None:
         """A login goes unanswered: see which of the gateway's ports answer, long before it is given up."""
-        if not leg.stands and not leg.is_asking and leg.session.tries >= DOUBTFUL:
+        if not leg.stands and not leg.is_asking and leg.session.tries >= DOUBTFUL[leg.session.is_answered]:
             self._lookups.check_ports(leg, self._port)
 
     def _forget(self, leg: Leg) -> None:
