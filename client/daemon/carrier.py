@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from ..ike.events import Channel, ChildUp, Endpoint
-from ..system.choice import Choice
+from ..system.choice import Choice, DataPathKind
 from ..system.datapath import Counters, DataPathFailed, WorkTaken
 from ..system.drift import Deviation
 from ..system.userspace import IkeDatagram
@@ -29,6 +29,7 @@ class Carrier:
     def __init__(self, open_data_path: Open, inbox: Inbox) -> None:
         self._open = open_data_path
         self._inbox = inbox
+        self._kind: DataPathKind | None = None
         self._started: asyncio.Task[CarrierPort] | None = None
         self._listener: asyncio.Task[None] | None = None
         self._bound: Leg | None = None
@@ -71,6 +72,13 @@ class Carrier:
         """Why it cannot go on where a guard stands now, as it could not be foreseen; "" where it can."""
         is_whole = self._taken is not None and self._taken.whole
         return f"whole packets go to a network device: {GUARDED}" if guarded and is_whole else ""
+
+    async def prepare_for(self, kind: DataPathKind) -> None:
+        """What was wanted before may have been carried by the other data path, which would read our new sockets."""
+        if self._kind not in (None, kind):
+            await self.close()
+        self._kind = kind
+        self.prepare()
 
     def prepare(self) -> None:
         """Have one made, unless there is one: a handshake takes longer than that."""

@@ -164,7 +164,7 @@ class Driver:
         """The tunnel is wanted; `restored` and `renew` as in `UserUp`."""
         self.wished = wish.wished
         self._crashes = Crashes()  # the user may know better than we do
-        self._effects.want(wish.session, wish.after_refusal)
+        self._effects.logins.want(wish.session, wish.after_refusal)
         self._effects.data_path = wish.data_path
         await self._hear(UserUp(wish.config, restored, renew))
 

@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable
-from dataclasses import replace
 from functools import partial
 
 from ..control.evidence import CheckRecord
@@ -39,11 +38,7 @@ from ..ike.events import (
     SizeProbed,
     Transmit,
 )
-from ..ike.inquest import Memory
-from ..ike.keys import Secret
-from ..ike.options import SessionConfig
-from ..ike.quirks import Habits, Quirk, QuirkSwitches
-from ..system.choice import DataPathKind
+from ..ike.quirks import Quirk
 from ..tunnel.events import (
     Answered,
     Apply,
@@ -73,12 +68,13 @@ from .crashes import logged
 from .holding import Holding
 from .inbox import AnswerGiven, Counted, Datagram, Inbox, SystemAnswer
 from .leg import Leg
+from .logins import Logins
 from .lookups import Lookups
 from .notes import Notes
 from .passages import Passages
 from .ports import AskerPort, CarrierPort, World
 from .records import report_record
-from .sizing import MOST_STRIKES, Sizing
+from .sizing import Sizing, strikes
 from .status import NO_CHOICE
 
 log = logging.getLogger("roam.tunnel")
@@ -115,13 +111,10 @@ class Effects:
         self.legs: dict[int, Leg] = {}
         self.events: deque[Event] = deque()
         self.passages = Passages()
-        self.session_config: SessionConfig | None = None
-        self.after_refusal: SessionConfig | None = None
-        """What to log in with once the gateway has refused the first configuration."""
+        self.logins = Logins()
         self.data_path = NO_CHOICE
         self.carrier = Carrier(self._open_data_path, inbox)
         self.sizing = Sizing(world.count_stalls)
-        self._carried_by: DataPathKind | None = None
         self._world = world
         self._applier = applier
         self._inbox = inbox
@@ -130,15 +123,8 @@ class Effects:
         self._holding = Holding(name, applier, inbox)
         self._port = 0
         """The gateway's port for IKE, once a session has been started."""
-        self._memory = Memory()
-        self._habits = Habits()
         self._size_told: int | None = None  # leg
         self._mtu_noted: tuple[int, int] | None = None  # leg, octets
-
-    def want(self, session: SessionConfig, after_refusal: SessionConfig | None) -> None:
-        """What to log in with from now on; habits may have been those of another gateway."""
-        self.session_config, self.after_refusal = session, after_refusal
-        self._habits = Habits()
 
     # Commands of the controller
 
@@ -168,15 +154,9 @@ class Effects:
             case CloseSession() | DropSession() | Probe():
                 pass  # it has closed itself meanwhile
 
-    @property
-    def _wanted_session(self) -> SessionConfig:
-        if self.session_config is None:
-            raise AssertionError("a session is started before anybody wants one")
-        return self.session_config
-
     async def _start(self, command: StartSession, port: int) -> None:
         number, underlay, self._port = command.leg, command.underlay, port
-        if self._wanted_session.lacks_code:
+        if self.logins.wanted.lacks_code:
             missing = Failure(Kind.AUTH_NEEDS_SECRET, "a code serves one login: another one is needed")
             self.events.append(SessionClosed(number, missing))
             return
@@ -189,31 +169,22 @@ class Effects:
         now = self._world.clock()
         sink = self.notes.begin(
             number,
-            self._wanted_session,
+            self.logins.wanted,
             sockets.path,
             unix=now + self._world.epoch(),
             now=now,
             trigger=command.trigger,
         )
-        if self._wanted_session is self.after_refusal:
+        if self.logins.is_other:
             self._tell_quirk(number, Quirk.UNNAMED_GATEWAY, NAMED_IN_VAIN)
-        config = replace(self._wanted_session, memory=self._memory, habits=self._habits)
-        session = self._world.open_session(config, sink)
+        session = self._world.open_session(self.logins.config, sink)
         self.legs[number] = Leg(number, session, sockets, underlay, command.trigger)
         session.initiate(sockets.path, now, self._world.wall())
-        await self._prepare_carrier()
+        await self.carrier.prepare_for(self.data_path.kind)
         self._holding.use(self._underlays())
 
-    async def _prepare_carrier(self) -> None:
-        """What was wanted before may have been carried by the other data path, which would read our new sockets."""
-        kind = self.data_path.kind
-        if self._carried_by not in (None, kind):
-            await self.carrier.close()
-        self._carried_by = kind
-        self.carrier.prepare()
-
     async def _open_data_path(self) -> CarrierPort:
-        lifetimes = self._wanted_session.lifetimes
+        lifetimes = self.logins.wanted.lifetimes
         kind, guarded = self.data_path.kind, self._applier.is_guarded
         return await self._world.open_data_path(kind, self.link, LINK_MTU, lifetimes, guarded)
 
@@ -283,7 +254,7 @@ class Effects:
     def size(self, config: TunnelConfig, network: NetworkState) -> None:
         """See that the link is as large as what the path carries; the user's own word stands, and is looked at."""
         leg = self.carrier.bound
-        self.sizing.look(leg, network, self._world.clock(), self._most_strikes)
+        self.sizing.look(leg, network, self._world.clock(), strikes(self.logins.quirks))
         self._holding.resize(self.sizing.mtu)
         mtu = config.mtu or self.sizing.mtu
         if leg is not None and mtu is not None and self._mtu_noted != (leg.id, mtu):
@@ -292,13 +263,6 @@ class Effects:
         if leg is not None and self.sizing.is_unanswered and self._size_told != leg.id:
             self._size_told = leg.id
             self._tell_quirk(leg.id, Quirk.SIZE_QUESTIONS, "large questions, and none was answered")
-
-    @property
-    def _most_strikes(self) -> float:
-        quirks = QuirkSwitches() if self.session_config is None else self.session_config.quirks
-        if Quirk.SIZE_QUESTIONS in quirks.on:
-            return 0
-        return float("inf") if Quirk.SIZE_QUESTIONS in quirks.off else MOST_STRIKES
 
     async def hear_system(self, answer: SystemAnswer) -> None:
         """What became of the last change of the machine."""
@@ -335,7 +299,8 @@ class Effects:
                 leg.is_asking = True
                 self._asker.ask_in_login(leg.id, output)
             case SecretReplaced(was, now):
-                self._replace_secret(was, now)
+                self.logins.replace_secret(was, now)
+                self._asker.secret_replaced(was, now)
             case RevocationNeeded():
                 self._lookups.inquire(leg, output)
             case QuirkSeen(quirk, evidence, used):
@@ -370,30 +335,15 @@ class Effects:
                     outcome = "answered" if output.carried else "silent"
                     self.notes.note_checks(leg.id, (CheckRecord(f"inside {size} octets", outcome),))
             case Closed(failure):
-                if failure.kind is Kind.AUTH_REJECTED and self.after_refusal is not None:
-                    self._take_other_login(leg)
+                if failure.kind is Kind.AUTH_REJECTED and not self.logins.refuse():
+                    self._tell_quirk(leg.id, Quirk.UNNAMED_GATEWAY, NAMED_IN_VAIN)
                 if failure.kind is Kind.NET_NO_RESPONSE:
                     self._lookups.check_ports(leg, self._port)
                 self._forget(leg)
                 self.events.append(SessionClosed(leg.id, failure))
 
-    def _take_other_login(self, leg: Leg) -> None:
-        if Quirk.UNNAMED_GATEWAY in self._wanted_session.quirks.off:
-            self._tell_quirk(leg.id, Quirk.UNNAMED_GATEWAY, NAMED_IN_VAIN)
-        else:
-            self.session_config = self.after_refusal
-
     def _tell_quirk(self, leg: int, quirk: Quirk, evidence: str) -> None:
-        used = quirk not in self._wanted_session.quirks.off
-        self.notes.note(leg, QuirkSeen(quirk, evidence, used), self._world.clock())
-
-    def _replace_secret(self, was: Secret, now: Secret) -> None:
-        """No later login tries the password that was refused."""
-        if self.session_config is not None:
-            self.session_config = self.session_config.with_password(was, now)
-        if self.after_refusal is not None:
-            self.after_refusal = self.after_refusal.with_password(was, now)
-        self._asker.secret_replaced(was, now)
+        self.notes.note(leg, QuirkSeen(quirk, evidence, self.logins.is_used(quirk)), self._world.clock())
 
     async def _child_up(self, leg: Leg, output: ChildUp) -> None:
         before = self.carrier.bound

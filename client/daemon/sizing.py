@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ..esp.room import Wrapping
 from ..ike.events import Address, SizeProbed
+from ..ike.quirks import Quirk, QuirkSwitches
 from ..tunnel.model import NetworkState, Underlay
 from ..tunnel.path_mtu import SAFE, Checks, PathMtu, settled
 from ..tunnel.sizes import LARGEST_MTU, SMALLEST_MTU
@@ -175,3 +176,10 @@ def _route(leg: Leg, network: NetworkState) -> Route | None:
 def _message_size(route: Route, inner: int) -> int:
     """Octets of an IKE message whose IP packet is as large as the one around an inner packet."""
     return route.wrapping.outer(inner) - _IP_AND_UDP[route.wrapping.version] - _MARKER
+
+
+def strikes(switches: QuirkSwitches) -> float:
+    """How many sessions with unanswered questions make one stop asking, as the user has it."""
+    if Quirk.SIZE_QUESTIONS in switches.on:
+        return 0
+    return float("inf") if Quirk.SIZE_QUESTIONS in switches.off else MOST_STRIKES
