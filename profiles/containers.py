@@ -6,6 +6,7 @@ session where it can be: what is handed over then is plain PEM (`opened`), and n
 
 from __future__ import annotations
 
+import binascii
 import re
 import warnings
 from dataclasses import dataclass, field
@@ -25,12 +26,15 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
+from .der import check_rounds
+
 _PEM = b"-----BEGIN "
 _KEY = re.compile(rb"-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----")
 _KEY_BLOCK = re.compile(
     _KEY.pattern + rb"(?:(?!-----BEGIN ).)*?-----END [A-Z0-9 ]*PRIVATE KEY-----", re.DOTALL
 )
 """None reaches over the next beginning: else a file of beginnings alone is read once for each of them."""
+_LOCKED_BLOCK = re.compile(rb"-----BEGIN ENCRYPTED PRIVATE KEY-----([A-Za-z0-9+/=\s]*)")
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 MOST_KEYS = 8
 """In a file of our own, each of which takes its time to check; nobody has more than two or three."""
@@ -68,7 +72,10 @@ def is_locked(octets: bytes) -> bool:
 
 
 def read(octets: bytes, passphrase: bytes | None = None) -> Bundle:
-    """Everything in a container; `Locked` without the right passphrase, ValueError for what is none."""
+    """Everything in a container; `Locked` without the right passphrase, ValueError for what is none.
+
+    A container could ask for two thousand million rounds of hashing: one that takes for ever is none.
+    """
     try:
         if is_bundle(octets):
             return _read_pkcs12(octets, passphrase)
@@ -164,6 +171,8 @@ def _key(octets: bytes, passphrase: bytes | None) -> PrivateKeyTypes | None:
 def _unlocked(octets: bytes, passphrase: bytes | None) -> PrivateKeyTypes:
     if passphrase is None:
         raise Locked(wrong=False)
+    for block in _LOCKED_BLOCK.finditer(octets):
+        check_rounds(binascii.a2b_base64(block[1]))
     try:
         return load_pem_private_key(octets, passphrase)
     except (ValueError, TypeError):  # the latter for an empty one
@@ -171,6 +180,7 @@ def _unlocked(octets: bytes, passphrase: bytes | None) -> PrivateKeyTypes:
 
 
 def _read_pkcs12(octets: bytes, passphrase: bytes | None) -> Bundle:
+    check_rounds(octets)
     try:
         found = _load_pkcs12(octets, passphrase)
     except ValueError:
@@ -219,6 +229,7 @@ def _is_key(octets: bytes) -> bool:
 
 def _opens(octets: bytes) -> bool:
     try:
+        check_rounds(octets)
         _load_pkcs12(octets, None)
     except ValueError:
         return False

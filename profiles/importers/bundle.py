@@ -8,15 +8,13 @@ from __future__ import annotations
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from .. import containers
+from ..der import check_rounds, first
 from .common import common_name, host, system_trust
-from .der import first, rounds
 from .draft import Draft, Imported
 from .errors import ImportRefused
 from .intake import Intake
 
 KIND = "a PKCS #12 bundle"
-MOST_ROUNDS = 5_000_000
-"""Rounds of hashing: some seconds.  Programs use two thousand to one million."""
 
 
 def recognises(octets: bytes) -> bool:
@@ -46,10 +44,11 @@ def read(intake: Intake) -> list[Imported]:
 
 def check(octets: bytes) -> None:
     """Refuse a bundle that breaks off, or would take for ever to open."""
-    first(octets)
-    most = max(rounds(octets), default=0)
-    if most > MOST_ROUNDS:
-        raise ImportRefused("", f"asks for {most} rounds of hashing, more than {MOST_ROUNDS}")
+    try:
+        first(octets)
+        check_rounds(octets)
+    except ValueError as error:
+        raise ImportRefused("", str(error)) from None
 
 
 def inside(octets: bytes, where: str) -> bytes:

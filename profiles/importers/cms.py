@@ -8,8 +8,8 @@ from __future__ import annotations
 from cryptography import x509
 
 from .. import containers
+from ..der import OID, SEQUENCE, Malformed, children, first, octets_of
 from .common import common_name
-from .der import OID, SEQUENCE, children, first, octets_of
 from .errors import ImportRefused
 
 SIGNED_DATA = bytes.fromhex("2a864886f70d010702")
@@ -21,7 +21,7 @@ def kind_of(octets: bytes) -> bytes:
     try:
         outer = first(octets)
         parts = children(outer) if outer.tag == SEQUENCE else []
-    except ImportRefused:
+    except Malformed:
         return b""
     return parts[0].content if parts and parts[0].tag == OID else b""
 
@@ -34,6 +34,8 @@ def content(octets: bytes) -> tuple[bytes, tuple[str, ...]]:
         inner = octets_of(children(encapsulated[1])[0])
     except IndexError:
         raise ImportRefused("", "is a signature without what it signs") from None
+    except Malformed as error:
+        raise ImportRefused("", str(error)) from None
     extra = [part for part in signed[3:] if part.tag == 0xA0]
     return inner, tuple(_names(extra[0].content)) if extra else ()
 
@@ -41,10 +43,10 @@ def content(octets: bytes) -> tuple[bytes, tuple[str, ...]]:
 def _names(octets: bytes) -> list[str]:
     found: list[str] = []
     while octets and len(found) < 8:
-        size = _size(octets)
         try:
+            size = _size(octets)
             found.append(common_name(x509.load_der_x509_certificate(octets[:size])))
-        except containers.UNREADABLE:
+        except containers.UNREADABLE:  # Malformed too, a ValueError
             break
         octets = octets[size:]
     return [name for name in found if name]

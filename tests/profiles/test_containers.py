@@ -6,6 +6,7 @@ All hold the same throw-away key, and the passphrase is "sesame".
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 from client.ike.signatures import PrivateKey
 from client.lab.pki import Authority, Issued, make_authority, pem
 from profiles import containers
+from profiles.der import INTEGER, OCTETS, Element, children, first
 
 FILES = Path(__file__).parent / "containers"
 PASSPHRASE = b"sesame"
@@ -210,3 +212,40 @@ def test_more_keys_or_certificates_than_anybody_has_are_refused() -> None:
         containers.choices(mine + key * (containers.MOST_KEYS + 1))
     with pytest.raises(ValueError, match="257 certificates, more than 256"):
         containers.read(key + mine * (containers.MOST_CERTIFICATES + 1))
+
+
+def endless(name: str) -> bytes:
+    """A container that takes minutes: the lengths around the longer number are written anew."""
+    return rewritten(first(pem_or_der(octets(name))), 0x7FFFFFFF)
+
+
+def pem_or_der(container: bytes) -> bytes:
+    if not container.startswith(b"-----"):
+        return container
+    return b64decode(b"".join(container.splitlines()[1:-1]))
+
+
+def rewritten(element: Element, count: int) -> bytes:
+    """An element in DER, in which each number behind a salt is another one."""
+    content = element.content
+    if element.is_constructed:
+        parts, content = children(element), b""
+        for before, part in zip([None, *parts], parts, strict=False):
+            is_count = part.tag == INTEGER and before is not None and before.tag == OCTETS
+            content += rewritten(Element(INTEGER, count.to_bytes(4)) if is_count else part, count)
+    size = len(content)
+    length = bytes([size]) if size < 0x80 else bytes([0x82]) + size.to_bytes(2)
+    return bytes([element.tag]) + length + content
+
+
+@pytest.mark.parametrize("name", ["modern.p12", "legacy.p12", "pkcs8.pem"])
+def test_what_would_take_for_ever_to_open_is_refused_at_once(name: str) -> None:
+    container = endless(name)
+    if name.endswith(".pem"):
+        body = b64encode(container)
+        container = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n%s\n-----END ENCRYPTED PRIVATE KEY-----\n" % body
+    assert containers.is_locked(container)
+    with pytest.raises(ValueError, match="asks for 2147483647 rounds of hashing"):
+        containers.read(container, PASSPHRASE)
+    with pytest.raises(ValueError, match="asks for 2147483647 rounds of hashing"):
+        containers.choices(container, PASSPHRASE)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from profiles.der import children, first
 from profiles.errors import ProfileError
-from profiles.importers.der import children, first
 from profiles.importers.detect import load
 from profiles.importers.intake import Intake
 

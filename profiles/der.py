@@ -8,12 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .errors import ImportRefused
-from .limits import DEEPEST, LARGEST_ARCHIVE
-
 SEQUENCE, SET, INTEGER, OID, OCTETS = 0x30, 0x31, 0x02, 0x06, 0x04
+MOST_ROUNDS = 5_000_000
+"""Rounds of hashing that open a container: some seconds.  Programs use two thousand to one million."""
 _END = b"\0\0"
 _MOST = 20_000  # elements of one file
+_DEEPEST = 32  # levels of nesting
+_LARGEST = 1 << 24  # octets of an element that says its length in more than four
+
+
+class Malformed(ValueError):
+    """Octets that are no container; the text says why, as in "it breaks off"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +43,25 @@ class _Walk:
     def element(self, data: memoryview, at: int, depth: int) -> tuple[Element, int]:
         """The element at a position, and the position behind it."""
         self.count += 1
-        if depth > DEEPEST or self.count > _MOST:
-            raise ImportRefused("", "is nested too deeply, or has too many parts, for a container")
+        if depth > _DEEPEST or self.count > _MOST:
+            raise Malformed("is nested too deeply, or has too many parts, for a container")
         if at + 2 > len(data) or data[at] & 0x1F == 0x1F:
-            raise ImportRefused("", "breaks off, or is no container")
+            raise Malformed("breaks off, or is no container")
         tag, length, at = data[at], data[at + 1], at + 2
         if length == 0x80:
             return self._indefinite(data, tag, at, depth)
         if length & 0x80:
             size = length & 0x7F
-            length = int.from_bytes(data[at : at + size], "big") if size <= 4 else LARGEST_ARCHIVE * 2
+            length = int.from_bytes(data[at : at + size], "big") if size <= 4 else _LARGEST
             at += size
         if at + length > len(data):
-            raise ImportRefused("", "breaks off: a part is longer than the file")
+            raise Malformed("breaks off: a part is longer than the file")
         return Element(tag, bytes(data[at : at + length])), at + length
 
     def _indefinite(self, data: memoryview, tag: int, at: int, depth: int) -> tuple[Element, int]:
         """Contents up to the end-of-contents octets."""
         if not tag & 0x20:
-            raise ImportRefused("", "is no container: a plain part without a length")
+            raise Malformed("is no container: a plain part without a length")
         start = at
         while bytes(data[at : at + 2]) != _END:
             _, at = self.element(data, at, depth + 1)
@@ -64,7 +69,7 @@ class _Walk:
 
 
 def first(octets: bytes) -> Element:
-    """The first element; `ImportRefused` where there is none."""
+    """The first element; `Malformed` where there is none."""
     return _Walk().element(memoryview(octets), 0, 0)[0]
 
 
@@ -81,8 +86,8 @@ def octets_of(element: Element, depth: int = 0) -> bytes:
     """An OCTET STRING, which BER may cut into pieces (X.690 section 8.7.3)."""
     if not element.is_constructed:
         return element.content
-    if depth > DEEPEST:
-        raise ImportRefused("", "is nested too deeply for a container")
+    if depth > _DEEPEST:
+        raise Malformed("is nested too deeply for a container")
     return b"".join(octets_of(piece, depth + 1) for piece in children(element))
 
 
@@ -96,7 +101,7 @@ def rounds(octets: bytes) -> Iterator[int]:
         data, depth = waiting.pop()
         try:
             parts = children(Element(SEQUENCE, data))
-        except ImportRefused:
+        except Malformed:
             continue
         seen += len(parts)
         for before, part in zip([None, *parts], parts, strict=False):
@@ -104,3 +109,10 @@ def rounds(octets: bytes) -> Iterator[int]:
                 yield int.from_bytes(part.content[:16], "big")
             if (part.is_constructed or part.tag == OCTETS) and depth < 24 and seen < _MOST:
                 waiting.append((octets_of(part) if part.tag == OCTETS else part.content, depth + 1))
+
+
+def check_rounds(octets: bytes) -> None:
+    """ValueError for a container that would take for ever to open."""
+    most = max(rounds(octets), default=0)
+    if most > MOST_ROUNDS:
+        raise ValueError(f"asks for {most} rounds of hashing, more than {MOST_ROUNDS}")
