@@ -136,7 +136,7 @@ class Demo:
         """Wait until probes sent from now on are answered steadily."""
         first = len(train.sent)
         wait_for(
-            lambda: sum(1 for sequence in list(train.answers) if sequence >= first) >= STEADY,
+            lambda: sum(1 for sequence in train.answers if sequence >= first) >= STEADY,
             "no traffic through the tunnel",
             self._laptop.log,
         )

@@ -117,8 +117,9 @@ class Train:
         interval: float = 0.02,
         port: int = ECHO_PORT,
     ) -> None:
-        self.sent: dict[int, int | None] = {}
-        self.answers: dict[int, int] = {}
+        self._sent: dict[int, int | None] = {}
+        self._answers: dict[int, int] = {}
+        self._notes = threading.Lock()  # a table that grows cannot be gone through
         self._target = (str(destination), port)
         self._interval = interval
         self._socket = namespace.run(lambda: _unbound(destination))
@@ -134,12 +135,24 @@ class Train:
         self._thread.join()
         self._socket.close()
 
+    @property
+    def sent(self) -> dict[int, int | None]:
+        """When each packet left, up to now; None where the system refused to send it."""
+        with self._notes:
+            return dict(self._sent)
+
+    @property
+    def answers(self) -> dict[int, int]:
+        """When the answer to each came, up to now."""
+        with self._notes:
+            return dict(self._answers)
+
     def probes(self, server: EchoServer) -> tuple[Probe, ...]:
         """Both ends' notes put together, in the order of sending."""
-        probes = []
-        for sequence, sent_at in list(self.sent.items()):
+        probes, answers = [], self.answers
+        for sequence, sent_at in self.sent.items():
             arrived_at, source = server.arrivals.get(sequence, (None, None))
-            probes.append(Probe(sequence, sent_at, arrived_at, self.answers.get(sequence), source))
+            probes.append(Probe(sequence, sent_at, arrived_at, answers.get(sequence), source))
         return tuple(probes)
 
     def _go(self) -> None:
@@ -153,19 +166,21 @@ class Train:
                 self._receive()
 
     def _send(self, sequence: int) -> None:
-        now = time.monotonic_ns()
+        now: int | None = time.monotonic_ns()
         try:
             self._socket.sendto(_STAMP.pack(sequence, now), self._target)
-            self.sent[sequence] = now
         except OSError:
-            self.sent[sequence] = None
+            now = None
+        with self._notes:
+            self._sent[sequence] = now
 
     def _receive(self) -> None:
         try:
             data = self._socket.recv(2048)
         except OSError:
             return  # an ICMP error of an earlier packet: it stays unanswered
-        self.answers.setdefault(_STAMP.unpack_from(data)[0], time.monotonic_ns())
+        with self._notes:
+            self._answers.setdefault(_STAMP.unpack_from(data)[0], time.monotonic_ns())
 
 
 def longest_gap(probes: Sequence[Probe]) -> float:

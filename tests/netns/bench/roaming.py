@@ -49,9 +49,9 @@ def _gap(client: Contestant, interval: float) -> float | None:
 def _longest_silence(train: Train, since: int, first: int) -> float | None:
     """Seconds, once a probe is answered that was sent when the network had gone: `first` or a later one."""
     deadline = time.monotonic() + PATIENCE
-    while not any(number >= first for number in list(train.answers)):
+    while not any(number >= first for number in train.answers):
         if time.monotonic() > deadline:
             return None
         time.sleep(0.001)
-    times = sorted(at for at in list(train.answers.values()) if at > since)
+    times = sorted(at for at in train.answers.values() if at > since)
     return max(later - earlier for earlier, later in pairwise(times)) / 1e9
