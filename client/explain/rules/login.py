@@ -207,7 +207,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "login.postquantum_key",
         "The gateway wants a postquantum pre-shared key (RFC 8784) beside the login.",
-        ("Ask the administrator for it and its name, and set ppk in [crypto].",),
+        (
+            "Roam does not know such keys: ask the administrator to let you in without one (RFC 8784 allows it).",
+        ),
         (notified(INIT, "USE_PPK"), notified(AUTH, REFUSED)),
         likely=True,
         unlike=("login.key_or_name", "login.certificate"),
