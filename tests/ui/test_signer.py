@@ -215,19 +215,29 @@ def prepared_before(monkeypatch: pytest.MonkeyPatch, holders: Mapping[str, Holde
     monkeypatch.setattr(Control, "__init__", begun)
 
 
-@pytest.mark.usefixtures("office")
-def test_the_terminal_ui_signs_without_a_word(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def play_without_a_word(
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    first: SecretNeeded,
+    second: SecretNeeded,
+    check: Callable[[object, str], None],
+) -> None:
+    """The terminal UI is asked for what it cannot give, and for what it can; it asks nobody."""
     fake = FakeDaemon()
-    fake.secrets = (wanted("7", octets=b"something else"),)
+    fake.secrets = (first,)
 
     async def scene(app: RoamApp, pilot: Pilot[None], daemon: FakeDaemon) -> None:
         await see(pilot, lambda: len(daemon.calls) == 1)
-        daemon.change(wanted("8"))
+        daemon.change(second)
         await see(pilot, lambda: len(daemon.calls) == 2)
-        assert daemon.calls[0] == ("cancel", "7")
-        check(daemon.calls[1][1], "8")
+        assert daemon.calls[0] == ("cancel", first.id)
+        check(daemon.calls[1][1], second.id)
         assert not shown(app, AskScreen)
 
-    holders = prepare(default_store().find("office"), Terminal()).holders
-    prepared_before(monkeypatch, holders)
+    prepared_before(monkeypatch, prepare(default_store().find("office"), Terminal()).holders)
     play(path, fake, scene)
+
+
+@pytest.mark.usefixtures("office")
+def test_the_terminal_ui_signs_without_a_word(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    play_without_a_word(path, monkeypatch, wanted("7", octets=b"something else"), wanted("8"), check)

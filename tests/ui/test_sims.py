@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
 
 from client.control.messages import (
     SecretAnswer,
@@ -16,19 +15,12 @@ from client.control.messages import (
     TunnelStatus,
     Up,
 )
-from profiles.store import default_store
 from tests.control.fake import FakeDaemon
 from tests.secrecy.scanner import kept_secret
-from tests.ui.driving import see
 from tests.ui.signers import test_sim, virtual_plugin
-from tests.ui.test_signer import prepared_before
-from tests.ui.test_tui import play, shown
+from tests.ui.test_signer import play_without_a_word
 from ui.cli import main
-from ui.credentials import Terminal
-from ui.preparation import prepare
 from ui.signers import sim
-from ui.tui.app import RoamApp
-from ui.tui.screens.ask import AskScreen
 
 PIN = kept_secret("27182818")
 KEY = "sim:plugin=modem"
@@ -99,20 +91,7 @@ def test_a_sim_that_cannot_answer_is_told_to_the_daemon(daemon: FakeDaemon) -> N
 
 @pytest.mark.usefixtures("office")
 def test_the_terminal_ui_has_it_answer_without_a_word(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = FakeDaemon()
-    fake.secrets = (wanted("7", last=2),)
-
-    async def scene(app: RoamApp, pilot: Pilot[None], daemon: FakeDaemon) -> None:
-        await see(pilot, lambda: len(daemon.calls) == 1)
-        daemon.change(wanted("8"))
-        await see(pilot, lambda: len(daemon.calls) == 2)
-        assert daemon.calls[0] == ("cancel", "7")
-        check(daemon.calls[1][1], "8")
-        assert not shown(app, AskScreen)
-
-    holders = prepare(default_store().find("office"), Terminal()).holders
-    prepared_before(monkeypatch, holders)
-    play(path, fake, scene)
+    play_without_a_word(path, monkeypatch, wanted("7", last=2), wanted("8"), check)
 
 
 def test_a_program_answers_a_challenge_itself_and_no_person_can(
